@@ -1,0 +1,1 @@
+"""The command line.  Nothing below this package prints, reads argv or exits."""

@@ -1,0 +1,1 @@
+"""One file per command: its Typer declaration.  The work is in rootless.cli.actions."""

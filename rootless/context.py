@@ -1,0 +1,55 @@
+"""The one frozen object that says who runs rl and where; made in cli/entry.py, passed down."""
+
+import os
+
+from rootless.paths import Paths
+
+TYPE_CHECKING = False  # typing costs 12 ms of import; type checkers take this name for true
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Context:
+    """Who runs rl, where, and how it is configured.
+
+    `config` is the parsed ~/.config/rl/config.toml ({} without one): storage-driver, network,
+    limits, store, and others named in docs/configuration.md.
+    """
+
+    __slots__ = ("config", "debug", "environ", "gid", "home", "paths", "uid")
+
+    def __init__(
+        self,
+        *,
+        paths: Paths,
+        uid: int,
+        gid: int,
+        home: str,
+        environ: "Mapping[str, str]",
+        config: "Mapping[str, object]",
+        debug: bool,
+    ) -> None:
+        self.paths = paths
+        self.uid = uid
+        self.gid = gid
+        self.home = home
+        self.environ = environ
+        self.config = config
+        self.debug = debug
+
+    def user_name(self) -> str:
+        """The login name of the caller, or the UID where the host knows none."""
+        import pwd
+
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return str(self.uid)
+
+    def helper(self, relative: str) -> str:
+        """Absolute path of a file of helpers/, from the wheel or from a checkout."""
+        package = os.path.dirname(os.path.abspath(__file__))
+        installed = f"{package}/_helpers/{relative}"
+        if os.path.exists(installed):
+            return installed
+        return f"{os.path.dirname(package)}/helpers/{relative}"

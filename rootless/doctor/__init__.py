@@ -1,0 +1,1 @@
+"""Probes of this host, the ladders' verdicts, and remedies."""

@@ -1,0 +1,1 @@
+"""Layers: tar to directory and back."""

@@ -1,0 +1,28 @@
+"""Messages on stderr, and where a file descriptor is a terminal, in colour."""
+
+import os
+
+
+def _say(word: str, colour: str, text: str) -> None:
+    if os.isatty(2) and "NO_COLOR" not in os.environ:
+        word = f"\x1b[{colour}m{word}\x1b[0m"
+    # One write, so that messages of two processes are not mixed.
+    os.write(2, f"{word}: {printable(text)}\n".encode("utf-8", "surrogateescape"))
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: names from images and registries must not steer a
+    terminal."""
+    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+def error(text: str) -> None:
+    _say("Error", "1;31", text)
+
+
+def warning(text: str) -> None:
+    _say("Warning", "1;33", text)
+
+
+def note(text: str) -> None:
+    _say("Note", "1;36", text)

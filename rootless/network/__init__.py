@@ -1,0 +1,1 @@
+"""Network drivers, published ports and name resolution."""

@@ -1,0 +1,1 @@
+"""OCI and Docker documents, pure: bytes in, values out."""

@@ -1,0 +1,137 @@
+"""Every path that rl computes in its store and runtime directory, and nowhere else.
+
+Pure: makes nothing, checks nothing.  The layout is DESIGN.md section 5.
+"""
+
+import os
+
+
+class Paths:
+    """The places of one user's store (`store`) and runtime directory (`runtime`), absolute."""
+
+    __slots__ = ("runtime", "store")
+
+    def __init__(self, store: str, runtime: str) -> None:
+        self.store = store
+        self.runtime = runtime
+
+    # The store as a whole.
+
+    @property
+    def version(self) -> str:
+        return f"{self.store}/version"
+
+    @property
+    def lock(self) -> str:
+        """flock: shared while the store is in use, exclusive for gc and migration."""
+        return f"{self.store}/lock"
+
+    @property
+    def tmp(self) -> str:
+        """Parent of half-made things; each child directory is flocked by its maker."""
+        return f"{self.store}/tmp"
+
+    @property
+    def oci_layout(self) -> str:
+        return f"{self.store}/oci-layout"
+
+    @property
+    def oci_index(self) -> str:
+        return f"{self.store}/index.json"
+
+    # Blobs, layers and images.
+
+    @property
+    def blobs(self) -> str:
+        return f"{self.store}/blobs/sha256"
+
+    def blob(self, digest: str) -> str:
+        """Path of the blob "sha256:<hex>"."""
+        algorithm, _, value = digest.partition(":")
+        return f"{self.store}/blobs/{algorithm}/{value}"
+
+    @property
+    def layers(self) -> str:
+        return f"{self.store}/layers"
+
+    def layer(self, diff_id: str) -> str:
+        """Directory of a layer: diff/ and meta.json.  `diff_id` is "sha256:<hex>"."""
+        return f"{self.store}/layers/{diff_id.rpartition(':')[2]}"
+
+    def layer_diff(self, diff_id: str) -> str:
+        return f"{self.layer(diff_id)}/diff"
+
+    @property
+    def images_by_id(self) -> str:
+        return f"{self.store}/images/by-id"
+
+    @property
+    def images_by_name(self) -> str:
+        return f"{self.store}/images/by-name"
+
+    def image(self, image_id: str) -> str:
+        """The resolved image record (JSON) of an image ID "sha256:<hex>"."""
+        return f"{self.images_by_id}/{image_id.rpartition(':')[2]}.json"
+
+    def image_by_name(self, reference: str) -> str:
+        """A symlink to the record; `reference` is canonical: docker.io/library/x:latest."""
+        return f"{self.images_by_name}/{reference.replace('%', '%25').replace('/', '%2F')}"
+
+    @property
+    def image_lock(self) -> str:
+        return f"{self.store}/images/lock"
+
+    # Containers, volumes, networks.
+
+    @property
+    def containers(self) -> str:
+        return f"{self.store}/containers"
+
+    def container(self, container_id: str) -> str:
+        return f"{self.store}/containers/{container_id}"
+
+    @property
+    def containers_by_name(self) -> str:
+        return f"{self.store}/containers/by-name"
+
+    def container_by_name(self, name: str) -> str:
+        """A symlink to the container's directory; making it reserves the name."""
+        return f"{self.store}/containers/by-name/{name}"
+
+    @property
+    def volumes(self) -> str:
+        return f"{self.store}/volumes"
+
+    def volume(self, name: str) -> str:
+        return f"{self.store}/volumes/{name}"
+
+    def volume_data(self, name: str) -> str:
+        return f"{self.store}/volumes/{name}/_data"
+
+    @property
+    def cache(self) -> str:
+        """Things that can be made again: compiled seccomp filters, subordinate ID look-ups."""
+        return f"{self.store}/cache"
+
+    # The runtime directory: sockets and what need not survive a reboot.
+
+    def container_runtime(self, container_id: str) -> str:
+        return f"{self.runtime}/{container_id[:12]}"
+
+
+def default_store(environ: "os._Environ[str] | dict[str, str]", home: str) -> str:
+    """$RL_STORE, else $XDG_DATA_HOME/rl, else ~/.local/share/rl."""
+    if environ.get("RL_STORE"):
+        return os.path.abspath(environ["RL_STORE"])
+    data_home = environ.get("XDG_DATA_HOME", "")
+    # The XDG specification tells to ignore a relative path.
+    return f"{data_home if data_home.startswith('/') else home + '/.local/share'}/rl"
+
+
+def runtime_candidates(environ: "os._Environ[str] | dict[str, str]", uid: int) -> list[str]:
+    """The ladder of runtime directories, best first (DESIGN.md section 4)."""
+    rungs = [f"/run/user/{uid}/rl", f"/tmp/rl-{uid}"]
+    xdg = environ.get("XDG_RUNTIME_DIR", "")
+    if xdg.startswith("/"):
+        rungs.insert(0, f"{xdg}/rl")
+    return rungs

@@ -1,0 +1,1 @@
+"""A client of the OCI distribution specification.  Yields verified blobs; the store decides."""
