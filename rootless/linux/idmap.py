@@ -1,0 +1,215 @@
+"""User and group IDs: who maps to whom, and getting the kernel to accept it.
+
+user_namespaces(7), newuidmap(1), subuid(5), getsubids(1).
+"""
+
+import json
+import os
+
+from rootless.errors import HostError
+from rootless.linux import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    Range = tuple[int, int]  # first host ID, count
+    Extent = tuple[int, int, int]  # first container ID, first host ID, count
+
+_SOURCES = ("/etc/subuid", "/etc/subgid", "/etc/nsswitch.conf")
+
+
+class IdMap:
+    """The two sides of a user namespace's maps: lists of (container ID, host ID, count)."""
+
+    __slots__ = ("gids", "uids")
+
+    def __init__(self, uids: "Sequence[Extent]", gids: "Sequence[Extent]") -> None:
+        self.uids = list(uids)
+        self.gids = list(gids)
+
+    @property
+    def single(self) -> bool:
+        """Whether one ID alone is mapped, the caller's."""
+        return sum(count for _, _, count in self.uids) == 1
+
+    def has_gid(self, gid: int) -> bool:
+        """Whether the container's group ID `gid` is mapped."""
+        return any(inside <= gid < inside + count for inside, _, count in self.gids)
+
+    def host_uid(self, uid: int) -> int | None:
+        """The host's UID of the container's `uid`, None when it isn't mapped."""
+        for inside, outside, count in self.uids:
+            if inside <= uid < inside + count:
+                return outside + uid - inside
+        return None
+
+
+def default_map(uid: int, gid: int, uids: "Sequence[Range]", gids: "Sequence[Range]") -> IdMap:
+    """0 is the caller; 1, 2, … are the subordinate IDs in their order."""
+    if not uids or not gids:
+        return IdMap([(0, uid, 1)], [(0, gid, 1)])
+    return IdMap([(0, uid, 1), *_place(uids, 1)], [(0, gid, 1), *_place(gids, 1)])
+
+
+def keep_id_map(
+    uid: int,
+    gid: int,
+    uids: "Sequence[Range]",
+    gids: "Sequence[Range]",
+    inside_uid: int,
+    inside_gid: int,
+) -> IdMap:
+    """The caller is `inside_uid`:`inside_gid`; subordinate IDs fill the places around it."""
+    if not uids or not gids:
+        return IdMap([(inside_uid, uid, 1)], [(inside_gid, gid, 1)])
+    return IdMap(_around(uids, inside_uid, uid), _around(gids, inside_gid, gid))
+
+
+def _place(ranges: "Sequence[Range]", first: int) -> "list[Extent]":
+    extents = []
+    for start, count in ranges:
+        extents.append((first, start, count))
+        first += count
+    return extents
+
+
+def _around(ranges: "Sequence[Range]", inside: int, outside: int) -> "list[Extent]":
+    """Extents of `ranges` from 0 on, with `inside` left out for `outside`."""
+    extents: list[Extent] = []
+    for first, start, count in _place(ranges, 0):
+        below = max(0, min(count, inside - first))
+        if below:
+            extents.append((first, start, below))
+        if below < count:
+            extents.append((first + below + 1, start + below, count - below))
+    extents.append((inside, outside, 1))
+    return sorted(extents)
+
+
+def subordinate_ranges(
+    user: str, uid: int, environ: "Mapping[str, str]", cache: str = ""
+) -> "tuple[list[Range], list[Range]]":
+    """The caller's subordinate UID and GID ranges, ([], []) when there are none.
+
+    getsubids answers for every source that the host configures (LDAP, SSSD); without that
+    program the two files are read.  `cache` is a file that keeps the answer while none of the
+    three files behind it has changed.
+    """
+    key = [_signature(path) for path in _SOURCES]
+    if cache:
+        try:
+            with open(cache, "rb") as file:
+                saved = json.loads(file.read())
+            if saved["key"] == key and saved["uid"] == uid:
+                return (
+                    [(int(a), int(b)) for a, b in saved["uids"]],
+                    [(int(a), int(b)) for a, b in saved["gids"]],
+                )
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+    uids, gids = _ask(user, uid, environ)
+    if cache:
+        temporary = f"{cache}.{os.getpid()}"
+        try:
+            with open(temporary, "w") as file:
+                file.write(json.dumps({"key": key, "uid": uid, "uids": uids, "gids": gids}))
+            os.rename(temporary, cache)
+        except OSError:
+            pass  # a cache that can't be written costs time, nothing else
+    return uids, gids
+
+
+def _signature(path: str) -> list[int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return []
+    return [status.st_mtime_ns, status.st_size, status.st_ino]
+
+
+def _ask(user: str, uid: int, environ: "Mapping[str, str]") -> "tuple[list[Range], list[Range]]":
+    program = process.find_program("getsubids", environ)
+    if program is not None:
+        asked = [
+            process.Spawned([program, user], environ),
+            process.Spawned([program, "-g", user], environ),
+        ]
+        answers = [spawned.finish() for spawned in asked]
+        if all(status == 0 for status, _ in answers):
+            # 0: ann 100000 65536
+            return (
+                _parse(line.split(":", 1)[1].split() for line in answers[0][1].splitlines()),
+                _parse(line.split(":", 1)[1].split() for line in answers[1][1].splitlines()),
+            )
+    return read_ranges("/etc/subuid", user, uid), read_ranges("/etc/subgid", user, uid)
+
+
+def read_ranges(path: str, user: str, uid: int) -> "list[Range]":
+    """The ranges that a file in the form of subuid(5) gives `user`, by name or UID."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    fields = (line.strip().split(":") for line in lines)
+    return _parse(f for f in fields if f[0] in (user, str(uid)))
+
+
+def _parse(entries: "Iterable[Sequence[str]]") -> "list[Range]":
+    """Ranges of [owner, first, count] entries; comments and broken lines are left out."""
+    ranges = []
+    for entry in entries:
+        if len(entry) == 3 and entry[1].isdecimal() and entry[2].isdecimal() and int(entry[2]) > 0:
+            ranges.append((int(entry[1]), int(entry[2])))
+    return ranges
+
+
+def write_maps(idmap: IdMap, pid: int, environ: "Mapping[str, str]") -> None:
+    """Give the user namespace of `pid` (a child of ours that has just made it) its maps.
+
+    One ID needs no help; more need newuidmap and newgidmap, which are started together.
+    Raises HostError with the cause and the remedy.
+    """
+    if idmap.single:
+        _write(f"/proc/{pid}/setgroups", "deny")
+        _write(f"/proc/{pid}/uid_map", _line(idmap.uids[0]))
+        _write(f"/proc/{pid}/gid_map", _line(idmap.gids[0]))
+        return
+    started: list[tuple[str, process.Spawned]] = []
+    for name, extents in (("newuidmap", idmap.uids), ("newgidmap", idmap.gids)):
+        program = process.find_program(name, environ)
+        if program is None:
+            for _, earlier in started:
+                earlier.finish()
+            raise HostError(
+                f"{name} is missing, so the user's subordinate IDs cannot be mapped",
+                remedy="ask the admin for: apt-get install uidmap (shadow-utils elsewhere)",
+                code="RL-HOST-NEWUIDMAP-MISSING",
+            )
+        numbers = [str(number) for extent in extents for number in extent]
+        started.append((program, process.Spawned([program, str(pid), *numbers], environ)))
+    answers = [(program, *spawned.finish()) for program, spawned in started]
+    for program, status, output in answers:
+        if status != 0:
+            from rootless.linux import hostfacts
+
+            raise hostfacts.explain_idmap_failure(program, output, status)
+
+
+def _line(extent: "Extent") -> str:
+    inside, outside, count = extent
+    return f"{inside} {outside} {count}\n"
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+    except OSError as e:
+        from rootless.linux import hostfacts
+
+        raise hostfacts.explain_user_namespace_failure(e.errno or 0) from e

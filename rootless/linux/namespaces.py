@@ -1,0 +1,126 @@
+"""A worker in a user namespace: how rl touches files that belong to subordinate IDs."""
+
+import json
+import os
+
+from rootless.errors import KernelError, RlError
+from rootless.linux import idmap as idmaps
+from rootless.linux import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rootless.linux.idmap import IdMap
+
+
+class WorkerFailed(RlError):
+    """A worker in the user namespace ended without an answer."""
+
+    code = "RL-WORKER"
+
+
+def become_root() -> None:
+    """Take UID and GID 0 of the user namespace that the process is in, and no other groups."""
+    try:
+        os.setgroups([])
+    except PermissionError:
+        pass  # setgroups is denied where one ID alone is mapped: user_namespaces(7)
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    # The change of IDs made /proc/self root's; opening ns files from outside needs it back.
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+
+
+def run_in_user_namespace(
+    idmap: "IdMap",
+    environ: "Mapping[str, str]",
+    function: "Callable[[], object]",
+    *,
+    mounts: bool = False,
+) -> object:
+    """Run `function()` as root of a new user namespace, in a forked child; its JSON-able result.
+
+    The caller has one thread.  `mounts` gives the child a private mount namespace too.  An
+    RlError raised inside is raised here; the pipe is drained before the child is waited for.
+    """
+    result_read, result_write = os.pipe()
+    ready_read, ready_write = os.pipe()
+    mapped_read, mapped_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            for fd in (result_read, ready_read, mapped_write):
+                os.close(fd)
+            answer = _inside(ready_write, mapped_read, function, mounts)
+            _write_all(result_write, json.dumps(answer).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    for fd in (result_write, ready_write, mapped_read):
+        os.close(fd)
+    failure: RlError | None = None
+    try:
+        if os.read(ready_read, 1):
+            try:
+                idmaps.write_maps(idmap, pid, environ)
+                os.write(mapped_write, b"m")
+            except RlError as e:
+                failure = e
+    finally:
+        os.close(mapped_write)
+        os.close(ready_read)
+    with open(result_read, "rb") as pipe:
+        data = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    if failure is not None:
+        raise failure
+    return _unwrap(data, os.waitstatus_to_exitcode(status))
+
+
+def _inside(
+    ready_fd: int, mapped_fd: int, function: "Callable[[], object]", mounts: bool
+) -> dict[str, object]:
+    """The worker's side: {"result": …} or {"error": …}."""
+    try:
+        flags = syscalls.CLONE_NEWUSER | (syscalls.CLONE_NEWNS if mounts else 0)
+        try:
+            syscalls.unshare(flags)
+        except KernelError as e:
+            from rootless.linux import hostfacts
+
+            raise hostfacts.explain_user_namespace_failure(e.errno) from e
+        os.write(ready_fd, b"r")
+        if not os.read(mapped_fd, 1):
+            return {"result": None}  # the parent has the reason
+        become_root()
+        if mounts:
+            syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        return {"result": function()}
+    except KernelError as e:
+        return {"errno": e.errno, "call": e.call, "target": e.target, "remedy": e.remedy}
+    except RlError as e:
+        return {"error": e.what, "remedy": e.remedy, "code": e.code}
+    except OSError as e:
+        return {"errno": e.errno or 0, "call": "worker", "target": str(e.filename or "")}
+
+
+def _unwrap(data: bytes, status: int) -> object:
+    if status != 0 or not data:
+        raise WorkerFailed(f"the worker in the user namespace ended with status {status}")
+    answer = json.loads(data)
+    if "errno" in answer:
+        raise KernelError(
+            answer["call"], answer["errno"], answer["target"], remedy=answer.get("remedy")
+        )
+    if "error" in answer:
+        raise RlError(answer["error"], remedy=answer["remedy"], code=answer["code"])
+    result: object = answer["result"]
+    return result
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
