@@ -36,11 +36,7 @@ def resolve(paths: "Paths", text: str) -> "Record":
         if record is None:
             raise not_found(text)
         return record
-    try:
-        named = reference.parse(text)
-    except reference.BadReference:
-        # Docker looks for no ID either when the text cannot be a reference.
-        raise
+    named = reference.parse(text)
     record = _by_name(paths, named)
     if record is None and is_hex(identifier):
         record = _by_id_prefix(paths, identifier)
