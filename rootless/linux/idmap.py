@@ -11,7 +11,7 @@ from rootless.linux import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     Range = tuple[int, int]  # first host ID, count
     Extent = tuple[int, int, int]  # first container ID, first host ID, count
@@ -88,13 +88,13 @@ def _around(ranges: "Sequence[Range]", inside: int, outside: int) -> "list[Exten
 
 
 def subordinate_ranges(
-    user: str, uid: int, environ: "Mapping[str, str]", cache: str = ""
+    user_name: "Callable[[], str]", uid: int, environ: "Mapping[str, str]", cache: str = ""
 ) -> "tuple[list[Range], list[Range]]":
     """The caller's subordinate UID and GID ranges, ([], []) when there are none.
 
     getsubids answers for every source that the host configures (LDAP, SSSD); without that
     program the two files are read.  `cache` is a file that keeps the answer while none of the
-    three files behind it has changed.
+    three files behind it has changed; `user_name` is called when it does not answer.
     """
     key = [_signature(path) for path in _SOURCES]
     if cache:
@@ -108,7 +108,7 @@ def subordinate_ranges(
                 )
         except (OSError, ValueError, KeyError, TypeError):
             pass
-    uids, gids = _ask(user, uid, environ)
+    uids, gids = _ask(user_name(), uid, environ)
     if cache:
         temporary = f"{cache}.{os.getpid()}"
         try:

@@ -116,9 +116,8 @@ def remove_mapped_tree(ctx: "Context", path: str) -> bool:
     """
     if remove_tree(path):
         return True
-    from rootless.linux import idmap, namespaces
+    from rootless.linux import namespaces
+    from rootless.store import mapping
 
-    user = ctx.user_name()
-    ranges = idmap.subordinate_ranges(user, ctx.uid, ctx.environ)
-    mapping = idmap.default_map(ctx.uid, ctx.gid, *ranges)
-    return bool(namespaces.run_in_user_namespace(mapping, ctx.environ, lambda: remove_tree(path)))
+    idmap = mapping.default_map(ctx)
+    return bool(namespaces.run_in_user_namespace(idmap, ctx.environ, lambda: remove_tree(path)))
