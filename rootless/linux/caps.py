@@ -8,6 +8,10 @@ import errno
 
 from rootless.errors import KernelError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 # In the order of their numbers: NAMES[21] is CAP_SYS_ADMIN.
 NAMES = (
     "CAP_CHOWN",
@@ -84,7 +88,7 @@ _libc.capset.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 _libc.capget.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
 
 
-def mask(names: "list[str] | tuple[str, ...]") -> int:
+def mask(names: "Sequence[str]") -> int:
     """The bits of the capabilities `names` ("CAP_CHOWN", ...)."""
     bits = 0
     for name in names:
@@ -97,11 +101,12 @@ def names_of(bits: int) -> list[str]:
     return [name for number, name in enumerate(NAMES) if bits >> number & 1]
 
 
-def drop_bounding(keep: int) -> None:
-    """Take every capability that is not in the mask `keep` out of the bounding set.
+def limit_bounding(names: "Sequence[str]") -> None:
+    """Take every capability that is not among `names` out of the bounding set.
 
-    Needs CAP_SETPCAP, so it comes before `set_sets` (prctl(2), PR_CAPBSET_DROP).
+    Needs CAP_SETPCAP, so it comes before `apply` (prctl(2), PR_CAPBSET_DROP).
     """
+    keep = mask(names)
     for number in range(64):
         if keep >> number & 1:
             continue
@@ -163,22 +168,24 @@ def set_ambient(keep: int) -> None:
             raise KernelError("prctl", ctypes.get_errno(), f"PR_CAP_AMBIENT_RAISE {number}")
 
 
-def apply(capabilities: "dict[str, list[str]]") -> None:
-    """Set the sets of an OCI `process.capabilities`, after the change of user.
+def apply(capabilities: "Mapping[str, Sequence[str]]", uid: int = 0) -> None:
+    """Set the sets of an OCI `process.capabilities`, after the change to user `uid`.
 
-    The bounding set must have been cut before (`drop_bounding`), while CAP_SETPCAP was effective.
-    A set that is not named is emptied.
+    The bounding set must have been cut before (`limit_bounding`), while CAP_SETPCAP was effective.
+    A set that is not named is emptied.  A user other than root keeps what is ambient: execve(2)
+    takes the rest in any case, and until then nothing more should pass a permission check.
     """
     wanted = {key: mask(names) for key, names in capabilities.items()}
-    permitted = wanted.get("permitted", 0)
+    ambient = wanted.get("ambient", 0)
+    permitted = wanted.get("permitted", 0) if uid == 0 else ambient
     # What is not ours cannot be asked for: an exec into a container by a weaker caller.
     permitted &= get_sets()[1]
     set_sets(
         effective=wanted.get("effective", 0) & permitted,
         permitted=permitted,
-        inheritable=wanted.get("inheritable", 0) & permitted,
+        inheritable=(wanted.get("inheritable", 0) | ambient) & permitted,
     )
-    set_ambient(wanted.get("ambient", 0) & permitted)
+    set_ambient(ambient & permitted)
 
 
 def parse(text: str) -> str:

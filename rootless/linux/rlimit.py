@@ -34,15 +34,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prlimit.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
-def number_of(oci_name: str) -> int:
-    """RLIMIT_NOFILE -> 7."""
-    return NUMBERS[oci_name.removeprefix("RLIMIT_").lower()]
+def number_of(name: str) -> int:
+    """The number of "nofile" or "RLIMIT_NOFILE"."""
+    return NUMBERS[name.removeprefix("RLIMIT_").lower()]
 
 
 def get(name: str, pid: int = 0) -> tuple[int, int]:
     """(soft, hard) of the limit `name` ("nofile"); UNLIMITED for no limit."""
     pair = (ctypes.c_uint64 * 2)()
-    if _libc.prlimit(pid, NUMBERS[name], None, ctypes.byref(pair)) == -1:
+    if _libc.prlimit(pid, number_of(name), None, ctypes.byref(pair)) == -1:
         raise KernelError("prlimit", ctypes.get_errno(), name)
     soft, hard = (UNLIMITED if value == INFINITY else value for value in list(pair))
     return soft, hard
@@ -51,7 +51,7 @@ def get(name: str, pid: int = 0) -> tuple[int, int]:
 def set_limit(name: str, soft: int, hard: int, pid: int = 0) -> None:
     """prlimit(2); UNLIMITED (or INFINITY) for no limit."""
     pair = (ctypes.c_uint64 * 2)(soft & INFINITY, hard & INFINITY)
-    if _libc.prlimit(pid, NUMBERS[name], ctypes.byref(pair), None) == -1:
+    if _libc.prlimit(pid, number_of(name), ctypes.byref(pair), None) == -1:
         raise KernelError("prlimit", ctypes.get_errno(), f"{name} {soft}:{hard}")
 
 
