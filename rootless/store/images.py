@@ -84,6 +84,13 @@ def names_of(paths: "Paths", image_id: str) -> "list[str]":
     return _names_by_id(paths).get(image_id.removeprefix("sha256:"), [])
 
 
+def add(paths: "Paths", record: "Record", name: str) -> "Record":
+    """image_changes.add(): store `record` under the canonical `name`, "" for none."""
+    from rootless.store import image_changes
+
+    return image_changes.add(paths, record, name)
+
+
 def _by_id(paths: "Paths", identifier: str) -> "Record | None":
     try:
         return _checked(read_json(paths.image(identifier)), identifier)
