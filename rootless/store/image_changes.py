@@ -13,7 +13,6 @@ from rootless.errors import ImageError, StoreError
 from rootless.oci import reference
 from rootless.paths import Paths
 from rootless.store import atomic, images, layout
-
 from rootless.store.leases import leased
 from rootless.store.locks import Locked
 from rootless.store.removal import remove_mapped_tree
