@@ -1,0 +1,1 @@
+"""The rl program from outside: what a user sees, command by command."""

@@ -1,0 +1,1 @@
+"""Parts of rl against the real kernel and the real file system."""

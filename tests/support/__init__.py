@@ -1,0 +1,1 @@
+"""What the tests share: the rl program, a registry, images, terminals, checks of the host."""

@@ -1,0 +1,1 @@
+"""Pure parts of rl: no privileges, no network, no kernel."""
