@@ -1,0 +1,111 @@
+"""What a worker can be asked to do.  Each takes its arguments as JSON and returns JSON."""
+
+import ctypes
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from queue import Queue
+from typing import cast
+
+from rootless.errors import BadDocument, DigestMismatch, RlError
+from rootless.layer.compression import Decompressed, Readable
+from rootless.layer.extract import Extractor
+from rootless.layer.tarstream import TarReader
+from rootless.store.removal import remove_tree
+
+Arguments = dict[str, object]
+
+_CHUNK = 1 << 20
+_QUEUE = 8  # chunks: what inflating may be ahead of extracting
+
+
+class _Source:
+    """Inflates and hashes standard input in a thread of its own, while files are written.
+
+    Both drop the interpreter's lock: on two cores an image unpacks in the time of the slower.
+    """
+
+    def __init__(self, media_type: str) -> None:
+        self.hash = hashlib.sha256()
+        self.error: BaseException | None = None
+        self._media_type = media_type
+        self._queue: Queue[bytes] = Queue(_QUEUE)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def next_chunk(self) -> bytes:
+        chunk = self._queue.get()
+        if not chunk and self.error is not None:
+            raise self.error
+        return chunk
+
+    def _run(self) -> None:
+        try:
+            with open(0, "rb", buffering=0, closefd=False) as stdin:
+                stream = Decompressed(cast(Readable, stdin), self._media_type)
+                while chunk := stream.read(_CHUNK):
+                    self.hash.update(chunk)
+                    self._queue.put(chunk)
+        except BaseException as e:
+            self.error = e
+        self._queue.put(b"")
+
+
+def unpack(arguments: Arguments) -> object:
+    """Extract the layer on standard input below `directory` (made here); see layer/unpack.py.
+
+    On any failure the directory is removed again.
+    """
+    directory = str(arguments["directory"])
+    wanted = str(arguments["diff_id"] or "")
+    source = _Source(str(arguments["media_type"]))
+    os.mkdir(directory, 0o755)
+    try:
+        root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        extractor = Extractor(root_fd)
+        failure: RlError | None = None
+        try:
+            extractor.extract_all(TarReader(source.next_chunk))
+        except BadDocument as e:
+            failure = e
+            _drain(source)
+        diff_id = f"sha256:{source.hash.hexdigest()}"
+        # Damaged data is damaged data first, whatever the tar in it looks like.
+        if wanted and diff_id != wanted and source.error is None:
+            raise DigestMismatch("the layer's content is not what its image says", wanted, diff_id)
+        if failure is not None:
+            raise failure
+        _syncfs(root_fd)
+    except BaseException:
+        remove_tree(directory)
+        raise
+    return {
+        "diff_id": diff_id,
+        "size": extractor.size,
+        "entries": extractor.entries,
+        "skipped_devices": extractor.skipped_devices,
+        "skipped_xattrs": extractor.skipped_xattrs,
+        "lost_owners": extractor.lost_owners,
+    }
+
+
+def _drain(source: _Source) -> None:
+    try:
+        while source.next_chunk():
+            pass
+    except BadDocument:
+        pass
+
+
+def _syncfs(fd: int) -> None:
+    """syncfs(2): one wait for all files, before the layer gets its name."""
+    ctypes.CDLL(None, use_errno=True).syncfs(fd)
+
+
+def remove(arguments: Arguments) -> object:
+    """Remove the trees `paths`; the ones that could not be."""
+    paths = cast("list[str]", arguments["paths"])
+    return [path for path in paths if not remove_tree(path)]
+
+
+TASKS: dict[str, Callable[[Arguments], object]] = {"unpack": unpack, "remove": remove}

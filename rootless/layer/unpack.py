@@ -1,0 +1,126 @@
+"""A layer's blob into the store: unpacked, verified, synced, and then visible at once."""
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+from rootless.errors import RlError
+from rootless.layer import userns
+from rootless.layer.compression import Readable
+from rootless.store import layers
+from rootless.store.atomic import TemporaryDirectory
+from rootless.store.removal import remove_tree
+
+if TYPE_CHECKING:
+    from rootless.context import Context
+    from rootless.paths import Paths
+
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A layer in the store, and what the host did not let it have."""
+
+    diff_id: str
+    size: int  # bytes, the sum of its files
+    entries: int = 0
+    skipped_devices: int = 0
+    skipped_xattrs: int = 0
+    lost_owners: int = 0
+
+
+def unpack_layer(
+    ctx: "Context",
+    paths: "Paths",
+    blob_source: "Readable | int",
+    media_type: str,
+    diff_id: str,
+) -> int:
+    """Put the layer `diff_id` into the store and return its unpacked size in bytes.
+
+    `blob_source` gives the blob as stored: an object with read(size), or a descriptor (a file, or
+    a pipe that is still being filled), which stays the caller's.  Safe from several threads, and
+    for the same layer at once.  Nothing is left of a layer that fails.
+
+    Raises BadDocument, DigestMismatch, StoreError RL-STORE-FULL, HostError.
+    """
+    if layers.exists(paths, diff_id):
+        return layers.size(paths, diff_id)
+    return unpack(ctx, paths, blob_source, media_type, diff_id).size
+
+
+def unpack(
+    ctx: "Context",
+    paths: "Paths",
+    blob_source: "Readable | int",
+    media_type: str = "",
+    diff_id: str = "",
+) -> Unpacked:
+    """unpack_layer() that tells all; without `diff_id` the layer gets the one it has."""
+    with _Temporary(ctx, paths) as directory:
+        staged = f"{directory}/layer"
+        os.mkdir(staged, 0o700)
+        result = _run_worker(ctx, blob_source, media_type, diff_id, f"{staged}/diff")
+        unpacked = Unpacked(**result)
+        meta = {
+            "diff_id": unpacked.diff_id,
+            "size": unpacked.size,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "lost_owners": unpacked.lost_owners,
+            "skipped_devices": unpacked.skipped_devices,
+            "skipped_xattrs": unpacked.skipped_xattrs,
+        }
+        layers.commit(paths, staged, meta)
+        return unpacked
+
+
+class _Temporary:
+    """A TemporaryDirectory whose files may be other IDs' and that is used from threads.
+
+    What cannot be removed by the caller is removed by a worker: nothing forks here.
+    """
+
+    def __init__(self, ctx: "Context", paths: "Paths") -> None:
+        self._ctx = ctx
+        self._directory = TemporaryDirectory(paths)
+
+    def __enter__(self) -> str:
+        return self._directory.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        path = self._directory.path
+        try:
+            if not remove_tree(path):
+                userns.run(self._ctx, "remove", {"paths": [path]})
+        except RlError:
+            if kind is None:
+                raise  # else the first failure is the one to report, and gc tries again
+        finally:
+            self._directory.__exit__(kind, value, traceback)
+
+
+def _run_worker(
+    ctx: "Context", source: "Readable | int", media_type: str, diff_id: str, directory: str
+) -> "dict[str, Any]":
+    fd = source if isinstance(source, int) else None
+    arguments: dict[str, object] = {
+        "directory": directory,
+        "media_type": media_type,
+        "diff_id": diff_id,
+    }
+    stdin = subprocess.PIPE if fd is None else fd
+    with userns.Worker(ctx, "unpack", arguments, stdin=stdin) as worker:
+        if not isinstance(source, int):
+            while chunk := source.read(_CHUNK):
+                if not worker.feed(chunk):
+                    break
+        return cast("dict[str, Any]", worker.result())

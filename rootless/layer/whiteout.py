@@ -1,0 +1,39 @@
+"""Whiteouts: how a changeset says that something below it is gone.  Pure.
+
+In a layer's tar they are names (image-spec layer.md); on disk they are what overlayfs reads in
+its userxattr mode, and fuse-overlayfs as well: a character device 0/0, and an extended attribute
+on an opaque directory (Documentation/filesystems/overlayfs.rst).
+"""
+
+PREFIX = b".wh."
+META_PREFIX = b".wh..wh."
+OPAQUE = b".wh..wh..opq"
+
+OPAQUE_XATTR = b"user.overlay.opaque"
+OPAQUE_VALUE = b"y"
+# overlayfs obeys these: one that came with an image could lead it anywhere (redirect).
+RESERVED_XATTRS = (b"user.overlay.", b"trusted.overlay.")
+
+NONE = 0  # an ordinary name
+HIDE = 1  # hides one name below
+HIDE_ALL = 2  # the directory is opaque
+META = 3  # aufs bookkeeping (.wh..wh.plnk, .wh..wh.aufs): nothing to us
+
+
+def kind_of(name: bytes) -> int:
+    """Which of NONE, HIDE, HIDE_ALL and META the last component `name` is."""
+    if not name.startswith(PREFIX):
+        return NONE
+    if name == OPAQUE:
+        return HIDE_ALL
+    return META if name.startswith(META_PREFIX) else HIDE
+
+
+def hidden_name(name: bytes) -> bytes | None:
+    """What the whiteout `name` hides; None when that is no name: .wh., .wh.. and .wh...."""
+    hidden = name[len(PREFIX) :]
+    return None if hidden in (b"", b".", b"..") else hidden
+
+
+def is_reserved_xattr(name: bytes) -> bool:
+    return name.startswith(RESERVED_XATTRS)
