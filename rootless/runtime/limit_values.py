@@ -68,7 +68,9 @@ def cgroup_settings(resources: "Mapping[str, object]") -> dict[str, str]:
 def given(resources: "Mapping[str, object]", name: str) -> "str | int | None":
     """What was asked for; None for nothing and for the values that mean unlimited."""
     value = resources.get(name)
-    if value is None or value == "" or value == 0 or value == "0":
+    if value is None or value == "":
+        return None
+    if name != "cpuset_cpus" and value in (0, "0"):  # CPU 0 is a CPU
         return None
     if name == "pids_limit" and str(value).startswith("-"):
         return None
