@@ -28,7 +28,7 @@ from rootless.errors import (
     KernelError,
     RlError,
 )
-from rootless.linux import caps, mount, pty, rlimit, seccomp, syscalls
+from rootless.linux import caps, mount, pty, rlimit, seccomp, signals, syscalls
 from rootless.linux import channel as channels
 from rootless.linux.namespaces import become_root
 
@@ -219,7 +219,7 @@ def loopback_up() -> None:
             sock.fileno(),
             siocsifflags,
             b"lo".ljust(16, b"\0") + up_and_running.to_bytes(16, "little"),
-        )  # noqa: E501
+        )
     finally:
         sock.close()
 
@@ -341,7 +341,7 @@ def execute(plan: ProcessPlan, stdio: "Sequence[int]") -> "NoReturn":
     _drop(plan, uid, gid, groups)
     # After the last change of credentials, which clears it: prctl(2).
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-    _default_signals()
+    signals.reset_for_exec()
     syscalls.close_on_exec_from(3)
     if plan.seccomp and plan.no_new_privileges:
         seccomp.load(plan.seccomp)
@@ -391,16 +391,6 @@ def _own_stdio(uid: int, gid: int) -> None:
                 os.fchown(number, uid, gid)
         except OSError:
             pass  # a pipe of somebody else; opening it again may fail, writing will not
-
-
-def _default_signals() -> None:
-    import _signal
-
-    # Python ignores these two; an ignored signal survives exec.
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-    if hasattr(_signal, "SIGXFSZ"):
-        _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def _enter_directory(cwd: str) -> None:

@@ -1,0 +1,168 @@
+"""The parent's side of a start: clone the stage, map IDs, connect the network, say go.  Warm.
+
+The messages are drawn in rootless.runtime.stage.  launch() returns when the program has really
+been executed, or raises with nothing left: no process, no helper, no cgroup.
+"""
+
+import os
+
+from rootless.errors import ContainerError, KernelError
+from rootless.linux import channel as channels
+from rootless.linux import idmap as idmaps
+from rootless.linux import process, syscalls
+from rootless.runtime import stage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rootless.linux.idmap import IdMap
+    from rootless.network.driver import Driver
+    from rootless.runtime.limits import Cgroup
+
+KILL = 9
+BASE_NAMESPACES = (
+    syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
+)  # fmt: skip
+
+
+class Started:
+    """A container whose program runs, as its parent knows it."""
+
+    __slots__ = ("cgroup", "helpers", "master_fd", "network", "pid", "pidfd", "start_time")
+
+    def __init__(
+        self, pid: int, pidfd: int, network: "Driver", cgroup: "Cgroup | None", master_fd: int
+    ) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.start_time = process.start_time(pid)
+        self.network = network
+        self.cgroup = cgroup
+        self.master_fd = master_fd  # of the terminal, -1 without one
+        self.helpers = list(network.helpers)
+
+
+def launch(
+    plan: stage.Plan,
+    *,
+    namespaces: int,
+    idmap: "IdMap",
+    network: "Driver",
+    cgroup: "Cgroup | None",
+    stdio: "Sequence[int]",
+    environ: "Mapping[str, str]",
+) -> Started:
+    """Start the container of `plan` in new `namespaces` (CLONE_NEW* bits beside the base).
+
+    `stdio` are the descriptors for 0, 1 and 2, unused with a terminal.  Raises RlError.
+    """
+    ours, theirs = channels.pair()
+    try:
+        pid = syscalls.clone(BASE_NAMESPACES | namespaces)
+    except KernelError as e:
+        from rootless.linux import hostfacts
+
+        raise hostfacts.explain_user_namespace_failure(e.errno) from e
+    if pid == 0:
+        ours.close()
+        stage.run(plan, theirs, stdio)
+    theirs.close()
+    pidfd = os.pidfd_open(pid)
+    fuse_pid = 0
+    try:
+        if cgroup is not None:
+            cgroup.enter(pid)
+        idmaps.write_maps(idmap, pid, environ)
+        ours.send("ids-mapped")
+        _expect(ours, "identity")
+        network.start(pid)
+        name, body, fds = ours.receive()
+        if name == "fuse":
+            fuse_pid = _serve_fuse(plan.root, fds[0], pidfd, environ)
+            ours.send("fuse-ready")
+            name, body, fds = ours.receive()
+        _check(name, body, "rootfs")
+        master_fd = fds[0] if fds else -1
+        network.finish()
+        ours.send("network-ready")
+        name, body, _ = ours.receive()
+        if name:
+            _check(name, body, "")
+        if not process.start_time(pid) and not _exited_by_itself(pidfd):
+            raise ContainerError("the container ended before its program started")
+    except BaseException:
+        _undo(pid, pidfd, network, cgroup, fuse_pid)
+        raise
+    finally:
+        ours.close()
+    started = Started(pid, pidfd, network, cgroup, master_fd)
+    if fuse_pid:
+        started.helpers.append(
+            {"name": "fuse-overlayfs", "pid": fuse_pid, "start_time": process.start_time(fuse_pid)}
+        )
+    return started
+
+
+def _expect(channel: channels.Channel, wanted: str) -> None:
+    name, body, _ = channel.receive()
+    _check(name, body, wanted)
+
+
+def _check(name: str, body: object, wanted: str) -> None:
+    if name == "error":
+        stage.raise_reported(body)
+    if name != wanted:
+        raise ContainerError(
+            f"the container's set-up ended unexpectedly (waited for {wanted!r}, got {name!r})",
+            remedy="it may have been killed for memory; try again, and report it if it stays",
+            code="RL-CONTAINER-SETUP",
+        )
+
+
+def _exited_by_itself(pidfd: int) -> bool:
+    """Whether the process has an exit status to be fetched: a short program may be over."""
+    return os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _undo(pid: int, pidfd: int, network: "Driver", cgroup: "Cgroup | None", fuse_pid: int) -> None:
+    process.signal_process(pidfd, KILL)
+    os.close(pidfd)
+    os.waitpid(pid, 0)
+    network.close()
+    if fuse_pid:
+        os.waitpid(fuse_pid, 0)
+    if cgroup is not None:
+        cgroup.remove()
+
+
+def _serve_fuse(
+    plan: stage.RootPlan, fuse_fd: int, pidfd: int, environ: "Mapping[str, str]"
+) -> int:
+    """Start fuse-overlayfs on the connection `fuse_fd`, in the container's user namespace.
+
+    It stays in our mount namespace and PID namespace: the container never sees it, and it ends
+    when the kernel unmounts its file system with the container's end.  libfuse takes
+    "/dev/fd/N" for a mount that has been made already: fuse_session_mount(3).
+    """
+    program = process.need_program(
+        "fuse-overlayfs", environ, "ask the admin for: apt-get install fuse-overlayfs",
+        "RL-HOST-FUSE-OVERLAYFS",
+    )  # fmt: skip
+    lower = ":".join(f"{plan.base}/{one}".replace(":", "\\:") for one in plan.lower)
+    options = f"lowerdir={lower},upperdir={plan.base}/{plan.upper},workdir={plan.base}/{plan.work}"
+    pid = os.fork()
+    if pid == 0:
+        try:
+            syscalls.setns(pidfd, syscalls.CLONE_NEWUSER)
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+            os.set_inheritable(fuse_fd, True)
+            null = os.open("/dev/null", os.O_RDWR)
+            for number in (0, 1, 2):
+                os.dup2(null, number)
+            os.execve(program, [program, "-f", "-o", options, f"/dev/fd/{fuse_fd}"], dict(environ))
+        finally:
+            os._exit(127)
+    os.close(fuse_fd)
+    return pid

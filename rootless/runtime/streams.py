@@ -1,0 +1,266 @@
+"""The supervisor's loop: bytes between a container, its log and those who are attached.  Warm.
+
+One poll(2) loop, no threads.  Nobody can block it: what a client doesn't take waits in its outbox,
+and while an outbox is full the container's output is not read, so that it waits too.
+"""
+
+import errno
+import os
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.runtime.logs import Writer
+
+CHUNK = 65536
+OUTBOX_MAX = 1 << 20  # bytes
+_IN = select.POLLIN | select.POLLHUP | select.POLLERR
+DRAIN_MS = 2000  # for output that is still in a pipe when the init has ended
+
+
+class Client:
+    """Somebody who gets the output, and may send input."""
+
+    detached = False
+
+    def output(self, stream: str, data: bytes) -> None:
+        """Take some output of the container."""
+
+    def is_full(self) -> bool:
+        """Whether output has to wait."""
+        return False
+
+    def finished(self, exit_code: int) -> None:
+        """The container has ended."""
+
+
+class Pump:
+    """The loop.  `outputs` are the container's (descriptor, stream), `input_fd` its stdin or -1.
+
+    `run()` returns when the process behind `pidfd` has ended and its output is read.
+    """
+
+    def __init__(
+        self, pidfd: int, outputs: "dict[int, str]", input_fd: int, log: "Writer | None"
+    ) -> None:
+        self._poll = select.poll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._outputs = dict(outputs)
+        self._input_fd = input_fd
+        self._pending = bytearray()
+        self._input_closing = False
+        self._log = log
+        self._ended = False
+        self._paused = False
+        self.clients: list[Client] = []
+        self.terminal = input_fd in outputs
+        for fd in outputs:
+            os.set_blocking(fd, False)
+            self.watch(fd, self._on_output, fd)
+        if input_fd >= 0:
+            os.set_blocking(input_fd, False)
+        self._pidfd = pidfd
+        self.watch(pidfd, self._on_end, pidfd)
+
+    def watch(
+        self, fd: int, handler: "Callable[[int], None]", argument: int, events: int = select.POLLIN
+    ) -> None:
+        """Call `handler(argument)` when `fd` is ready."""
+        self._handlers[fd] = lambda _events: handler(argument)
+        self._poll.register(fd, events)
+
+    def forget(self, fd: int) -> None:
+        """Stop watching `fd`."""
+        if self._handlers.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def run(self, until: "Callable[[], bool] | None" = None) -> None:
+        """Go on until the container has ended, or `until()` says so."""
+        while not (self._ended and not self._outputs):
+            ready = self._poll.poll(DRAIN_MS if self._ended else None)
+            if not ready and self._ended:
+                break  # somebody outside holds the container's pipe open
+            for fd, events in ready:
+                handler = self._handlers.get(fd)
+                if handler is not None:
+                    handler(events)
+            if until is not None and until():
+                return
+        if self._log is not None:
+            self._log.close()
+
+    # Output.
+
+    def _on_output(self, fd: int) -> None:
+        if any(client.is_full() for client in self.clients):
+            self.pause()
+            return
+        stream = self._outputs[fd]
+        try:
+            data = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            if e.errno != errno.EIO:  # EIO: the last holder of the terminal has closed it
+                raise
+            data = b""
+        if not data:
+            self._close_output(fd)
+            return
+        if self._log is not None:
+            self._log.write(stream, data)
+        for client in list(self.clients):
+            client.output(stream, data)
+
+    def _close_output(self, fd: int) -> None:
+        self.forget(fd)
+        stream = self._outputs.pop(fd)
+        if fd != self._input_fd:
+            os.close(fd)
+        if self._log is not None:
+            self._log.close_stream(stream)
+
+    def drop_stream(self, stream: str) -> None:
+        """Nobody reads `stream` any more: let the container get EPIPE, as in a shell's pipe."""
+        for fd in [fd for fd, name in self._outputs.items() if name == stream]:
+            self._close_output(fd)
+
+    def pause(self) -> None:
+        """Leave the container's output in its pipes until resume()."""
+        if not self._paused:
+            self._paused = True
+            for fd in self._outputs:
+                self._poll.modify(fd, 0)
+
+    def resume(self) -> None:
+        if self._paused and not any(client.is_full() for client in self.clients):
+            self._paused = False
+            for fd in self._outputs:
+                self._poll.modify(fd, select.POLLIN)
+
+    # Input.
+
+    def feed(self, data: bytes) -> bool:
+        """Give `data` to the container's stdin; False when no more should come for now."""
+        if self._input_fd < 0:
+            return True
+        self._pending += data
+        self._write_input(0)
+        return len(self._pending) < CHUNK
+
+    def input_waits(self) -> bool:
+        """Whether the container has not yet taken what it was fed."""
+        return len(self._pending) >= CHUNK
+
+    def close_input(self) -> None:
+        """End the container's stdin after what is pending; a terminal stays open."""
+        if self.terminal or self._input_fd < 0:
+            return
+        self._input_closing = True
+        self._write_input(0)
+
+    def _write_input(self, _fd: int) -> None:
+        try:
+            while self._pending:
+                written = os.write(self._input_fd, self._pending[:CHUNK])
+                del self._pending[:written]
+        except BlockingIOError:
+            pass
+        except OSError:  # EPIPE, EIO: nobody reads it any more
+            self._pending.clear()
+            self._input_closing = not self.terminal
+        if self._pending:
+            self._watch_input()
+            return
+        if not self.terminal:
+            self.forget(self._input_fd)
+        elif self._input_fd in self._outputs:
+            self._poll.modify(self._input_fd, 0 if self._paused else select.POLLIN)
+        if self._input_closing:
+            self.forget(self._input_fd)
+            os.close(self._input_fd)
+            self._input_fd = -1
+
+    def _watch_input(self) -> None:
+        if not self.terminal:
+            if self._input_fd not in self._handlers:
+                self.watch(self._input_fd, self._write_input, 0, select.POLLOUT)
+        elif self._input_fd in self._outputs:
+            fd = self._input_fd
+            self._handlers[fd] = self._on_terminal
+            self._poll.modify(fd, select.POLLOUT | (0 if self._paused else select.POLLIN))
+
+    def _on_terminal(self, events: int) -> None:
+        if events & select.POLLOUT:
+            self._write_input(0)
+        if events & _IN and self._input_fd in self._outputs:
+            self._on_output(self._input_fd)
+
+    def resize(self, size: bytes) -> None:
+        """Set the terminal's struct winsize."""
+        from rootless.linux import pty
+
+        if self._input_fd >= 0:
+            pty.set_window_size(self._input_fd, size)
+
+    # The end.
+
+    def _on_end(self, fd: int) -> None:
+        self.forget(fd)
+        self._ended = True
+        self.resume()
+
+
+class LocalClient(Client):
+    """rl itself, in the foreground: its own descriptors 0, 1 and 2.
+
+    `streams` are those that it shows; `read_input` whether its stdin goes to the container.
+    """
+
+    def __init__(self, pump: Pump, streams: "tuple[str, ...]", *, read_input: bool) -> None:
+        self._pump = pump
+        self._targets = {name: fd for name, fd in (("stdout", 1), ("stderr", 2)) if name in streams}
+        self._reading = False
+        if read_input:
+            self._watch()
+
+    def _watch(self) -> None:
+        try:
+            self._pump.watch(0, self._on_input, 0)
+            self._reading = True
+        except OSError:  # closed
+            self._pump.close_input()
+
+    def _on_input(self, fd: int) -> None:
+        if self._pump.input_waits():
+            # Level-triggered: look again when the container has taken some.
+            import time
+
+            time.sleep(0.001)
+            return
+        try:
+            data = os.read(fd, CHUNK)
+        except OSError:
+            data = b""
+        if data:
+            self._pump.feed(data)
+        else:
+            self._pump.forget(fd)
+            self._pump.close_input()
+
+    def output(self, stream: str, data: bytes) -> None:
+        target = self._targets.get(stream)
+        if target is None:
+            return
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(target, view) :]
+        except BlockingIOError:
+            os.set_blocking(target, True)
+            self.output(stream, bytes(view))
+        except OSError:
+            del self._targets[stream]
+            self._pump.drop_stream(stream)
