@@ -1,0 +1,136 @@
+"""A blob on its way: a stream that resumes when the line breaks and verifies at its end."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from urllib3.exceptions import HTTPError
+
+from rootless.errors import DigestMismatch, RegistryError
+from rootless.oci.descriptor import Descriptor
+from rootless.registry.transport import ATTEMPTS, Response, Transport, unreachable
+
+CHUNK = 1 << 18  # bytes at most per read
+
+
+class BlobStream:
+    """read() gives the blob's bytes; b"" at the end, once, after size and digest are verified.
+
+    A broken transfer goes on where it broke (Range), ATTEMPTS times without progress at most.
+    Raises DigestMismatch, RegistryError RL-REGISTRY-TRUNCATED and those of `get`.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        get: Callable[[Mapping[str, str]], Response],
+        descriptor: Descriptor,
+        what: str,
+    ) -> None:
+        self._transport = transport
+        self._get = get
+        self._descriptor = descriptor
+        self._what = what
+        self._hash = hashlib.sha256()
+        self._response: Response | None = None
+        self._failures = 0
+        self.position = 0
+
+    def __enter__(self) -> "BlobStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._transport.done(self._response)
+            self._response = None
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """Up to `size` bytes (CHUNK at most)."""
+        wanted = min(size if size > 0 else CHUNK, CHUNK)
+        while self.position < self._descriptor.size:
+            self._transport.check_cancelled()
+            cause: BaseException | None = None
+            try:
+                if self._response is None:
+                    self._response = self._open()
+                data = self._response.read(wanted)
+            except HTTPError as e:
+                data, cause = b"", e
+            except (OSError, ValueError) as e:  # shut down by cancel(), under our read
+                self._transport.check_cancelled()
+                data, cause = b"", e
+            if data:
+                return self._accept(data)
+            self._transport.check_cancelled()
+            self.close()
+            self._count_failure(cause)
+        self._finish()
+        return b""
+
+    def _accept(self, data: bytes) -> bytes:
+        self.position += len(data)
+        self._failures = 0
+        if self.position > self._descriptor.size:
+            raise self._wrong_size("sends more")
+        self._hash.update(data)
+        return data
+
+    def _open(self) -> Response:
+        """The response that goes on at `position`."""
+        headers = {"Range": f"bytes={self.position}-"} if self.position else {}
+        response = self._get(headers)
+        if self.position and response.status == 206:
+            start = response.headers.get("Content-Range", "").removeprefix("bytes ")
+            if start.partition("-")[0].strip() == str(self.position):
+                return response
+            self._transport.done(response)
+            raise self._wrong_size("resumes at the wrong place")
+        if response.status != 200:
+            self._transport.done(response)
+            raise self._wrong_size(f"answers {response.status}")
+        length = response.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > self._descriptor.size:
+            self._transport.done(response)
+            raise self._wrong_size(f"offers {length} bytes")
+        left = self.position  # it knows no ranges: what we have comes again
+        while left:
+            again = response.read(min(left, CHUNK))
+            if not again:
+                break
+            left -= len(again)
+        return response
+
+    def _count_failure(self, cause: BaseException | None) -> None:
+        self._failures += 1
+        if self._failures < ATTEMPTS:
+            self._transport.pause(self._failures)
+            return
+        if cause is not None:
+            raise unreachable(self._transport.endpoint.host, cause) from cause
+        raise RegistryError(
+            f"{self._what}: the registry sent {self.position} of {self._descriptor.size} bytes",
+            remedy="try again; what has arrived of other layers is kept",
+            code="RL-REGISTRY-TRUNCATED",
+        )
+
+    def _finish(self) -> None:
+        if self._response is not None:
+            try:
+                more = self._response.read(1)
+            except (HTTPError, OSError, ValueError):
+                more = b""
+            if more:
+                raise self._wrong_size("sends more")
+            self.close()
+        actual = f"sha256:{self._hash.hexdigest()}"
+        if actual != self._descriptor.digest:
+            raise DigestMismatch(self._what, self._descriptor.digest, actual)
+
+    def _wrong_size(self, why: str) -> RegistryError:
+        return RegistryError(
+            f"{self._what}: {self._descriptor.size} bytes were announced, the registry {why}",
+            remedy="try again, and tell the registry's owner if it stays",
+            code="RL-REGISTRY-RUBBISH",
+        )

@@ -1,0 +1,208 @@
+"""The distribution-spec's pull: manifests, blobs, tags of one repository.
+
+Whatever is fetched by digest is verified against it, manifests and configs too.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urljoin, urlsplit
+
+from rootless.context import Context
+from rootless.errors import RegistryError
+from rootless.log import printable
+from rootless.oci import digest as digests
+from rootless.oci import manifest as manifests
+from rootless.oci.descriptor import Descriptor
+from rootless.oci.documents import DOCUMENT_MAX
+from rootless.oci.manifest import Index, Manifest
+from rootless.oci.reference import Reference, is_digest
+from rootless.registry import config, credentials
+from rootless.registry.auth import Authorizer, unauthorized
+from rootless.registry.blobs import BlobStream
+from rootless.registry.transport import Response, Transport
+
+TAGS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A manifest or index, and the digest that names it."""
+
+    document: Manifest | Index
+    digest: str
+
+
+class Client:
+    """One repository on one registry.  Safe to share between threads.  Use as a context manager."""
+
+    def __init__(self, ctx: Context, name: Reference, *, tls_verify: bool = True) -> None:
+        endpoint = config.endpoint(ctx, name.domain, name.path, tls_verify=tls_verify)
+        if endpoint.blocked:
+            raise RegistryError(
+                f"registries.conf blocks {name.domain}",
+                remedy="use another registry, or ask who wrote that file",
+                code="RL-REGISTRY-REFUSED",
+            )
+        self.name = name
+        self.transport = Transport(ctx, endpoint)
+        self._auth = Authorizer(
+            self.transport, lambda: credentials.find(ctx, name.domain, name.path)
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.transport.close()
+
+    def manifest(self, tag_or_digest: str) -> Fetched:
+        """The manifest or index of a tag or digest; verified against the latter.
+
+        Raises RegistryError RL-REGISTRY-*, BadDocument, DigestMismatch.
+        """
+        what = f"{self.name.familiar_name}{'@' if is_digest(tag_or_digest) else ':'}{tag_or_digest}"
+        url = self._url(f"manifests/{tag_or_digest}")
+        response = self.get(url, {"Accept": ", ".join(manifests.ACCEPTED)}, what)
+        content_type = response.headers.get("Content-Type", "")
+        promised = response.headers.get("Docker-Content-Digest", "")
+        data = self.transport.read(response, DOCUMENT_MAX)
+        if is_digest(tag_or_digest):
+            digests.verify(data, digests.checked(tag_or_digest, what), f"manifest of {what}")
+        else:
+            self._check_is_json(data, content_type, what)
+            # The header is the registry's own word about these bytes.
+            if is_digest(promised) and promised.startswith("sha256:"):
+                digests.verify(data, promised, f"manifest of {what}")
+        document = manifests.parse(data, content_type, f"manifest of {what}")
+        return Fetched(document, document.digest)
+
+    def small_blob(self, descriptor: Descriptor, what: str) -> bytes:
+        """A blob that is a document (a config), in memory, verified."""
+        if descriptor.size > DOCUMENT_MAX:
+            raise RegistryError(
+                f"{what} has {descriptor.size} bytes, more than {DOCUMENT_MAX} are not read",
+                remedy="is it an image?",
+                code="RL-REGISTRY-RUBBISH",
+            )
+        chunks = []
+        with self.blob(descriptor, what) as stream:
+            while chunk := stream.read(1 << 20):
+                chunks.append(chunk)
+        return b"".join(chunks)
+
+    def blob(self, descriptor: Descriptor, what: str) -> BlobStream:
+        """A blob as a stream that verifies size and digest at its end; closed by the caller."""
+        url = self._url(f"blobs/{descriptor.digest}")
+        return BlobStream(
+            self.transport,
+            lambda headers: self.get(url, headers, what),
+            descriptor,
+            what,
+        )
+
+    def tags(self) -> list[str]:
+        """All tags of the repository, as the registry orders them."""
+        found: list[str] = []
+        url: str | None = self._url("tags/list")
+        while url is not None:
+            response = self.get(url, {"Accept": "application/json"}, self.name.familiar_name)
+            link = response.headers.get("Link", "")
+            data = self.transport.read(response)
+            try:
+                tags = json.loads(data)["tags"] or []
+                found += [str(tag) for tag in tags]
+            except (ValueError, KeyError, TypeError) as e:
+                raise rubbish(self.name.domain, "its list of tags is none") from e
+            if len(found) > TAGS_MAX:
+                raise rubbish(self.name.domain, f"it has more than {TAGS_MAX} tags")
+            url = _next_page(url, link)
+        return found
+
+    def get(self, url: str, headers: Mapping[str, str], what: str) -> Response:
+        """A successful answer to GET, its body not read yet.
+
+        Raises RegistryError RL-REGISTRY-UNAUTHORIZED, -NOT-FOUND, -RATE-LIMITED, -ERROR.
+        """
+        for _ in range(3):  # anonymous; with what the 401 asks for; with a new token
+            sent = self._auth.header()
+            authorization = {"Authorization": sent} if sent else {}
+            response = self.transport.request("GET", url, {**headers, **authorization})
+            if response.status != 401:
+                break
+            challenge = response.headers.get("WWW-Authenticate", "")
+            data = self.transport.read(response)
+            if not self._auth.answer(challenge, sent, f"repository:{self.name.path}:pull"):
+                raise unauthorized(self.name.domain, self._why(401, data, what))
+        if response.status in (200, 206, 416):
+            return response
+        try:
+            retry_after = response.headers.get("Retry-After", "")
+            data = self.transport.read(response)
+        except RegistryError:
+            data = b""
+        raise self._refusal(response.status, data, what, retry_after)
+
+    def _refusal(self, status: int, data: bytes, what: str, retry_after: str) -> RegistryError:
+        why = self._why(status, data, what)
+        domain = self.name.domain
+        if status in (401, 403):
+            return unauthorized(domain, why)
+        if status == 404:
+            return RegistryError(
+                f"{what} not found on {domain}: {why}",
+                remedy="check its name and tag",
+                code="RL-REGISTRY-NOT-FOUND",
+            )
+        if status == 429:
+            wait = f"in {retry_after[:40]} s" if retry_after.isdecimal() else "later"
+            return RegistryError(
+                f"{domain} limits how often you may ask: {why}",
+                remedy=f"try again {wait}, or log in to the registry for a higher limit",
+                code="RL-REGISTRY-RATE-LIMITED",
+            )
+        return RegistryError(
+            f"{domain} cannot serve {what}: {why}",
+            remedy="try again later, or ask the registry's owner",
+            code="RL-REGISTRY-ERROR",
+        )
+
+    def _why(self, status: int, data: bytes, what: str) -> str:
+        """The registry's own words (distribution-spec, "Error Codes"), made harmless."""
+        said = []
+        try:
+            for error in json.loads(data)["errors"]:
+                said.append(str(error.get("message") or error.get("code") or ""))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            pass
+        text = printable(", ".join(word for word in said if word))[:200]
+        return f"{text} (HTTP {status})" if text else f"HTTP {status}"
+
+    def _check_is_json(self, data: bytes, content_type: str, what: str) -> None:
+        """A captive portal and a wrong address answer 200 with a web page."""
+        kind = content_type.partition(";")[0].strip().lower()
+        if kind == "text/html" or data.lstrip()[:1] not in (b"{",):
+            raise rubbish(self.name.domain, f"it answers with {kind or 'bytes'} instead of JSON")
+
+    def _url(self, rest: str) -> str:
+        return f"{self.transport.base()}/v2/{quote(self.name.path)}/{quote(rest, safe='/:')}"
+
+
+def rubbish(domain: str, why: str) -> RegistryError:
+    """The RegistryError for an answer that no registry gives."""
+    return RegistryError(
+        f"{domain} makes no sense: {printable(why)}",
+        remedy="is it a registry, and is there a login page or proxy in between?",
+        code="RL-REGISTRY-RUBBISH",
+    )
+
+
+def _next_page(url: str, link: str) -> str | None:
+    """The URL of a Link header with rel="next", if it is on the same host."""
+    target, _, attributes = link.partition(";")
+    target = target.strip()
+    if "next" not in attributes or not (target.startswith("<") and target.endswith(">")):
+        return None
+    following = urljoin(url, target[1:-1])
+    same = urlsplit(following)[:2] == urlsplit(url)[:2]
+    return following if same and following != url else None
