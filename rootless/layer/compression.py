@@ -5,18 +5,20 @@ import gzip
 import io
 import lzma
 import zlib
-from typing import Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from rootless.errors import BadDocument
 
+_GzipFile: Any = gzip.GzipFile
+_gzip_error: Any = zlib.error
 try:
     # 2.9 times zlib's inflate and 9 times its deflate at level 1, measured in STYLE.md A.
     from isal import igzip, isal_zlib
 
-    _GZIP_ERRORS: tuple[type[Exception], ...] = (isal_zlib.error, zlib.error)
+    _GzipFile, _gzip_error = igzip.IGzipFile, isal_zlib.error
 except ImportError:
-    igzip = None
-    _GZIP_ERRORS = (zlib.error,)
+    pass  # no wheel for this machine
+_DAMAGED: tuple[type[Exception], ...] = (lzma.LZMAError, zlib.error, _gzip_error)
 
 GZIP = "gzip"
 ZSTD = "zstd"
@@ -40,7 +42,7 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class _Prefixed(io.RawIOBase):
+class Prefixed(io.RawIOBase):
     """A stream with bytes put back in front of it."""
 
     def __init__(self, prefix: bytes, source: Readable) -> None:
@@ -75,7 +77,7 @@ class Decompressed:
         prefix = _read_up_to(source, _PEEK)
         self.kind = _agreed_kind(prefix, media_type, what)
         self._what = what
-        self._stream = _open(self.kind, _Prefixed(prefix, source))
+        self._stream = _open(self.kind, Prefixed(prefix, source))
 
     def read(self, size: int = _BUFFER, /) -> bytes:
         """Up to `size` bytes; b"" at the end."""
@@ -83,7 +85,7 @@ class Decompressed:
             return self._stream.read(size)
         except EOFError as e:
             raise BadDocument(f"{self._what} is cut off: its {self.kind} data has no end") from e
-        except (lzma.LZMAError, *_GZIP_ERRORS) as e:
+        except _DAMAGED as e:
             raise BadDocument(f"{self._what} is damaged: {e}") from e
         except OSError as e:
             if e.errno is not None:
@@ -93,6 +95,12 @@ class Decompressed:
             if type(e).__name__ != "ZstdError":  # imported only when there is zstd to read
                 raise
             raise BadDocument(f"{self._what} is damaged: {e}") from e
+
+
+def peek(source: Readable, what: str) -> tuple[Prefixed, str]:
+    """The whole stream again, and how it is compressed.  Raises BadDocument."""
+    prefix = _read_up_to(source, _PEEK)
+    return Prefixed(prefix, source), _agreed_kind(prefix, "", what)
 
 
 def kind_of(prefix: bytes) -> str:
@@ -121,11 +129,7 @@ def open_gzip_writer(target: io.RawIOBase | io.BufferedIOBase, level: int = 1) -
 
     Level 1: ISA-L packs 165 MB/s there, and no name or time goes into the header.
     """
-    stream: object
-    if igzip is not None:
-        stream = igzip.IGzipFile(filename="", mode="wb", compresslevel=level, fileobj=target, mtime=0)
-    else:
-        stream = gzip.GzipFile("", "wb", level, cast("io.BytesIO", target), 0)
+    stream = _GzipFile("", "wb", level, target, 0)
     return cast("io.BufferedIOBase", stream)
 
 
@@ -152,17 +156,14 @@ def _has_header_checksum(prefix: bytes) -> bool:
         return False
 
 
-def _open(kind: str, source: _Prefixed) -> Readable:
+def _open(kind: str, source: Prefixed) -> Readable:
     stream: object
     if kind == GZIP:
-        if igzip is not None:
-            stream = igzip.IGzipFile(fileobj=source)
-        else:
-            stream = gzip.GzipFile(fileobj=source)
+        stream = _GzipFile(fileobj=source)
     elif kind == ZSTD:
         stream = _open_zstd(source)
     elif kind == XZ:
-        stream = lzma.LZMAFile(source)
+        stream = lzma.LZMAFile(cast("BinaryIO", source))
     elif kind == BZIP2:
         stream = bz2.BZ2File(source)
     else:
@@ -170,7 +171,7 @@ def _open(kind: str, source: _Prefixed) -> Readable:
     return cast("Readable", stream)
 
 
-def _open_zstd(source: _Prefixed) -> object:
+def _open_zstd(source: Prefixed) -> object:
     try:
         from compression import zstd  # type: ignore[import-not-found]  # Python 3.14
     except ImportError:

@@ -100,10 +100,9 @@ class TarReader:
                 _check_sparse(member)
             pax, long_name, long_link = [], None, None
             _finish(member)
-            if member.kind == REGULAR:
-                if member.sparse is None:
-                    self._left = member.size
-                    self._padding = -member.size % BLOCK
+            if member.kind == REGULAR and member.sparse is None:
+                self._left = member.size
+                self._padding = -member.size % BLOCK
             yield member
 
     def data(self) -> "Iterator[bytes | memoryview]":

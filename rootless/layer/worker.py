@@ -9,10 +9,6 @@ import json
 import os
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 def main() -> int:
     control = int(sys.argv[1])
