@@ -1,0 +1,37 @@
+"""Fixtures of the end-to-end tests."""
+
+import os
+
+import pytest
+from support.images import Image, busybox_tar
+from support.program import Rl
+from support.registry import Registry
+
+
+@pytest.fixture(scope="session")
+def ann_image(shared_rl: Rl, test_dir: str) -> str:
+    """busybox with a user ann (1000:1000, also in staff), imported from a tar file."""
+    archive = f"{test_dir}/ann.tar"
+    with open(archive, "wb") as f:
+        f.write(busybox_tar())
+    shared_rl.run("import", archive, "ann:latest")
+    os.unlink(archive)
+    return "ann:latest"
+
+
+@pytest.fixture(scope="session")
+def entry_image(shared_rl: Rl, registry: Registry) -> str:
+    """An image with every field that `run` reads from an image's config."""
+    config = {
+        "Entrypoint": ["/bin/echo", "entry"],
+        "Cmd": ["from", "image"],
+        "Env": ["PATH=/bin", "FROM_IMAGE=yes", "BOTH=image"],
+        "WorkingDir": "/home",
+        "User": "ann",
+        "Labels": {"kind": "test", "both": "image"},
+        "ExposedPorts": {"8000/tcp": {}, "9000/udp": {}},
+        "StopSignal": "SIGUSR1",
+    }
+    reference = registry.push("test/entry", Image([busybox_tar()], config))
+    shared_rl.run("pull", reference)
+    return reference

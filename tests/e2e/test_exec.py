@@ -1,0 +1,94 @@
+"""`rl exec`: inside a running container."""
+
+import os
+
+import pytest
+from support.program import Rl
+from support.traces import wait_until
+
+
+@pytest.fixture
+def container(rl: Rl) -> str:
+    return rl.start("-e", "OF_RUN=1", "-w", "/tmp")
+
+
+def test_exec_joins_all_namespaces(rl: Rl, container: str) -> None:
+    pid = rl.inspect(container)["State"]["Pid"]
+    for kind in ("pid", "net", "ipc", "uts", "mnt", "user", "cgroup"):
+        inside = rl.out("exec", container, "readlink", f"/proc/self/ns/{kind}")
+        assert inside == os.readlink(f"/proc/{pid}/ns/{kind}"), kind
+
+
+def test_exec_status_and_streams(rl: Rl, container: str) -> None:
+    done = rl.run("exec", container, "sh", "-c", "echo out; echo err >&2; exit 6", status=6)
+    assert (done.stdout, done.stderr) == ("out\n", "err\n")
+    rl.fails("exec", container, "no-such-program", status=127)
+    rl.fails("exec", container, "/etc", status=126)
+    rl.run("exec", container, "sh", "-c", "kill -KILL $$", status=137)
+
+
+def test_exec_reads_stdin_with_interactive_only(rl: Rl, container: str) -> None:
+    assert rl.out("exec", "-i", container, "cat", input="hello") == "hello"
+    assert rl.out("exec", container, "cat", input="hello") == ""
+
+
+def test_exec_has_the_containers_environment_and_directory(rl: Rl, container: str) -> None:
+    out = rl.out("exec", "-e", "MINE=2", container, "sh", "-c", "echo $OF_RUN $MINE; pwd")
+    assert out.split() == ["1", "2", "/tmp"]
+    assert rl.out("exec", "-w", "/etc", container, "pwd") == "/etc"
+
+
+@pytest.mark.needs("subids")
+def test_exec_as_another_user_has_no_capabilities(rl: Rl, container: str) -> None:
+    out = rl.out("exec", "-u", "1000:50", container, "sh", "-c",
+                 "id -u; id -g; grep CapEff /proc/self/status")  # fmt: skip
+    assert out.split() == ["1000", "50", "CapEff:", "0000000000000000"]
+
+
+def test_exec_has_the_containers_capabilities_and_seccomp(rl: Rl, container: str) -> None:
+    script = "grep -E '^(CapEff|CapBnd|Seccomp|NoNewPrivs):' /proc/self/status"
+    assert rl.out("exec", container, "sh", "-c", script) == rl.out(
+        "exec",
+        container,
+        "sh",
+        "-c",
+        "grep -E '^(CapEff|CapBnd|Seccomp|NoNewPrivs):' /proc/1/status",
+    )
+
+
+def test_exec_detached(rl: Rl, container: str) -> None:
+    rl.run("exec", "-d", container, "sh", "-c", "echo x >/tmp/made; sleep 100")
+    wait_until(lambda: rl.run("exec", container, "cat", "/tmp/made", check=False).stdout == "x\n")
+
+
+def test_exec_processes_end_with_the_container(rl: Rl, container: str) -> None:
+    rl.run("exec", "-d", container, "sleep", "100")
+    rl.run("rm", "-f", container)  # the fixture then finds no process
+
+
+def test_exec_in_a_stopped_container_is_an_error(rl: Rl, container: str) -> None:
+    rl.run("stop", "-t", "2", container)
+    rl.fails("exec", container, "true", status=1)
+
+
+def test_exec_with_a_terminal(rl: Rl, container: str) -> None:
+    terminal = rl.pty("exec", "-it", container, "sh", rows=30, columns=90)
+    terminal.expect(r"[#$] ")
+    terminal.send("stty size; tty; exit 3\n")
+    terminal.expect("30 90")
+    terminal.expect("/dev/pts/")
+    assert terminal.wait() == 3
+    terminal.close()
+
+
+def test_killed_exec_leaves_the_container_running(rl: Rl, container: str) -> None:
+    child = rl.popen("exec", container, "sh", "-c", "echo in; sleep 100")
+    assert child.stdout is not None and child.stdout.readline() == "in\n"
+    child.kill()
+    child.wait()
+    assert rl.running(container)
+
+
+def test_many_execs_at_once(rl: Rl, container: str) -> None:
+    children = [rl.popen("exec", container, "echo", str(n)) for n in range(8)]
+    assert [c.communicate(timeout=30)[0] for c in children] == [f"{n}\n" for n in range(8)]
