@@ -4,7 +4,8 @@ Source: image-spec v1.1 manifest.md and image-index.md; distribution's manifest-
 bytes are kept beside the value: a digest is over them, never over a re-serialisation.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
 from rootless.errors import BadDocument
 from rootless.oci import digest as digests
@@ -25,20 +26,25 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = f"{DOCKER_LAYER}.gzip"
 
+_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
+
 INDEX_TYPES = (OCI_INDEX, DOCKER_LIST)
 MANIFEST_TYPES = (OCI_MANIFEST, DOCKER_MANIFEST)
 ACCEPTED = (*INDEX_TYPES, *MANIFEST_TYPES)
 
-_LAYER_TYPES = frozenset(
-    base + suffix
-    for base, suffixes in (
-        (OCI_LAYER, ("", "+gzip", "+zstd")),
-        ("application/vnd.oci.image.layer.nondistributable.v1.tar", ("", "+gzip", "+zstd")),
-        (DOCKER_LAYER, ("", ".gzip", ".zstd")),
-        ("application/vnd.docker.image.rootfs.foreign.diff.tar", ("", ".gzip")),
+_OCI_FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+_DOCKER_FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+# Every media type of a layer, and what OCI calls it.
+_OCI_LAYER_TYPES = {
+    base + suffix: oci + suffix.replace(".", "+")
+    for base, oci, suffixes in (
+        (OCI_LAYER, OCI_LAYER, ("", "+gzip", "+zstd")),
+        (_OCI_FOREIGN, _OCI_FOREIGN, ("", "+gzip", "+zstd")),
+        (DOCKER_LAYER, OCI_LAYER, ("", ".gzip", ".zstd")),
+        (_DOCKER_FOREIGN, _OCI_FOREIGN, ("", ".gzip", ".zstd")),
     )
     for suffix in suffixes
-)
+}
 # Registries have handed out schema 2 images with these config types for years; Docker takes them
 # (moby, distribution/registry.go, defaultImageTypes).
 _ODD_CONFIG_TYPES = ("application/octet-stream", "application/json", "text/html", "")
@@ -56,6 +62,25 @@ class Manifest:
     @property
     def digest(self) -> str:
         return digests.of(self.data)
+
+    def as_oci(self) -> bytes:
+        """The same image with OCI's media types: an OCI layout may hold no others.
+
+        Config and layers stay what they are, byte for byte.
+        """
+        if self.media_type == OCI_MANIFEST:
+            return self.data
+        config = replace(self.config, media_type=OCI_CONFIG)
+        layers = [
+            replace(layer, media_type=_OCI_LAYER_TYPES[layer.media_type]) for layer in self.layers
+        ]
+        doc = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": config.to_json(),
+            "layers": [layer.to_json() for layer in layers],
+        }
+        return json.dumps(doc, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +131,7 @@ def parse(data: bytes, content_type: str, where: str) -> Manifest | Index:
     layers = []
     for position, entry in enumerate(documents.objects(doc, "layers", where)):
         layer = Descriptor.from_json(entry, f"{where}: layers[{position}]")
-        if layer.media_type not in _LAYER_TYPES:
+        if layer.media_type not in _OCI_LAYER_TYPES:
             raise _artifact(where, f"its layers[{position}] is {layer.media_type or 'untyped'!r}")
         layers.append(layer)
     return Manifest(media_type=media_type, config=config, layers=tuple(layers), data=data)
@@ -117,7 +142,7 @@ def _media_type(doc: dict[str, object], content_type: str, where: str) -> str:
     told = documents.optional(doc, "mediaType", str, where, "")
     media_type = told or content_type.partition(";")[0].strip().lower()
     version = doc.get("schemaVersion")
-    if version == 1 or ".manifest.v1+" in media_type:
+    if version == 1 or media_type.startswith(_SCHEMA_1):
         raise BadDocument(
             f"{where}: Docker's image manifest version 1 is not supported, as in Docker itself",
             remedy="ask the image's owner to push it again with a Docker of 2016 or newer",

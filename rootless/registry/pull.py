@@ -112,17 +112,15 @@ class _Pull:
         image_config.check_layers(len(manifest.layers), config, self.named.familiar())
         self._check_platform(config, wanted)
         before = images.find(self.paths, self.named.canonical())
+        documents = [data, manifest.data, manifest.as_oci()]
         with Lease(self.ctx) as lease:
             lease.keep(
                 config.diff_ids,
-                [
-                    manifest.digest,
-                    config.image_id,
-                    *(layer.digest for layer in manifest.layers),
-                ],
+                [digests.of(document) for document in documents]
+                + [layer.digest for layer in manifest.layers],
             )
-            blobs.put(self.paths, data, lease.path)
-            blobs.put(self.paths, manifest.data, lease.path)
+            for document in documents:
+                blobs.put(self.paths, document, lease.path)
             size = self._fetch_layers(manifest, config, lease.path)
             record = _record(manifest, config, size, f"{self.named.name}@{top.digest}")
             name = "" if self.named.digest else self.named.canonical()
@@ -285,6 +283,7 @@ def _record(
         "id": config.image_id,
         "digest": manifest.digest,
         "media_type": manifest.media_type,
+        "oci_digest": digests.of(manifest.as_oci()),
         "names": [],
         "repo_digests": [repo_digest],
         "platform": config.platform.to_json(),

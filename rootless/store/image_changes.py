@@ -19,6 +19,8 @@ from rootless.store.removal import remove_mapped_tree
 
 Record = dict[str, object]
 
+_MANIFEST_KEYS = ("digest", "media_type", "oci_digest", "layer_blobs")
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"  # image-spec annotations.md
 
 
@@ -36,6 +38,10 @@ def add(paths: Paths, record: Record, name: str) -> Record:
         except (FileNotFoundError, StoreError):
             before = {}
         merged["repo_digests"] = _merge(before.get("repo_digests"), record.get("repo_digests"))
+        if not _has_blobs(paths, record) and _has_blobs(paths, before):
+            # The same image, otherwise compressed: its layers were there, its blobs were not
+            # fetched.  What is complete can be copied on.
+            merged |= {key: before[key] for key in _MANIFEST_KEYS if key in before}
         loser = _owner(paths, name) if name else ""
         merged["names"] = _merge(images.names_of(paths, image_id), [name] if name else [])
         atomic.write_json(paths.image(image_id), merged)
@@ -216,7 +222,7 @@ def _used(paths: Paths) -> set[str] | None:
     if used is None:
         return None
     for record in images.list_images(paths):
-        used |= {str(record["id"]), str(record.get("digest", ""))}
+        used |= {str(record.get(key, "")) for key in ("id", "digest", "oci_digest")}
         for key in ("layers", "layer_blobs"):
             used.update(str(digest) for digest in _list(record.get(key)))
     for container_id in _container_ids(paths):
@@ -270,6 +276,12 @@ def _owner(paths: Paths, name: str) -> str:
     return f"sha256:{os.path.basename(target).removesuffix('.json')}"
 
 
+def _has_blobs(paths: Paths, record: Record) -> bool:
+    """Whether the manifest and the layers of the image are there as received."""
+    digests = [record.get("digest"), *_list(record.get("layer_blobs"))]
+    return all(digest and os.path.exists(paths.blob(str(digest))) for digest in digests)
+
+
 def _refresh_names(paths: Paths, image_id: str, digests: list[str] | None = None) -> None:
     """Bring the copy of the names in a record up to date."""
     try:
@@ -287,12 +299,12 @@ def _write_index(paths: Paths) -> None:
     index = layout.empty_index()
     manifests: list[dict[str, object]] = []
     for record in images.list_images(paths):
-        digest = str(record.get("digest", ""))
+        digest = str(record.get("oci_digest") or record.get("digest") or "")
         try:
             size = os.stat(paths.blob(digest)).st_size
         except OSError:
             continue  # an image without a manifest: made here, never pushed
-        entry = {"mediaType": record.get("media_type"), "digest": digest, "size": size}
+        entry = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
         for name in _list(record.get("names")) or [""]:
             annotations = {"annotations": {REF_NAME: name}} if name else {}
             manifests.append({**entry, **annotations})
