@@ -1,0 +1,35 @@
+"""A context with a store of its own, for tests that call rl's functions in this process."""
+
+import os
+
+from rootless.context import Context
+from rootless.paths import Paths
+from rootless.store import layout
+
+
+def make_context(
+    directory: str,
+    environ: dict[str, str] | None = None,
+    config: dict[str, object] | None = None,
+    *,
+    prepare: bool = True,
+) -> Context:
+    """A Context below `directory`: store, run and home; the environment has PATH alone."""
+    home = f"{directory}/home"
+    os.makedirs(home, exist_ok=True)
+    ctx = Context(
+        paths=Paths(f"{directory}/store", f"{directory}/run"),
+        uid=os.getuid(),
+        gid=os.getgid(),
+        home=home,
+        environ={
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+            "XDG_RUNTIME_DIR": f"{directory}/run",
+            **(environ or {}),
+        },
+        config=config or {},
+        debug=False,
+    )
+    if prepare:
+        layout.prepare(ctx.paths)
+    return ctx
