@@ -188,7 +188,7 @@ def _subid_count(root: str, name: str, user: str) -> int:
 def explain_overlay_failure(failure: int, path: str, *, root: str = "/") -> HostProblem:
     """Why an overlay with userxattr and its upper directory below `path` gave `failure`."""
     release = read("/proc/sys/kernel/osrelease", root)
-    if _version(release) < (5, 11):
+    if kernel_version(release) < (5, 11):
         return HostProblem(
             f"kernel {release} lets only root mount an overlay (5.11 and later let users)",
             code="RL-HOST-OVERLAY-KERNEL",
@@ -222,7 +222,7 @@ def explain_overlay_failure(failure: int, path: str, *, root: str = "/") -> Host
     )
 
 
-def _version(release: str) -> tuple[int, int]:
+def kernel_version(release: str) -> tuple[int, int]:
     """(major, minor) of "6.1.0-13-amd64"; (99, 0) when it cannot be read."""
     fields = release.split(".")
     if len(fields) < 2 or not fields[0].isdecimal():
@@ -240,15 +240,17 @@ def explain_fuse_failure(failure: int, *, root: str = "/") -> HostProblem:
             remedy="install the package fuse-overlayfs, or choose --storage-driver copy",
             admin="sudo apt-get install fuse-overlayfs      # or: sudo dnf install fuse-overlayfs",
         )
-    return _device_problem("/dev/fuse", "fuse", "RL-HOST-FUSE", failure, root)
+    return device_problem("/dev/fuse", "fuse", failure, root)
 
 
 def explain_tun_failure(failure: int, *, root: str = "/") -> HostProblem:
     """Why /dev/net/tun could not be opened, which slirp4netns and pasta need."""
-    return _device_problem("/dev/net/tun", "tun", "RL-HOST-TUN", failure, root)
+    return device_problem("/dev/net/tun", "tun", failure, root)
 
 
-def _device_problem(path: str, module: str, code: str, failure: int, root: str) -> HostProblem:
+def device_problem(path: str, module: str, failure: int, root: str = "/") -> HostProblem:
+    """Why the device node `path`, which the kernel module makes, could not be opened."""
+    code = f"RL-HOST-{module.upper()}"
     rule = (
         f"sudo modprobe {module} && echo {module} | sudo tee /etc/modules-load.d/rl-{module}.conf\n"
         f'echo \'KERNEL=="{module}", MODE="0666"\' | sudo tee /etc/udev/rules.d/60-rl-{module}'

@@ -129,7 +129,6 @@ def nested(root: str = "/") -> bool:
 
 def sysctl_request(name: str, value: str) -> str:
     """The admin's lines that set a sysctl now and at each boot."""
-    return (
-        f"echo '{name} = {value}' | sudo tee /etc/sysctl.d/99-rl.conf\n"
-        f"sudo sysctl -p /etc/sysctl.d/99-rl.conf"
-    )
+    # One file each: the lines can be pasted again, one by one, in any order.
+    path = f"/etc/sysctl.d/99-rl-{name.rpartition('.')[2]}.conf"
+    return f"echo '{name} = {value}' | sudo tee {path}\nsudo sysctl -p {path}"

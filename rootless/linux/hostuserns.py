@@ -118,7 +118,9 @@ def _chrooted(failure: int, root: str) -> HostProblem | None:
 def _unmapped_caller(failure: int, root: str) -> HostProblem | None:
     table = read("/proc/self/uid_map", root)
     uid = int((status_field("Uid", root).split() or ["0"])[0])
-    if failure != errno.EPERM or not table or _maps(table, uid):
+    # The file is empty as long as nobody has written a map.
+    known = os.path.exists(below(root, "/proc/self/uid_map"))
+    if failure != errno.EPERM or not known or _maps(table, uid):
         return None
     return HostProblem(
         "this process's user ID is not mapped in the user namespace around it",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rootless.linux.cgroup import Hierarchy
 
 NAMES = ("memory", "memory_swap", "cpus", "cpuset_cpus", "pids_limit")
+CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 
 
 class NotDelegated(LimitError):
@@ -136,8 +137,8 @@ def scope_controllers(
     from rootless.linux import cgroup
     from rootless.runtime import scope
 
-    if not where.mount:
-        return "no cgroup v2 is mounted"
+    if not where.mount or where.legacy & set(CONTROLLERS):
+        return delegation_problem(where, list(CONTROLLERS))
     address = scope.bus_address(ctx.environ, ctx.uid, root)
     if not address:
         return "no systemd user manager is running for this user (no D-Bus socket)"
