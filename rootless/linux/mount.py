@@ -219,6 +219,8 @@ def new_filesystem(fstype: str, options: "Sequence[str]", attributes: int) -> in
     """A detached mount of a new file system; an option is "name" or "name=value"."""
     fs_fd = syscalls.fsopen(fstype)
     try:
+        # What df(1) and mountinfo show as the device; many programs look for "proc" there.
+        syscalls.fsconfig_string(fs_fd, "source", fstype)
         for option in options:
             key, separator, value = option.partition("=")
             if separator:
@@ -262,6 +264,7 @@ def overlay(
     try:
         fs_fd = syscalls.fsopen("overlay")
         try:
+            syscalls.fsconfig_string(fs_fd, "source", "overlay")
             syscalls.fsconfig_flag(fs_fd, "userxattr")
             for layer in lower:
                 syscalls.fsconfig_string(fs_fd, "lowerdir+", layer)

@@ -35,3 +35,10 @@ def reset_for_exec() -> None:
     _signal.signal(SIGPIPE, _signal.SIG_DFL)
     _signal.signal(SIGXFSZ, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def restore(numbers: "Iterable[int]") -> None:
+    """Give these signals Python's own actions back."""
+    for number in numbers:
+        default = _signal.default_int_handler if number == SIGINT else _signal.SIG_DFL
+        _signal.signal(number, default)

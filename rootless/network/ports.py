@@ -64,6 +64,35 @@ def claim(ports: "Iterable[Port]") -> list[Port]:
     return claimed
 
 
+def claim_ranges(documents: "Iterable[Mapping[str, object]]") -> list[dict[str, object]]:
+    """Check the ports of a new container; one of a range (host_port_end) becomes a free one.
+
+    Raises as claim().  A host port 0 stays: it is chosen at each start, as Docker does.
+    """
+    chosen = []
+    for document in documents:
+        last = document.get("host_port_end")
+        port = from_dicts([document])[0]
+        if isinstance(last, int):
+            port = _first_free(port, last)
+        elif port.host_port:
+            claim([port])
+        chosen.append(port.to_dict())
+    return chosen
+
+
+def _first_free(port: Port, last: int) -> Port:
+    for number in range(port.host_port, last + 1):
+        candidate = Port(port.host_ip, number, port.container_port, port.protocol)
+        try:
+            claim([candidate])
+            return candidate
+        except NetworkError as e:
+            if number == last or e.code != "RL-PORT-TAKEN":
+                raise
+    return port
+
+
 def _bind(port: Port) -> "_socket.socket":
     family = _socket.AF_INET6 if ":" in port.host_ip else _socket.AF_INET
     kind = _socket.SOCK_DGRAM if port.protocol == "udp" else _socket.SOCK_STREAM

@@ -160,7 +160,7 @@ class Slirp4netns(driver.Driver):
         if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
             from rootless.linux import hostfacts
 
-            failure = hostfacts.explain_tun_failure(os.errno)
+            failure = hostfacts.explain_tun_failure(errno.EACCES)
             return NetworkError(failure.what, remedy=failure.remedy, code=failure.code)
         why = said[-1] if said else "it ended without a word"
         return NetworkError(

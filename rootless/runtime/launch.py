@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from rootless.runtime.limits import Cgroup
 
 KILL = 9
-BASE_NAMESPACES = (
-    syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
-)  # fmt: skip
 
 
 class Started:
@@ -53,13 +50,14 @@ def launch(
     stdio: "Sequence[int]",
     environ: "Mapping[str, str]",
 ) -> Started:
-    """Start the container of `plan` in new `namespaces` (CLONE_NEW* bits beside the base).
+    """Start the container of `plan` in new `namespaces` (CLONE_NEW* bits).
 
     `stdio` are the descriptors for 0, 1 and 2, unused with a terminal.  Raises RlError.
     """
     ours, theirs = channels.pair()
     try:
-        pid = syscalls.clone(BASE_NAMESPACES | namespaces)
+        # The cgroup namespace is the stage's to make, when it is in its group.
+        pid = syscalls.clone(namespaces & ~syscalls.CLONE_NEWCGROUP)
     except KernelError as e:
         from rootless.linux import hostfacts
 

@@ -107,8 +107,9 @@ class Plan:
     """All that the stage does, as data."""
 
     __slots__ = (
-        "copy_ups", "domainname", "hostname", "loopback", "new_cgroup_namespace", "operations",
-        "process", "propagation", "root", "sysctls",
+        "chowns", "copy_ups", "domainname", "hostname", "loopback", "new_cgroup_namespace",
+        "new_pid_namespace", "operations", "process", "propagation", "root", "sysctls",
+        "tmpfs_copy_ups",
     )  # fmt: skip
 
     def __init__(
@@ -117,22 +118,28 @@ class Plan:
         root: RootPlan,
         operations: "Sequence[Operation]",
         copy_ups: "Sequence[tuple[str, str]]",
+        tmpfs_copy_ups: "Sequence[str]",
+        chowns: "Sequence[str]",
         process: ProcessPlan,
         hostname: str,
         domainname: str,
         sysctls: "Mapping[str, str]",
         loopback: bool,
+        new_pid_namespace: bool,
         new_cgroup_namespace: bool,
         propagation: str,
     ) -> None:
         self.root = root
         self.operations = operations
         self.copy_ups = copy_ups  # (path in the container, directory on the host)
+        self.tmpfs_copy_ups = tmpfs_copy_ups  # targets of tmpfs that start with the image's files
+        self.chowns = chowns  # host directories whose files become the container's user's
         self.process = process
         self.hostname = hostname
         self.domainname = domainname
         self.sysctls = sysctls
         self.loopback = loopback
+        self.new_pid_namespace = new_pid_namespace
         self.new_cgroup_namespace = new_cgroup_namespace
         self.propagation = propagation
 
@@ -230,12 +237,18 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
     syscalls.mount(None, "/", None, syscalls.MS_REC | propagation)
     mount_root(plan.root, channel)
     root = mount.Root(plan.root.target)
+    given: list[int] = []
     for source, directory in plan.copy_ups:
         _copy_up(root, source, directory)
     for operation in plan.operations:
+        if isinstance(operation, mount.Filesystem) and operation.target in plan.tmpfs_copy_ups:
+            _fill_tmpfs(root, operation)
+            continue
         operation.execute(root)
         if isinstance(operation, mount.Filesystem) and operation.fstype == "proc":
             _write_sysctls(root, plan.sysctls)
+    for directory in plan.chowns:
+        given.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     if plan.root.read_only:
         fd = os.open(plan.root.target, os.O_PATH | os.O_CLOEXEC)
         syscalls.mount_setattr(fd, set_=syscalls.MOUNT_ATTR_RDONLY)
@@ -244,6 +257,19 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
     syscalls.pivot_root(".", ".")
     syscalls.umount2(".", syscalls.MNT_DETACH)
     os.chdir("/")
+    if given:
+        _give_away(given, plan.process.user)
+
+
+def _give_away(directories: "Sequence[int]", user: str) -> None:
+    """:U of --volume: what is in these host directories becomes the container's user's."""
+    uid, gid, _, _ = resolve_user(user, ())
+    for top in directories:
+        for _, _, names, fd in os.fwalk(".", dir_fd=top):
+            os.fchown(fd, uid, gid)
+            for name in names:
+                os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
+        os.close(top)
 
 
 def mount_root(plan: RootPlan, channel: channels.Channel) -> None:
@@ -298,6 +324,22 @@ def _copy_up(root: mount.Root, source: str, directory: str) -> None:
         os.close(target_fd)
 
 
+def _fill_tmpfs(root: mount.Root, operation: mount.Filesystem) -> None:
+    """Mount a tmpfs that begins with what the image has at its place (tmpcopyup)."""
+    from rootless.linux import copytree
+
+    try:
+        source_fd = root.open(operation.target, os.O_RDONLY | os.O_DIRECTORY)
+    except KernelError:
+        operation.execute(root)
+        return
+    operation.execute(root)
+    target_fd = root.open(operation.target, os.O_RDONLY | os.O_DIRECTORY)
+    copytree.copy_directory(source_fd, target_fd)
+    os.close(source_fd)
+    os.close(target_fd)
+
+
 def _write_sysctls(root: mount.Root, sysctls: "Mapping[str, str]") -> None:
     for name, value in sysctls.items():
         # sysctl(8): with dots between the words, a slash stands for a dot in a name.
@@ -321,7 +363,9 @@ def _open_terminal() -> tuple[int, list[int]]:
     return master, [terminal, terminal, terminal]
 
 
-def execute(plan: ProcessPlan, stdio: "Sequence[int]") -> "NoReturn":
+def execute(
+    plan: ProcessPlan, stdio: "Sequence[int]", *, dies_with_parent: bool = True
+) -> "NoReturn":
     """Become the program of `plan`, in the container's root, with `stdio` as 0, 1 and 2."""
     env = dict(entry.partition("=")[::2] for entry in plan.env)
     uid, gid, groups, home = resolve_user(plan.user, plan.groups)
@@ -339,8 +383,9 @@ def execute(plan: ProcessPlan, stdio: "Sequence[int]") -> "NoReturn":
         rlimit.set_limit(name, soft, hard)
     os.umask(plan.umask)
     _drop(plan, uid, gid, groups)
-    # After the last change of credentials, which clears it: prctl(2).
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+    if dies_with_parent:
+        # After the last change of credentials, which clears it: prctl(2).
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
     signals.reset_for_exec()
     syscalls.close_on_exec_from(3)
     if plan.seccomp and plan.no_new_privileges:

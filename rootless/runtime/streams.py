@@ -245,10 +245,14 @@ class LocalClient(Client):
         except OSError:
             data = b""
         if data:
-            self._pump.feed(data)
+            self._pump.feed(self.typed(data))
         else:
             self._pump.forget(fd)
             self._pump.close_input()
+
+    def typed(self, data: bytes) -> bytes:
+        """What of the user's input goes to the container."""
+        return data
 
     def output(self, stream: str, data: bytes) -> None:
         target = self._targets.get(stream)

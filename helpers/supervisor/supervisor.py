@@ -1,0 +1,18 @@
+"""The process that stays with a detached container.
+
+    python3 -I -S supervisor.py PACKAGE-ROOT SITE STORE RUNTIME CONTAINER-ID FD FD FD
+
+PACKAGE-ROOT is the directory that holds the package rootless, SITE where its dependencies are
+(used only for a systemd scope).  The rest is described in rootless.runtime.supervisor.
+"""
+
+import sys
+
+sys.path.insert(0, sys.argv[1])
+if sys.argv[2]:
+    sys.path.append(sys.argv[2])
+
+from rootless.runtime import supervisor  # noqa: E402 - the path comes first
+
+if __name__ == "__main__":
+    sys.exit(supervisor.main(sys.argv[3:]))

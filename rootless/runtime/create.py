@@ -1,0 +1,222 @@
+"""Making a container: everything that can be refused is refused here, before it exists.  Warm."""
+
+import os
+
+from rootless import ids
+from rootless.errors import ContainerError, KernelError, RlError
+from rootless.linux import rlimit
+from rootless.network import driver as drivers
+from rootless.network import ports
+from rootless.runtime import limits, names, rootfs, seccomp, spec
+from rootless.store import atomic, containers, layout, mapping, volumes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.context import Context
+    from rootless.runtime.options import RunOptions
+    from rootless.store.containers import Container, Lock
+
+_NAME_TRIES = 20
+
+
+def create(
+    ctx: "Context", options: "RunOptions", record: "dict[str, Any]"
+) -> "tuple[Container, Lock, dict[str, Any]]":
+    """Make a container of the image `record`; it, its lock (held by us) and its config.json.
+
+    Raises RlError with nothing left.
+    """
+    layout.prepare(ctx.paths)
+    container_id = ids.new_container_id()
+    directory = ctx.paths.container(container_id)
+    network = drivers.choose(options.network, ctx.environ)
+    config = spec.build(
+        options,
+        record,
+        container_id=container_id,
+        directory=directory,
+        volume_path=ctx.paths.volume_data,
+        rootfs=f"{directory}/rootfs",
+        seccomp=seccomp.program_for(ctx, options),
+        driver=network,
+        host_hostname=os.uname().nodename,
+        host_limits=rlimit.host_limits(),
+        host_devices=_host_devices() if options.privileged else (),
+        tty_group=mapping.default_map(ctx).has_gid(5),
+    )
+    extension = config["rl"]
+    extension["resources"] = _resources(options)
+    extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
+    published = ports.claim_ranges(extension["network"]["ports"])
+    _check_limits(ctx, container_id, extension)
+    for path in extension["create"]:
+        _make_source(path)
+    _check_sources(config)
+    new_volumes = []
+    try:
+        for volume in extension["volumes"]:
+            if volumes.ensure(
+                ctx, volume["name"], anonymous=volume["anonymous"], labels=volume["labels"]
+            ):
+                new_volumes.append(volume["name"])
+        document = _document(container_id, options, record, config, published)
+        container, lock = _add(ctx, container_id, options.name, document, config)
+    except BaseException:
+        for name in new_volumes:
+            volumes.remove(ctx, name)
+        raise
+    return container, lock, config
+
+
+def _document(
+    container_id: str,
+    options: "RunOptions",
+    record: "dict[str, Any]",
+    config: "dict[str, Any]",
+    published: "list[dict[str, Any]]",
+) -> "dict[str, Any]":
+    """container.json."""
+    extension = config["rl"]
+    return {
+        "id": container_id,
+        "name": options.name,
+        "created": containers.now(),
+        "image": {
+            "reference": options.image,
+            "id": record["id"],
+            "name": (record.get("names") or [""])[0],
+        },
+        "options": options.to_dict(),
+        "entrypoint": extension["entrypoint"],
+        "command": extension["command"],
+        "labels": extension["labels"],
+        "network": extension["network"]["driver"],
+        "ports": published,
+        "mounts": extension["mounts"],
+        "hostname": config["hostname"],
+        "domainname": config.get("domainname", ""),
+        "auto_remove": options.rm,
+        "tty": options.tty,
+        "interactive": options.interactive,
+        "stop_signal": extension["stop_signal"],
+        "stop_timeout": extension["stop_timeout"],
+        "anonymous_volumes": [one["name"] for one in extension["volumes"] if one["anonymous"]],
+    }
+
+
+def _add(
+    ctx: "Context",
+    container_id: str,
+    name: str,
+    document: "dict[str, Any]",
+    config: "dict[str, Any]",
+) -> "tuple[Container, Lock]":
+    """Into the store, under the asked name or a free random one."""
+    tries = _NAME_TRIES
+    while True:
+        document["name"] = name or names.random_name()
+        if tries == 0:
+            document["name"] = container_id[:12]
+        try:
+            return containers.add(
+                ctx,
+                container_id,
+                {"container.json": document, "config.json": config},
+                {"status": "created"},
+            )
+        except ContainerError as e:
+            if name or e.code != "RL-CONTAINER-NAME-TAKEN" or tries == 0:
+                raise
+            tries -= 1
+
+
+def _resources(options: "RunOptions") -> "dict[str, Any]":
+    """What rootless.runtime.limits holds a container to."""
+    return {
+        "memory": options.memory,
+        "memory_swap": options.memory_swap,
+        "cpus": f"{options.cpus / 10**9:.9g}" if options.cpus else "",
+        "cpuset_cpus": options.cpuset_cpus,
+        "pids_limit": options.pids_limit,
+    }
+
+
+def _check_limits(ctx: "Context", container_id: str, extension: "dict[str, Any]") -> None:
+    """A limit that cannot be enforced is refused before there is a container."""
+    if any(extension["resources"].values()):
+        policy = extension["limits"] or str(ctx.config.get("limits", "strict"))
+        extension["limits"] = policy
+        cgroup = limits.prepare(ctx, container_id, extension["resources"], policy)
+        if cgroup is not None:
+            cgroup.remove()
+
+
+def _make_source(path: str) -> None:
+    """The host directory of a --volume that is not there, as Docker makes it."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError:
+        pass  # a file
+    except OSError as e:
+        raise ContainerError(
+            f"cannot make {path} for --volume: {e.strerror}",
+            remedy="make it yourself, or mount a directory of your own",
+            code="RL-MOUNT-SOURCE",
+        ) from e
+
+
+def _check_sources(config: "dict[str, Any]") -> None:
+    volumes_made = {one["path"] for one in config["rl"]["volumes"]}
+    etc = {
+        f"{os.path.dirname(config['root']['path'])}/{name}"
+        for name in ("hosts", "resolv.conf", "hostname")
+    }
+    for entry in config["mounts"]:
+        source = entry["source"]
+        if entry["type"] != "bind" or source in volumes_made or source in etc:
+            continue
+        try:
+            os.stat(source)
+        except OSError as e:
+            raise ContainerError(
+                f"cannot mount {source} on {entry['destination']}: {e.strerror}",
+                remedy="check the path, or make it first",
+                code="RL-MOUNT-SOURCE",
+            ) from e
+
+
+def _host_devices() -> list[str]:
+    """Nodes of the host's /dev that the caller may open, for --privileged."""
+    found = []
+    for name in ("fuse", "net/tun", "kvm", "dri", "snd"):
+        path = f"/dev/{name}"
+        if os.access(path, os.R_OK | os.W_OK):
+            found.append(path)
+    return found
+
+
+def explain_start_failure(failure: RlError, store: str) -> RlError:
+    """A failed mount of the root, with what this host lacks for it."""
+    if isinstance(failure, KernelError) and "overlay" in failure.target:
+        from rootless.linux import hostfacts
+
+        return hostfacts.explain_overlay_failure(failure.errno, store)
+    return failure
+
+
+def write_cidfile(path: str, container_id: str) -> None:
+    """--cidfile: Docker refuses one that is there."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        os.write(fd, container_id.encode())
+        os.close(fd)
+    except FileExistsError as e:
+        raise ContainerError(
+            f"the container ID file {path} exists",
+            remedy="another container may use it: remove it, or name another file",
+            code="RL-CIDFILE",
+        ) from e
+    except OSError as e:
+        raise atomic.store_error(e, f"write {path}") from e

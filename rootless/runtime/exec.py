@@ -1,0 +1,217 @@
+"""`rl exec`: a process that joins a running container.  Warm.
+
+One setns(2) with the init's pidfd enters all its namespaces; the clone that follows, needed for
+the PID namespace, is made a child of rl itself (CLONE_PARENT), so that nothing stands between.
+"""
+
+import os
+
+from rootless.errors import KernelError
+from rootless.linux import channel as channels
+from rootless.linux import process, pty, signals, syscalls
+from rootless.linux.namespaces import become_root
+from rootless.runtime import rootfs, stage
+from rootless.runtime.attach import DetachKeys, parse_detach_keys
+from rootless.runtime.streams import Client, LocalClient, Pump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from rootless.store.containers import Container
+
+CLONE_PARENT = 0x00008000
+DEFAULT_KEYS = "ctrl-p,ctrl-q"
+
+
+def execute(container: "Container", document: "dict[str, Any]", detach_keys: str) -> int:
+    """Run the process of `document` (exec_options) in the container; its exit status.
+
+    0 at once with detach.  Raises RlError: not running, no such program, user or directory.
+    """
+    extension = document["rl"]
+    plan = rootfs.process_plan(
+        document, extension["user"], extension["groups"], extension["seccomp"]
+    )
+    pidfd = container.need_running("execute a command in")
+    ours, theirs = channels.pair()
+    stdio, ends = _stdio(extension, plan.terminal)
+    joiner = os.fork()
+    if joiner == 0:
+        ours.close()
+        _join(container, pidfd, plan, theirs, stdio, detach=extension["detach"])
+    theirs.close()
+    for fd in stdio:
+        os.close(fd)
+    os.close(pidfd)
+    try:
+        pid, master = _started(ours)
+    finally:
+        os.waitpid(joiner, 0)
+        ours.close()
+    if extension["detach"]:
+        return 0
+    return _relay(pid, ends, master, extension, detach_keys)
+
+
+def _stdio(extension: "dict[str, Any]", terminal: bool) -> "tuple[list[int], dict[int, str]]":
+    """The process's 0, 1 and 2, and our ends of the pipes."""
+    if terminal:
+        return [], {}
+    if extension["detach"]:
+        return [os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC) for _ in range(3)], {}
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    ends = {out_read: "stdout", err_read: "stderr"}
+    if extension["interactive"]:
+        in_read, in_write = os.pipe()
+        ends[in_write] = "stdin"
+    else:
+        in_read = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    return [in_read, out_write, err_write], ends
+
+
+def _join(
+    container: "Container",
+    pidfd: int,
+    plan: stage.ProcessPlan,
+    channel: channels.Channel,
+    stdio: list[int],
+    *,
+    detach: bool,
+) -> "NoReturn":
+    """In the forked joiner: enter the container, and clone the process proper."""
+    try:
+        cgroup = container.state.get("cgroup")
+        if cgroup:
+            from rootless.runtime import limits
+
+            limits.from_dict(cgroup).enter(os.getpid())
+        syscalls.setns(pidfd, int(container.state["namespaces"]))
+        pid = syscalls.clone(CLONE_PARENT)
+        if pid:
+            channel.send("pid", pid)
+            os._exit(0)
+        become_root()
+        os.setsid()
+        if plan.terminal:
+            master, terminal = pty.open_terminal()
+            channel.send("terminal", fds=[master])
+            os.close(master)
+            stdio = [terminal, terminal, terminal]
+        else:
+            channel.send("terminal")
+        stage.execute(plan, stdio, dies_with_parent=not detach)
+    except BaseException as e:
+        stage.report(channel, e)
+    os._exit(1)
+
+
+def _started(channel: channels.Channel) -> tuple[int, int]:
+    """(PID, terminal's master or -1) once the program runs.  Raises what was reported."""
+    pid, master = 0, -1
+    failure: object = None
+    while True:
+        name, body, fds = channel.receive()
+        if not name:
+            break
+        if name == "pid" and isinstance(body, int):
+            pid = body
+        elif name == "terminal" and fds:
+            master = fds[0]
+        elif name == "error":
+            failure = body
+    if failure is not None:
+        if pid:
+            os.waitpid(pid, 0)
+        stage.raise_reported(failure)
+    if not pid:
+        raise KernelError("clone", 3, "the container has just ended")
+    return pid, master
+
+
+def _relay(
+    pid: int, ends: "dict[int, str]", master: int, extension: "dict[str, Any]", detach_keys: str
+) -> int:
+    pidfd = os.pidfd_open(pid)
+    if master >= 0:
+        outputs, input_fd = {master: "stdout"}, master
+    else:
+        outputs = {fd: stream for fd, stream in ends.items() if stream != "stdin"}
+        input_fd = next((fd for fd, stream in ends.items() if stream == "stdin"), -1)
+    pump = Pump(pidfd, outputs, input_fd, None)
+    signals.handle(signals.FORWARDED, lambda number, _: process.signal_process(pidfd, number))
+    if master >= 0:
+        keys = parse_detach_keys(detach_keys or DEFAULT_KEYS)
+        client: Client = TerminalClient(pump, keys, read_input=extension["interactive"])
+        pump.clients.append(client)
+        with _Raw(extension["interactive"]):
+            pump.run(until=lambda: client.detached)
+        if client.detached:
+            _stay_behind(pump)
+            return 0
+    else:
+        pump.clients.append(
+            LocalClient(pump, ("stdout", "stderr"), read_input=extension["interactive"])
+        )
+        pump.run()
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+class _Raw:
+    """The caller's terminal in raw mode, when there is one that is read."""
+
+    def __init__(self, read_input: bool) -> None:
+        self._mode = pty.RawMode(0) if read_input and os.isatty(0) else None
+
+    def __enter__(self) -> None:
+        if self._mode is not None:
+            self._mode.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        if self._mode is not None:
+            self._mode.__exit__()
+
+
+class TerminalClient(LocalClient):
+    """rl's own terminal, with detach keys and window size."""
+
+    def __init__(self, pump: Pump, keys: bytes, *, read_input: bool) -> None:
+        self._keys = DetachKeys(keys)
+        super().__init__(pump, ("stdout",), read_input=read_input)
+        wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        os.set_blocking(wake_read, False)
+        signals.handle([signals.SIGWINCH], lambda *_: None)
+        signals.wake(self._wake_write)
+        pump.watch(wake_read, self._on_wake, wake_read)
+        self._resize()
+
+    def _on_wake(self, fd: int) -> None:
+        os.read(fd, 4096)
+        self._resize()
+
+    def _resize(self) -> None:
+        size = pty.window_size(0) or pty.window_size(1)
+        if size:
+            self._pump.resize(size)
+
+    def typed(self, data: bytes) -> bytes:
+        passed, self.detached = self._keys.feed(data)
+        return passed
+
+
+def _stay_behind(pump: Pump) -> None:
+    """The user has detached: a child of ours keeps the terminal open and empties it."""
+    if os.fork() != 0:
+        os._exit(0)
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    pump.forget(0)
+    pump.clients.clear()
+    pump.run()
+    os._exit(0)

@@ -1,0 +1,201 @@
+"""From config.json to the stage's plan: namespaces, root file system, mounts.  Warm, no kernel.
+
+runtime-spec 1.1 config.md (mounts), config-linux.md (namespaces, masked and read-only paths).
+"""
+
+import os
+
+from rootless.errors import UsageError
+from rootless.linux import mount, process, syscalls
+from rootless.runtime import stage
+from rootless.store.atomic import read_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rootless.context import Context
+    from rootless.linux.idmap import IdMap
+    from rootless.network.driver import Driver
+    from rootless.store.containers import Container
+
+    Doc = dict[str, Any]
+
+_NAMESPACES = {
+    "ipc": syscalls.CLONE_NEWIPC,
+    "uts": syscalls.CLONE_NEWUTS,
+    "cgroup": syscalls.CLONE_NEWCGROUP,
+    "network": syscalls.CLONE_NEWNET,
+    "pid": syscalls.CLONE_NEWPID,
+    "mount": syscalls.CLONE_NEWNS,
+    "user": syscalls.CLONE_NEWUSER,
+}
+# Words of mount(8) that say what is so anyway, or that a user namespace cannot have.
+_DEFAULT_WORDS = frozenset(
+    "rw suid dev exec atime diratime defaults async loud nomand relatime norelatime strictatime "
+    "nostrictatime bind rbind nodiratime dirsync sync mand".split()
+)
+INIT_PROGRAMS = ("catatonit", "tini-static", "docker-init", "tini", "dumb-init")
+INIT_TARGET = "/dev/init"
+
+
+def namespace_flags(config: "Doc", network: "Driver") -> int:
+    """The CLONE_NEW* bits of the namespaces that the container has of its own."""
+    flags = 0
+    for namespace in config["linux"]["namespaces"]:
+        flags |= _NAMESPACES[namespace["type"]]
+    if not network.new_namespace:
+        flags &= ~syscalls.CLONE_NEWNET
+    return flags
+
+
+def plan(
+    ctx: "Context", container: "Container", config: "Doc", idmap: "IdMap", network: "Driver"
+) -> stage.Plan:
+    """What the stage has to do for this container."""
+    flags = namespace_flags(config, network)
+    extension = config["rl"]
+    operations: list[stage.Operation] = []
+    propagation = "private"
+    for entry in config["mounts"]:
+        if entry["type"] == "bind" and _propagation(entry["options"]) != "private":
+            propagation = "slave"
+        operations.append(_operation(entry, idmap))
+    for text, path in extension["links"]:
+        operations.append(mount.Symlink(text, path))
+    program = process_plan(config["process"], extension["user"], extension["groups"],
+                           extension["seccomp"])  # fmt: skip
+    if extension["init"]:
+        operations.append(mount.Bind(init_program(ctx), INIT_TARGET, mount.ATTRIBUTES["ro"]))
+        program.args = [INIT_TARGET, "--", *program.args]
+    operations += [mount.ReadOnly(path) for path in config["linux"]["readonlyPaths"]]
+    operations += [mount.Mask(path) for path in config["linux"]["maskedPaths"]]
+    return stage.Plan(
+        root=root_plan(ctx, container, extension, read_only=config["root"]["readonly"]),
+        operations=operations,
+        copy_ups=[tuple(pair) for pair in extension["copy_up"]],
+        tmpfs_copy_ups=extension["tmpfs_copy_up"],
+        chowns=extension["chown"],
+        process=program,
+        hostname=config["hostname"] if flags & syscalls.CLONE_NEWUTS else "",
+        domainname=config.get("domainname", "") if flags & syscalls.CLONE_NEWUTS else "",
+        sysctls=config["linux"]["sysctl"],
+        loopback=bool(flags & syscalls.CLONE_NEWNET),
+        new_pid_namespace=bool(flags & syscalls.CLONE_NEWPID),
+        new_cgroup_namespace=bool(flags & syscalls.CLONE_NEWCGROUP),
+        propagation=propagation,
+    )
+
+
+def process_plan(
+    document: "Mapping[str, Any]", user: str, groups: "list[str]", seccomp: str
+) -> stage.ProcessPlan:
+    """The plan of a runtime-spec process; `seccomp` is the path of a program or ""."""
+    program = b""
+    if seccomp:
+        with open(seccomp, "rb") as file:
+            program = file.read()
+    return stage.ProcessPlan(
+        args=document["args"],
+        env=document["env"],
+        cwd=document["cwd"],
+        user=user,
+        groups=groups,
+        capabilities=document["capabilities"],
+        rlimits=[(one["type"], one["soft"], one["hard"]) for one in document["rlimits"]],
+        no_new_privileges=document["noNewPrivileges"],
+        seccomp=program,
+        terminal=document["terminal"],
+    )
+
+
+def root_plan(
+    ctx: "Context", container: "Container", extension: "Doc", *, read_only: bool
+) -> stage.RootPlan:
+    """The layers below the container's own upper directory, topmost first."""
+    layers = [f"layers/{one.rpartition(':')[2]}" for one in reversed(extension["layers"])]
+    name = f"containers/{container.id}"
+    suffix = extension.get("layer_directory", "diff")
+    return stage.RootPlan(
+        driver=extension["rung"].get("storage", "overlay"),
+        base=ctx.paths.store,
+        # An overlay needs a lower directory; an image may have no layer.
+        lower=[f"{layer}/{suffix}" for layer in layers] or [f"{name}/links"],
+        upper=f"{name}/upper",
+        work=f"{name}/work",
+        target=f"{container.directory}/rootfs",
+        links=f"{container.directory}/links",
+        read_only=read_only,
+    )
+
+
+def init_program(ctx: "Context") -> str:
+    """The small init of the host for --init.  Raises HostError."""
+    configured = ctx.config.get("init")
+    for name in (str(configured),) if configured else INIT_PROGRAMS:
+        path = process.find_program(name, ctx.environ)
+        if path is not None:
+            return path
+    process.need_program(
+        "catatonit", ctx.environ,
+        "ask the admin for: apt-get install catatonit (or tini), or leave --init out",
+        "RL-HOST-INIT",
+    )  # fmt: skip
+    raise AssertionError
+
+
+def _propagation(options: "list[str]") -> str:
+    for word in options:
+        kind = word.removeprefix("r")
+        if kind in mount.PROPAGATION:
+            return kind
+    return "private"
+
+
+def _operation(entry: "Doc", idmap: "IdMap") -> "stage.Operation":
+    """One entry of "mounts"."""
+    words = list(entry["options"])
+    attributes = 0
+    for word in words:
+        attributes |= mount.ATTRIBUTES.get("ro" if word == "rro" else word, 0)
+    if entry["type"] == "bind":
+        return mount.Bind(
+            entry["source"],
+            entry["destination"],
+            attributes,
+            propagation=_propagation(words),
+            recursive_read_only="rro" in words,
+        )
+    known = mount.ATTRIBUTES.keys() | _DEFAULT_WORDS | {"rro"}
+    rest = [word for word in words if word not in known]
+    if entry["type"] == "devpts" and not idmap.has_gid(5):
+        rest = [word for word in rest if word != "gid=5"]
+    return mount.Filesystem(entry["type"], entry["destination"], rest, attributes)
+
+
+def storage_driver(ctx: "Context", asked: str) -> str:
+    """The rung of the root file system ladder: "overlay", "fuse-overlayfs" or "copy".
+
+    `asked` is --storage-driver, else the configuration's; else what worked here before, found out
+    once by trying and kept in the cache of the store.
+    """
+    wanted = asked or str(ctx.config.get("storage-driver", ""))
+    if wanted:
+        if wanted not in ("overlay", "fuse-overlayfs", "copy"):
+            raise UsageError(
+                f"there is no storage driver {wanted}",
+                remedy="use overlay, fuse-overlayfs or copy",
+            )
+        return wanted
+    cache = f"{ctx.paths.cache}/storage-driver.json"
+    release = os.uname().release
+    try:
+        found = read_json(cache)
+        if found.get("release") == release:
+            return str(found["driver"])
+    except (OSError, KeyError):
+        pass
+    from rootless.runtime import storage_probe
+
+    return storage_probe.choose(ctx, cache, release)

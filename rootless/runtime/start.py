@@ -1,0 +1,139 @@
+"""Starting a container: in the foreground, or with a supervisor.  Warm."""
+
+import _socket
+import os
+import sys
+
+from rootless.errors import ContainerError, RlError
+from rootless.linux import channel as channels
+from rootless.linux import process, signals
+from rootless.runtime import stage
+from rootless.runtime.streams import LocalClient
+from rootless.runtime.supervise import Supervision, record_failure
+from rootless.store import containers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from rootless.context import Context
+    from rootless.store.containers import Container, Lock
+
+
+def in_foreground(
+    ctx: "Context",
+    container: "Container",
+    lock: "Lock",
+    config: "dict[str, Any]",
+    *,
+    streams: "tuple[str, ...]",
+    read_input: bool,
+    notify: "Callable[[str], None]",
+) -> int:
+    """Run the container as a child of this process until it ends; its exit code.
+
+    Signals are passed on.  Raises RlError when the program could not be started.
+    """
+    supervision = Supervision(ctx, container, lock)
+    supervision.start(config)
+    for note in supervision.notes:
+        notify(note)
+    pidfd = supervision.pidfd
+    signals.handle(signals.FORWARDED, lambda number, _: process.signal_process(pidfd, number))
+    pump = supervision.pump
+    pump.clients.append(LocalClient(pump, streams, read_input=read_input))
+    pump.run()
+    exit_code = supervision.finish()
+    # What comes now is meant for rl.
+    signals.restore(signals.FORWARDED)
+    return exit_code
+
+
+def supervised(
+    ctx: "Context",
+    container: "Container",
+    lock: "Lock",
+    *,
+    attach: bool,
+    notify: "Callable[[str], None]",
+) -> "_socket.socket | None":
+    """Start the container under a supervisor of its own, and return when its program runs.
+
+    With `attach`, a socket that is attached from the first byte on.  The supervisor takes over
+    the lock.  Raises RlError with the reason when the program could not be started.
+    """
+    ours, theirs = channels.pair()
+    client, client_end = _socket.socketpair() if attach else (None, None)
+    client_fd = client_end.fileno() if client_end is not None else -1
+    inherited = [fd for fd in (theirs.fileno(), lock.fd, client_fd) if fd >= 0]
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    site = next(
+        (path for path in sys.path if path.endswith(("site-packages", "dist-packages"))), ""
+    )
+    argv = [
+        sys.executable, "-I", "-S", ctx.helper("supervisor/supervisor.py"), package, site,
+        ctx.paths.store, ctx.paths.runtime, container.id,
+        str(theirs.fileno()), str(lock.fd), str(client_fd),
+    ]  # fmt: skip
+    for fd in inherited:
+        os.set_inheritable(fd, True)
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            argv,
+            ctx.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+                (os.POSIX_SPAWN_DUP2, 0, 1),
+                (os.POSIX_SPAWN_DUP2, 0, 2),
+            ],
+            setsid=True,
+        )
+    finally:
+        for fd in inherited:
+            os.set_inheritable(fd, False)
+        theirs.close()
+        if client_end is not None:
+            client_end.close()
+    name, body, _ = ours.receive()
+    ours.close()
+    if name == "started" and isinstance(body, dict):
+        for note in body["notes"]:
+            notify(note)
+        return client
+    os.waitpid(pid, 0)
+    if name == "error":
+        stage.raise_reported(body)
+    raise ContainerError(
+        "the supervisor ended before the container started",
+        remedy="it may have been killed for memory; try again, and report it if it stays",
+        code="RL-SUPERVISOR",
+    )
+
+
+def again(ctx: "Context", container: "Container") -> "Lock":
+    """The lock of a container that is to be started (again).
+
+    Raises ContainerError RL-CONTAINER-BUSY while another command starts or ends it.
+    """
+    lock = containers.try_lock(container.directory)
+    if lock is None:
+        raise ContainerError(
+            f"another command is working on {container.name}",
+            remedy="try again when it is done",
+            code="RL-CONTAINER-BUSY",
+        )
+    container.read_state()
+    return lock
+
+
+def start_or_record(
+    container: "Container", start: "Callable[[], _socket.socket | None]"
+) -> "_socket.socket | None":
+    """`start()`; a failure is noted in the container's state for `rl inspect`, and raised."""
+    try:
+        return start()
+    except RlError as e:
+        record_failure(container, e)
+        raise

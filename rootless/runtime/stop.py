@@ -1,0 +1,154 @@
+"""Stopping, killing, waiting for and removing containers.  Warm."""
+
+import os
+import select
+import time
+
+from rootless.errors import ContainerError
+from rootless.linux import process
+from rootless.runtime.supervise import discard
+from rootless.store import containers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.context import Context
+    from rootless.store.containers import Container
+
+KILL = 9
+NAMES = (
+    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP "
+    "TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
+).split()  # signal(7), x86 and ARM, from 1 on
+
+
+def signal_number(text: str) -> int:
+    """The number of "SIGTERM", "term", "15", "RTMIN+3".  Raises ContainerError."""
+    name = text.strip().upper().removeprefix("SIG")
+    if name.isdecimal() and 0 < int(name) <= 64:
+        return int(name)
+    if name in NAMES:
+        return NAMES.index(name) + 1
+    for base, first in (("RTMIN", 34), ("RTMAX", 64)):
+        offset = name.removeprefix(base)
+        if name.startswith(base) and (not offset or offset[0] in "+-"):
+            number = first + int(offset) if offset[1:].isdecimal() else first if not offset else 0
+            if 34 <= number <= 64:
+                return number
+    raise ContainerError(
+        f"there is no signal {text}",
+        remedy="use a name as SIGTERM or a number from 1 to 64",
+        code="RL-SIGNAL",
+    )
+
+
+def stop(container: "Container", *, signal: str, timeout_s: float) -> None:
+    """Ask the container to end with `signal`; after `timeout_s` seconds (-1: never) kill it.
+
+    Returns when the supervisor has cleaned up.  A container that does not run is fine.
+    """
+    pidfd = container.pidfd()
+    if pidfd >= 0:
+        try:
+            process.signal_process(pidfd, signal_number(signal))
+            if not wait_ended(pidfd, timeout_s):
+                process.signal_process(pidfd, KILL)
+                wait_ended(pidfd, -1)
+        finally:
+            os.close(pidfd)
+    wait_cleaned_up(container)
+
+
+def kill(container: "Container", signal: str) -> None:
+    """Send `signal` to the container's init.  After SIGKILL, wait for the clean-up."""
+    number = signal_number(signal)
+    pidfd = container.need_running("kill")
+    try:
+        process.signal_process(pidfd, number)
+        if number == KILL:
+            wait_ended(pidfd, -1)
+    finally:
+        os.close(pidfd)
+    if number == KILL:
+        wait_cleaned_up(container)
+
+
+def wait_ended(pidfd: int, timeout_s: float) -> bool:
+    """Wait until the process behind `pidfd` has ended; False if `timeout_s` passed first.
+
+    Does not reap: its parent does.  poll(2) on a pidfd needs Linux 5.3.
+    """
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        left_s = deadline - time.monotonic()
+        # poll(2) takes milliseconds in an int: a long wait is several short ones.
+        timeout_ms = None if timeout_s < 0 else max(0, min(int(left_s * 1000) + 1, 1 << 30))
+        if poll.poll(timeout_ms):
+            return True
+        if timeout_s >= 0 and left_s <= 0:
+            return False
+
+
+def wait_cleaned_up(container: "Container") -> None:
+    """Wait until the container's supervisor has ended."""
+    try:
+        containers.wait_for_lock(container.directory).close()
+    except ContainerError:
+        pass  # it is removed: cleaned up with --rm
+
+
+def wait(ctx: "Context", container: "Container") -> int:
+    """Block until the container does not run; its exit code."""
+    try:
+        lock = containers.wait_for_lock(container.directory)
+    except ContainerError:
+        return 0  # removed between the look-up and now
+    with lock:
+        left = os.pread(lock.fd, 16, 0).strip()
+        if left.isdigit():
+            return int(left)
+    found = containers.find(ctx, container.id)
+    return int(found.state.get("exit_code", 0))
+
+
+def remove(ctx: "Context", container: "Container", *, force: bool, volumes: bool) -> None:
+    """Remove the container, after killing it with `force`; `volumes`: anonymous ones too.
+
+    Raises ContainerError RL-CONTAINER-RUNNING.
+    """
+    lock = containers.try_lock(container.directory)
+    if lock is None:
+        if not force:
+            raise ContainerError(
+                f"cannot remove {container.name}: the container is running",
+                remedy=f"stop it first (rl stop {container.name}), or use rl rm -f",
+                code="RL-CONTAINER-RUNNING",
+            )
+        lock = _kill_and_lock(container)
+        if lock is None:
+            return  # it was run with --rm, and has removed itself
+    with lock:
+        if volumes:
+            discard(ctx, container, lock)
+        else:
+            containers.remove(ctx, container, lock)
+
+
+def _kill_and_lock(container: "Container") -> "containers.Lock | None":
+    """Kill until the lock is ours: a container may be starting, with no init to be seen yet."""
+    while True:
+        try:
+            container.read_state()
+            pidfd = container.pidfd()
+            if pidfd >= 0:
+                process.signal_process(pidfd, KILL)
+                wait_ended(pidfd, -1)
+                os.close(pidfd)
+                wait_cleaned_up(container)
+            lock = containers.try_lock(container.directory)
+        except ContainerError:
+            return None
+        if lock is not None:
+            return lock
+        time.sleep(0.002)

@@ -1,0 +1,230 @@
+"""A container from its start to its clean-up, as its parent sees it.  Warm.
+
+The parent is rl itself in the foreground, or the supervisor (rootless.runtime.supervisor).  It
+holds the container's lock all the while, so that the kernel tells everybody when it is gone.
+"""
+
+import os
+
+from rootless.errors import RlError
+from rootless.linux import process
+from rootless.network import driver as drivers
+from rootless.network import ports
+from rootless.runtime import launch, limits, logs, rootfs
+from rootless.runtime.streams import Pump
+from rootless.store import containers, mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.context import Context
+    from rootless.linux.idmap import IdMap
+    from rootless.store.containers import Container, Lock
+
+
+class Supervision:
+    """One run of one container.  start(), then `pump.run()`, then finish()."""
+
+    def __init__(self, ctx: "Context", container: "Container", lock: "Lock") -> None:
+        self._ctx = ctx
+        self._container = container
+        self._lock = lock
+        self._started: launch.Started | None = None
+        self._pump: Pump | None = None
+        self.notes: list[str] = []
+
+    @property
+    def pump(self) -> Pump:
+        assert self._pump is not None
+        return self._pump
+
+    @property
+    def pidfd(self) -> int:
+        assert self._started is not None
+        return self._started.pidfd
+
+    def start(self, config: "dict[str, Any]") -> None:
+        """Start the program of `config` (config.json).  Raises RlError with nothing left."""
+        container, extension = self._container, config["rl"]
+        network, cgroup = self._prepare(config)
+        self._write_network_files(network, extension)
+        idmap = id_map(self._ctx, extension)
+        if idmap.single and not extension.get("userns", {}).get("mode"):
+            self.notes.append(
+                "one ID is mapped: files and users other than root do not work in the container; "
+                "ask the admin for subordinate IDs (rl doctor)"
+            )
+        plan = rootfs.plan(self._ctx, container, config, idmap, network)
+        terminal, interactive = container.config["tty"], container.config["interactive"]
+        theirs, ours = ([], {}) if terminal else _pipes(interactive)
+        try:
+            self._started = launch.launch(
+                plan,
+                namespaces=rootfs.namespace_flags(config, network),
+                idmap=idmap,
+                network=network,
+                cgroup=cgroup,
+                stdio=theirs,
+                environ=self._ctx.environ,
+            )
+        except BaseException:
+            for fd in ours:
+                os.close(fd)
+            raise
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        self._make_pump(ours, extension.get("log", {}))
+        self._record_start(network, config)
+
+    def _prepare(self, config: "dict[str, Any]") -> "tuple[drivers.Driver, limits.Cgroup | None]":
+        """What can be refused is refused before there is a process."""
+        container, extension = self._container, config["rl"]
+        published = ports.claim(ports.from_dicts(container.config["ports"]))
+        runtime_directory = self._ctx.paths.container_runtime(container.id)
+        network = drivers.make(
+            container.config["network"], published, runtime_directory, self._ctx.environ
+        )
+        cgroup = limits.prepare(
+            self._ctx, container.id, extension["resources"], extension.get("limits") or "strict"
+        )
+        if cgroup is not None:
+            self.notes += cgroup.notes
+        return network, cgroup
+
+    def _write_network_files(self, network: drivers.Driver, extension: "dict[str, Any]") -> None:
+        """hosts and resolv.conf, made at each start: the host's resolvers may have changed."""
+        from rootless.runtime import network_files
+
+        network_files.write(self._container, network, extension["network"])
+
+    def _make_pump(self, ours: "dict[int, str]", log: "dict[str, Any]") -> None:
+        assert self._started is not None
+        writer = None if log.get("driver") == "none" else _log_writer(self._container, log)
+        outputs = {fd: stream for fd, stream in ours.items() if stream != "stdin"}
+        input_fd = next((fd for fd, stream in ours.items() if stream == "stdin"), -1)
+        if self._started.master_fd >= 0:
+            outputs = {self._started.master_fd: "stdout"}
+            input_fd = self._started.master_fd
+        self._pump = Pump(self._started.pidfd, outputs, input_fd, writer)
+
+    def _record_start(self, network: drivers.Driver, config: "dict[str, Any]") -> None:
+        assert self._started is not None
+        started = self._started
+        me = os.getpid()
+        self._container.write_state(
+            status="running",
+            pid=started.pid,
+            start_time=started.start_time,
+            boot_id=process.boot_id(),
+            started_at=containers.now(),
+            finished_at="",
+            exit_code=0,
+            error="",
+            oom_killed=False,
+            supervisor={"pid": me, "start_time": process.start_time(me)},
+            helpers=started.helpers,
+            namespaces=rootfs.namespace_flags(config, network),
+            ports=[port.to_dict() for port in network.ports],
+            ip=network.ip,
+            gateway=network.gateway,
+            cgroup=started.cgroup.to_dict() if started.cgroup is not None else None,
+        )
+
+    def finish(self) -> int:
+        """Reap the init, clean up, record the end; the exit code (signals as 128 + number)."""
+        assert self._started is not None
+        started = self._started
+        _, status = os.waitpid(started.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        exit_code = 128 - code if code < 0 else code
+        started.network.close()
+        oom_killed = False
+        if started.cgroup is not None:
+            oom_killed = started.cgroup.oom_killed()
+            started.cgroup.remove()
+        container = self._container
+        if container.config["auto_remove"]:
+            self._lock.put_exit_code(exit_code)
+            discard(self._ctx, container, self._lock)
+        else:
+            container.write_state(
+                status="exited",
+                pid=0,
+                exit_code=exit_code,
+                oom_killed=oom_killed,
+                finished_at=containers.now(),
+                helpers=[],
+                ports=[],
+                cgroup=None,
+            )
+            self._lock.put_exit_code(exit_code)
+        self._lock.close()
+        _reap()
+        return exit_code
+
+
+def discard(ctx: "Context", container: "Container", lock: "Lock") -> None:
+    """Remove a container with its anonymous volumes.  The caller holds `lock`."""
+    names = container.config.get("anonymous_volumes", [])
+    containers.remove(ctx, container, lock)
+    if names:
+        from rootless.store import volumes
+
+        for name in names:
+            volumes.remove(ctx, name)
+
+
+def id_map(ctx: "Context", extension: "dict[str, Any]") -> "IdMap":
+    """The mapping that the container of this "rl" extension has."""
+    userns = extension.get("userns") or {}
+    if userns.get("mode") == "keep-id":
+        uid = ctx.uid if userns.get("uid") is None else int(userns["uid"])
+        gid = ctx.gid if userns.get("gid") is None else int(userns["gid"])
+        return mapping.keep_id_map(ctx, uid, gid)
+    return mapping.default_map(ctx)
+
+
+def _pipes(interactive: bool) -> "tuple[list[int], dict[int, str]]":
+    """The container's 0, 1 and 2, and our ends of them."""
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    ours = {out_read: "stdout", err_read: "stderr"}
+    if interactive:
+        in_read, in_write = os.pipe()
+        ours[in_write] = "stdin"
+    else:
+        in_read = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    return [in_read, out_write, err_write], ours
+
+
+def _log_writer(container: "Container", log: "dict[str, Any]") -> "logs.Writer | None":
+    options = log.get("options") or {}
+    size = 0
+    if options.get("max-size"):
+        from rootless.runtime.options_text import parse_size
+
+        size = max(0, parse_size(options["max-size"], "--log-opt max-size"))
+    try:
+        return logs.Writer(
+            container.log_path, max_size=size, max_files=int(options.get("max-file", 1))
+        )
+    except OSError as e:
+        from rootless.store.atomic import store_error
+
+        raise store_error(e, "open the container's log") from e
+
+
+def _reap() -> None:
+    """Helpers that have ended already; the others become the init's children with our end."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def record_failure(container: "Container", failure: RlError) -> None:
+    """Note in state.json why a start has failed."""
+    container.write_state(status="created", exit_code=failure.exit_status, error=failure.what)
