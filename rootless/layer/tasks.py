@@ -102,10 +102,69 @@ def _syncfs(fd: int) -> None:
     ctypes.CDLL(None, use_errno=True).syncfs(fd)
 
 
+def archive(arguments: Arguments) -> object:
+    """Write the tree `directory` as a tar archive on standard output; its digest and size."""
+    from rootless.layer.archive import write_tree
+
+    digest = hashlib.sha256()
+    size = 0
+
+    def write(data: bytes) -> None:
+        nonlocal size
+        digest.update(data)
+        size += len(data)
+        stdout.write(data)
+
+    root_fd = os.open(str(arguments["directory"]), os.O_RDONLY | os.O_DIRECTORY)
+    with open(1, "wb", buffering=1 << 18, closefd=False) as stdout:
+        write_tree(root_fd, write)
+    return {"diff_id": f"sha256:{digest.hexdigest()}", "size": size}
+
+
 def remove(arguments: Arguments) -> object:
     """Remove the trees `paths`; the ones that could not be."""
     paths = cast("list[str]", arguments["paths"])
     return [path for path in paths if not remove_tree(path)]
 
 
-TASKS: dict[str, Callable[[Arguments], object]] = {"unpack": unpack, "remove": remove}
+def bootstrap(arguments: Arguments) -> object:
+    """Run `argv` as PID 1 of the new PID namespace, in private mounts; its exit status.
+
+    `tmpfs` puts a memory file system on `directory`.  When the worker dies, all of it ends.
+    """
+    import signal
+
+    from rootless.errors import KernelError
+    from rootless.linux import syscalls
+
+    argv = cast("list[str]", arguments["argv"])
+    environ = cast("dict[str, str]", arguments["environ"])
+    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    if arguments["tmpfs"]:
+        syscalls.mount("tmpfs", str(arguments["directory"]), "tmpfs", 0, "mode=0755")
+    worker = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+            if not os.path.exists(f"/proc/{worker}"):
+                os._exit(1)
+            try:
+                syscalls.mount("proc", "/proc", "proc", 14)  # nosuid, nodev, noexec
+            except KernelError:
+                pass  # a masked /proc (we are in a container): the old one serves
+            os.execvpe(argv[0], argv, environ)
+        except OSError as e:
+            os.write(2, f"E: {argv[0]} cannot be started: {e.strerror}\n".encode())
+        finally:
+            os._exit(127)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+TASKS: dict[str, Callable[[Arguments], object]] = {
+    "unpack": unpack,
+    "remove": remove,
+    "archive": archive,
+    "bootstrap": bootstrap,
+}

@@ -112,6 +112,8 @@ class Worker:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def run(ctx: "Context", task: str, arguments: "dict[str, object]") -> object:
