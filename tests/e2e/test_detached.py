@@ -11,6 +11,8 @@ from support import traces
 from support.program import Rl
 from support.traces import wait_until
 
+LOOP = "trap 'exit 4' NAME; echo up; while :; do sleep 0.05; done"
+
 
 def test_detached_run_prints_the_id_and_goes_on(rl: Rl) -> None:
     container = rl.start(command="echo hello; sleep 100")
@@ -38,7 +40,7 @@ def test_ps_shows_docker_s_columns(rl: Rl) -> None:
     name = rl.name()
     container = rl.start("--name", name, "--label", "a=b")
     head, line = rl.out("ps", "--filter", f"name={name}").splitlines()
-    assert head.split() == ["CONTAINER", "ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]  # fmt: skip
+    assert head.split() == "CONTAINER ID IMAGE COMMAND CREATED STATUS PORTS NAMES".split()
     assert line.startswith(container[:12]) and line.endswith(name)
     assert "busybox" in line and "Up " in line and '"sh -c' in line
 
@@ -99,7 +101,7 @@ def test_stop_sends_sigterm_and_waits(rl: Rl) -> None:
     rl.wait_log(container, "up")
     assert rl.out("stop", container) == container
     state = rl.inspect(container)["State"]
-    assert (state["Status"], state["ExitCode"], state["Pid"]) == ("exited", 3, 0)
+    assert (state["Status"], state["ExitCode"], state["Pid"]) == ("exited", 4, 0)
     assert "bye" in rl.out("logs", container)
 
 
@@ -114,7 +116,7 @@ def test_stop_kills_after_its_time(rl: Rl) -> None:
 
 def test_stop_uses_the_stop_signal_and_timeout_of_run(rl: Rl) -> None:
     container = rl.start("--stop-signal", "USR1", "--stop-timeout", "1",
-                         command="trap 'exit 4' USR1; echo up; while :; do sleep 0.05; done")  # fmt: skip
+                         command=LOOP.replace("NAME", "USR1"))  # fmt: skip
     rl.wait_log(container, "up")
     rl.run("stop", container)
     assert rl.inspect(container)["State"]["ExitCode"] == 4

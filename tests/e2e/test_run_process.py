@@ -1,5 +1,8 @@
 """What the container's process gets: command, environment, directory, user, hostname."""
 
+import os
+import resource
+
 import pytest
 from support.program import Rl
 
@@ -101,8 +104,6 @@ def test_group_add(rl: Rl, ann_image: str) -> None:
 
 
 def test_keep_id_maps_the_caller_to_the_same_id(rl: Rl) -> None:
-    import os
-
     assert sh(rl, "--userns", "keep-id", script="id -u; id -g").split() == [
         str(os.getuid()),
         str(os.getgid()),
@@ -116,8 +117,8 @@ def test_hostname_defaults_to_the_short_id(rl: Rl) -> None:
 
 
 def test_hostname_and_domainname(rl: Rl) -> None:
-    out = sh(rl, "-h", "box", "--domainname", "lab.test",
-             script="cd /etc; hostname; cat hostname /proc/sys/kernel/domainname hosts")  # fmt: skip
+    script = "hostname; cat /etc/hostname /proc/sys/kernel/domainname /etc/hosts"
+    out = sh(rl, "-h", "box", "--domainname", "lab.test", script=script)
     lines = out.splitlines()
     assert lines[:3] == ["box", "box", "lab.test"]
     assert any("box" in line.split() for line in lines[3:])
@@ -143,8 +144,6 @@ def test_ulimits(rl: Rl) -> None:
 
 
 def test_ulimit_above_the_callers_is_an_error(rl: Rl, no_leftovers: None) -> None:
-    import resource
-
     def low() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
 

@@ -23,6 +23,7 @@ class Terminal:
     ) -> None:
         self._master, slave = pty.openpty()
         self.resize(rows, columns, notify=False)
+        initial = list(termios.tcgetattr(slave))  # as `settings` gives them
 
         def take_terminal() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -36,6 +37,7 @@ class Terminal:
             start_new_session=True,
             preexec_fn=take_terminal,
         )
+        self.initial = initial
         self._slave = slave  # kept open: a read of the master then never fails with EIO
         self.seen = ""  # everything that came out, for messages of failed tests
         self._waiting = ""

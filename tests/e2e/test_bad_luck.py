@@ -1,0 +1,233 @@
+"""Hosts that lack something, full disks, and rl killed at any moment."""
+
+import ctypes
+import os
+import shutil
+import signal
+import struct
+import time
+from collections.abc import Callable
+
+import pytest
+from support.images import Image, busybox_tar, tar
+from support.needs import SEARCH_PATH, strict
+from support.program import Rl, program
+from support.registry import Registry
+
+
+@pytest.fixture
+def path_without(tmp_path: object) -> Callable[..., str]:
+    """A PATH with every program of the host but the named ones."""
+
+    def make(*names: str) -> str:
+        directory = f"{tmp_path}/bin"
+        os.mkdir(directory)
+        for place in reversed(SEARCH_PATH.split(":")):
+            for name in os.listdir(place) if os.path.isdir(place) else []:
+                if name not in names:
+                    if os.path.lexists(f"{directory}/{name}"):
+                        os.unlink(f"{directory}/{name}")
+                    os.symlink(f"{place}/{name}", f"{directory}/{name}")
+        return directory
+
+    return make
+
+
+def test_without_newuidmap_one_id_is_mapped_and_run_says_so(
+    fresh_store: Callable[..., Rl], path_without: Callable[..., str]
+) -> None:
+    rl = fresh_store(busybox=True)
+    env = {"PATH": path_without("newuidmap", "newgidmap")}
+    done = rl.run("run", "--rm", "busybox", "sh", "-c", "id -u; cat /proc/self/uid_map", env=env)
+    assert done.stdout.split() == ["0", "0", str(os.getuid()), "1"]
+    said = [line for line in done.stderr.splitlines() if line]
+    assert len(said) == 1 and "newuidmap" in said[0]
+
+
+def test_user_that_is_not_mapped_is_an_error(
+    fresh_store: Callable[..., Rl], path_without: Callable[..., str]
+) -> None:
+    rl = fresh_store(busybox=True)
+    env = {"PATH": path_without("newuidmap", "newgidmap")}
+    rl.fails("run", "--rm", "-u", "1000", "busybox", "true", env=env)
+
+
+@pytest.mark.needs("subids")
+def test_subordinate_range_that_is_too_small_for_the_user(
+    fresh_store: Callable[..., Rl], path_without: Callable[..., str]
+) -> None:
+    rl = fresh_store(busybox=True)
+    directory = path_without("getsubids")
+    with open("/etc/subuid") as f:
+        first = f.read().split(":")[1]
+    with open(f"{directory}/getsubids", "w") as f:
+        f.write(f"#!/bin/sh\necho '0: user {first} 10'\n")
+    os.chmod(f"{directory}/getsubids", 0o755)
+    shutil.rmtree(f"{rl.store}/cache", ignore_errors=True)
+    env = {"PATH": directory}
+    assert rl.out("run", "--rm", "-u", "5", "busybox", "id", "-u", env=env) == "5"
+    rl.fails("run", "--rm", "-u", "1000", "busybox", "true", env=env)
+
+
+def test_without_network_helpers_run_names_the_remedy(
+    rl: Rl, path_without: Callable[..., str], no_leftovers: None
+) -> None:
+    env = {"PATH": path_without("slirp4netns", "pasta", "passt")}
+    line = rl.fails("run", "--rm", "--network", "slirp4netns", "busybox", "true", env=env)
+    assert "slirp4netns" in line
+    line = rl.fails("run", "--rm", "-p", "18080:80", "busybox", "true", env=env)
+    assert "slirp4netns" in line or "pasta" in line
+    rl.run("run", "--rm", "--network", "none", "busybox", "true", env=env)
+
+
+def test_without_fuse_overlayfs_its_driver_is_an_error(
+    rl: Rl, path_without: Callable[..., str], no_leftovers: None
+) -> None:
+    env = {"PATH": path_without("fuse-overlayfs")}
+    line = rl.fails("run", "--rm", "--storage-driver", "fuse-overlayfs", "busybox", "true", env=env)
+    assert "fuse-overlayfs" in line
+
+
+def test_without_xdg_runtime_dir(rl: Rl, no_leftovers: None) -> None:
+    assert rl.out("run", "--rm", "busybox", "echo", "x", env={"XDG_RUNTIME_DIR": None}) == "x"
+
+
+def test_runtime_dir_that_is_not_ours_is_not_used(rl: Rl) -> None:
+    assert rl.out("run", "--rm", "busybox", "echo", "x", env={"XDG_RUNTIME_DIR": "/proc"}) == "x"
+
+
+def test_without_home(rl: Rl) -> None:
+    assert rl.out("run", "--rm", "busybox", "echo", "x", env={"HOME": None}) == "x"
+
+
+@pytest.mark.parametrize("store", ["/proc/rl", "/dev/null/rl", "/rl-of-an-ordinary-user"])
+def test_store_that_cannot_be_made_is_one_line(rl: Rl, store: str) -> None:
+    rl.fails("run", "--rm", "busybox", "true", env={"RL_STORE": store})
+
+
+def test_store_of_a_newer_rl_is_refused(fresh_store: Callable[..., Rl]) -> None:
+    rl = fresh_store(busybox=True)
+    with open(f"{rl.store}/version") as f:
+        text = f.read()
+    with open(f"{rl.store}/version", "w") as f:
+        f.write("999\n")
+    rl.fails("pull", "127.0.0.1:1/x", status=1)
+    with open(f"{rl.store}/version", "w") as f:
+        f.write(text)
+
+
+def test_no_user_namespaces_by_sysctl(rl: Rl, no_leftovers: None) -> None:
+    """/proc/sys/user is per user namespace: in one of our own we may forbid further ones."""
+    import subprocess
+
+    script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --no-new-privs "$@"'
+    done = subprocess.run(
+        ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", script, "sh",
+         program(), "run", "--rm", "busybox", "true"],
+        env=rl.environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 125, done.stderr
+    assert "max_user_namespaces" in done.stderr and "Traceback" not in done.stderr
+
+
+def forbid_user_namespaces() -> None:
+    """A seccomp filter that answers unshare(2) with EPERM, as in a Docker container."""
+    unshare = {"x86_64": 272, "aarch64": 97}[os.uname().machine]
+    code = [
+        (0x20, 0, 0, 0),  # load the system call's number
+        (0x15, 0, 1, unshare),
+        (0x06, 0, 0, 0x00050001),  # errno 1
+        (0x06, 0, 0, 0x7FFF0000),  # allow
+    ]
+    program_bytes = b"".join(struct.pack("HBBI", *line) for line in code)
+    buffer = ctypes.create_string_buffer(program_bytes)
+    header = struct.pack("HxxxxxxQ", len(code), ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, ctypes.create_string_buffer(header), 0, 0) == 0  # PR_SET_SECCOMP
+
+
+def test_no_user_namespaces_by_seccomp(rl: Rl, no_leftovers: None) -> None:
+    line = rl.fails("run", "--rm", "busybox", "true", preexec_fn=forbid_user_namespaces)
+    assert "namespace" in line
+
+
+@pytest.fixture
+def small_store(test_dir: str) -> str:
+    """A directory on a file system of a few MiB; scripts/test as root makes it."""
+    directory = os.environ.get("RL_TEST_SMALL_DIR", "")
+    if not directory:
+        (pytest.fail if strict() else pytest.skip)("no RL_TEST_SMALL_DIR: run scripts/test as root")
+    return f"{directory}/{os.path.basename(test_dir)}"
+
+
+def test_disk_full_while_pulling(rl: Rl, registry: Registry, small_store: str) -> None:
+    reference = registry.push("test/big", Image([tar({"big": os.urandom(24_000_000)})], {}))
+    try:
+        line = rl.fails("pull", reference, status=1, env={"RL_STORE": small_store})
+        assert "space" in line or "full" in line
+        assert os.listdir(f"{small_store}/tmp") == []
+        assert rl.out("images", "-q", env={"RL_STORE": small_store}) == ""
+        small = registry.push("test/small", Image([busybox_tar()], {}))
+        rl.run("pull", small, env={"RL_STORE": small_store})  # there is room again
+    finally:
+        shutil.rmtree(small_store, ignore_errors=True)
+
+
+def test_file_size_limit_while_pulling(fresh_store: Callable[..., Rl], registry: Registry) -> None:
+    import resource
+
+    rl = fresh_store()
+    reference = registry.push("test/big2", Image([tar({"big": os.urandom(3_000_000)})], {}))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    rl.fails("pull", reference, status=1, preexec_fn=limit)
+    rl.run("pull", reference)
+
+
+@pytest.mark.parametrize("delay_ms", [5, 15, 25, 35, 45, 60, 80, 110, 150, 200])
+@pytest.mark.parametrize("how", ["foreground", "detached"])
+def test_run_killed_at_any_moment(rl: Rl, how: str, delay_ms: int) -> None:
+    """Whatever is there afterwards is consistent, and goes away with rm."""
+    name = rl.name()
+    options = ["-d"] if how == "detached" else []
+    child = rl.popen("run", *options, "--name", name, "busybox", "sleep", "100")
+    time.sleep(delay_ms / 1000)
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=10)
+    time.sleep(0.3)
+    shown = rl.run("ps", "-a", "--format", "{{.Names}} {{.State}}").stdout.split()
+    if how == "foreground":
+        assert "running" not in shown
+    rl.run("rm", "-f", name)
+    rl.run("run", "--rm", "--name", name, "busybox", "true")  # the name is free
+
+
+def test_tmp_of_a_killed_rl_is_swept(fresh_store: Callable[..., Rl], registry: Registry) -> None:
+    rl = fresh_store()
+    reference = registry.push("test/sweep", Image([tar({"x": os.urandom(8_000_000)})], {}))
+    child = rl.popen("pull", reference)
+    time.sleep(0.25)
+    child.kill()
+    child.communicate()
+    time.sleep(0.3)
+    rl.run("pull", reference)
+    assert os.listdir(f"{rl.store}/tmp") == []
+
+
+def test_stdout_that_is_full_is_an_error_and_no_traceback(rl: Rl) -> None:
+    rl.start()
+    with open("/dev/full", "w") as full:
+        child = rl.popen("ps", "-a", stdout=full)
+        _, err = child.communicate(timeout=20)
+    assert child.returncode != 0 and "Traceback" not in err
+
+
+def test_closed_standard_streams(rl: Rl) -> None:
+    def close() -> None:
+        for fd in (0, 1, 2):
+            os.close(fd)
+
+    rl.run("run", "--rm", "busybox", "true", preexec_fn=close)

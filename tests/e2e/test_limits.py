@@ -1,0 +1,42 @@
+"""-m, --cpus, --pids-limit where no control group is delegated: an error with its remedy."""
+
+import os
+
+import pytest
+from support.program import Rl
+
+
+def delegated() -> bool:
+    """Whether this process may make child control groups (then the limits just hold)."""
+    try:
+        with open("/proc/self/cgroup") as f:
+            path = next(x.split(":", 2)[2].strip() for x in f if x.startswith("0::"))
+    except (OSError, StopIteration):
+        return False
+    return any(
+        os.access(f"{root}{path}/cgroup.procs", os.W_OK)
+        for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+    )
+
+
+FLAGS = [["-m", "64m"], ["--cpus", "0.5"], ["--pids-limit", "50"], ["--cpuset-cpus", "0"]]
+
+
+@pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: flags[0])
+def test_limit_that_cannot_hold_is_an_error(rl: Rl, no_leftovers: None, flags: list[str]) -> None:
+    if delegated() or "DBUS_SESSION_BUS_ADDRESS" in os.environ:
+        rl.run("run", "--rm", *flags, "busybox", "true")
+        return
+    line = rl.fails("run", "--rm", *flags, "busybox", "true", code="RL-LIMIT")
+    assert "--limits=best-effort" in line
+
+
+@pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: flags[0])
+def test_best_effort_says_what_it_does_instead(rl: Rl, flags: list[str]) -> None:
+    done = rl.run("run", "--rm", "--limits", "best-effort", *flags, "busybox", "true")
+    assert delegated() or "DBUS_SESSION_BUS_ADDRESS" in os.environ or done.stderr.strip()
+
+
+@pytest.mark.parametrize("flags", [["-m", "1k"], ["--cpus", "-1"], ["--cpus", "9999"]])
+def test_limit_that_makes_no_sense(rl: Rl, no_leftovers: None, flags: list[str]) -> None:
+    rl.fails("run", "--rm", *flags, "busybox", "true")

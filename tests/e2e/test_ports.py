@@ -1,0 +1,150 @@
+"""Published ports: really reachable, refused in time, gone afterwards."""
+
+import os
+import socket
+from collections.abc import Callable
+
+import pytest
+from support.ports import ask_tcp, ask_udp, get, is_free
+from support.program import Rl
+from support.traces import wait_until
+
+HTTPD = "echo page >/tmp/index.html; exec busybox httpd -f -p 8000 -h /tmp"
+DRIVERS = ["slirp4netns", "pasta"]
+
+
+def serve(rl: Rl, *args: str, command: str = HTTPD) -> str:
+    return rl.out("run", "-d", *args, "busybox", "sh", "-c", command)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.needs("tun")
+def test_published_tcp_port_answers(rl: Rl, free_port: Callable[[], int], driver: str) -> None:
+    port = free_port()
+    container = serve(rl, "--network", driver, "-p", f"127.0.0.1:{port}:8000")
+    assert get(port) == (200, b"page\n")
+    assert rl.out("port", container) == f"8000/tcp -> 127.0.0.1:{port}"
+    assert rl.out("port", container, "8000") == f"127.0.0.1:{port}"
+    rl.run("rm", "-f", container)
+    wait_until(lambda: is_free(port), 5, "the port is free again")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.needs("tun")
+def test_published_udp_port_answers(rl: Rl, free_port: Callable[[], int], driver: str) -> None:
+    port = free_port()
+    serve(rl, "--network", driver, "-p", f"127.0.0.1:{port}:9000/udp",
+          command="while :; do echo pong | nc -u -l -p 9000 -w 1; done")  # fmt: skip
+    assert ask_udp(port, b"ping\n") == b"pong\n"
+
+
+@pytest.mark.needs("slirp4netns")
+def test_port_range(rl: Rl, free_port: Callable[[], int]) -> None:
+    first = free_port()
+    while not (is_free(first + 1) and is_free(first + 2)):
+        first = free_port()
+    command = "for p in 8000 8001 8002; do (while :; do echo $p | nc -l -p $p; done) & done; wait"
+    serve(rl, "-p", f"127.0.0.1:{first}-{first + 2}:8000-8002", command=command)
+    for n in range(3):
+        assert ask_tcp(first + n, b"x\n") == f"{8000 + n}\n".encode()
+
+
+@pytest.mark.needs("slirp4netns")
+def test_port_of_any_address_and_port_chosen_by_rl(rl: Rl) -> None:
+    container = serve(rl, "-p", "8000")
+    address = rl.out("port", container, "8000/tcp").splitlines()[0]
+    host, _, port = address.rpartition(":")
+    assert host == "0.0.0.0" and int(port) >= 1024
+    assert get(int(port))[0] == 200
+
+
+@pytest.mark.needs("slirp4netns")
+def test_publish_all(rl: Rl, entry_image: str) -> None:
+    container = rl.out("run", "-d", "-P", "--entrypoint", "/bin/sleep", entry_image, "100")
+    published = {line.split()[0] for line in rl.out("port", container).splitlines()}
+    assert published == {"8000/tcp", "9000/udp"}
+
+
+@pytest.mark.needs("slirp4netns")
+def test_ps_and_inspect_show_ports(rl: Rl, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    container = serve(rl, "-p", f"127.0.0.1:{port}:8000")
+    assert rl.out("ps", "--format", "{{.Ports}}") == f"127.0.0.1:{port}->8000/tcp"
+    shown = rl.inspect(container)["NetworkSettings"]["Ports"]
+    assert shown == {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_taken_port_is_an_error_before_the_container_starts(
+    rl: Rl, no_leftovers: None, free_port: Callable[[], int], tmp_path: object, driver: str
+) -> None:
+    with socket.socket() as s:
+        port = free_port()
+        s.bind(("127.0.0.1", port))
+        s.listen()
+        line = rl.fails(
+            "run", "--rm", "--network", driver, "-p", f"127.0.0.1:{port}:80",
+            "-v", f"{tmp_path}:/out", "busybox", "touch", "/out/started", code="RL-PORT",
+        )  # fmt: skip
+    assert str(port) in line
+    assert not os.path.exists(f"{tmp_path}/started")
+
+
+def test_port_taken_by_another_container(rl: Rl, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    serve(rl, "-p", f"127.0.0.1:{port}:8000")
+    rl.fails("run", "--rm", "-p", f"127.0.0.1:{port}:8000", "busybox", "true", code="RL-PORT")
+    assert get(port)[0] == 200
+
+
+def test_privileged_port_names_its_remedy(rl: Rl, no_leftovers: None) -> None:
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as f:
+        start = int(f.read())
+    if start <= 1:
+        pytest.skip("this host lets everybody bind any port")
+    line = rl.fails("run", "--rm", "-p", f"{min(start - 1, 80)}:80", "busybox", "true")
+    assert "RL-PORT" in line and "ip_unprivileged_port_start" in line
+
+
+def test_port_of_an_address_the_host_does_not_have(rl: Rl, no_leftovers: None) -> None:
+    rl.fails("run", "--rm", "-p", "192.0.2.1:18080:80", "busybox", "true")
+
+
+@pytest.mark.parametrize("network", ["none", "host"])
+def test_publishing_without_a_network_of_ones_own(
+    rl: Rl, free_port: Callable[[], int], network: str
+) -> None:
+    """Docker discards the ports with a word; nothing listens on them."""
+    port = free_port()
+    rl.run("run", "--rm", "--network", network, "-p", f"127.0.0.1:{port}:80", "busybox", "true",
+           check=False)  # fmt: skip
+    assert is_free(port)
+
+
+@pytest.mark.needs("slirp4netns")
+def test_port_works_again_after_stop_and_start(rl: Rl, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    container = serve(rl, "-p", f"127.0.0.1:{port}:8000")
+    assert get(port)[0] == 200
+    rl.run("stop", "-t", "0", container)
+    wait_until(lambda: is_free(port), 5)
+    rl.run("start", container)
+    assert get(port)[0] == 200
+
+
+@pytest.mark.needs("slirp4netns")
+def test_port_of_a_killed_supervisor_is_free(rl: Rl, free_port: Callable[[], int]) -> None:
+    import json
+    import signal
+
+    port = free_port()
+    container = serve(rl, "-p", f"127.0.0.1:{port}:8000")
+    with open(f"{rl.store}/containers/{container}/state.json") as f:
+        os.kill(json.load(f)["supervisor"]["pid"], signal.SIGKILL)
+    wait_until(lambda: is_free(port), 5)
+
+
+def test_hundred_requests_in_a_row(rl: Rl, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    serve(rl, "-p", f"127.0.0.1:{port}:8000")
+    assert {get(port)[0] for _ in range(100)} == {200}
