@@ -312,13 +312,9 @@ class Scope(Cgroup):
         return f"systemd user scope {self.name}"
 
     def to_dict(self) -> dict[str, object]:
-        # The supervisor runs without site-packages, where jeepney is.
-        import jeepney  # type: ignore[import-untyped]  # has no annotations
-
         return {
             "kind": self.kind, "path": self.path, "name": self.name, "address": self._address,
             "mount": self._mount, "settings": self._settings,
-            "modules": os.path.dirname(os.path.dirname(jeepney.__file__)),
         }  # fmt: skip
 
 
@@ -398,11 +394,6 @@ def from_dict(document: "Mapping[str, object]") -> Cgroup:
     if document["kind"] == BestEffort.kind:
         return BestEffort(values)
     if document["kind"] == Scope.kind:
-        import sys
-
-        modules = str(document["modules"])
-        if modules not in sys.path:
-            sys.path.append(modules)
         made = Scope(
             str(document["name"]), str(document["address"]), str(document["mount"]), values
         )

@@ -6,6 +6,7 @@ Source: org.freedesktop.systemd1(5), systemd.resource-control(5).
 
 import math
 import os
+import sys
 import time
 from collections import deque
 
@@ -74,10 +75,29 @@ def cpu_mask(cpus: list[int]) -> bytes:
     return sum(1 << cpu for cpu in cpus).to_bytes(max(cpus) // 8 + 1, "little")
 
 
+def find_jeepney() -> None:
+    """Make jeepney importable in the supervisor, which runs without site-packages (-I -S)."""
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    environment = os.path.dirname(os.path.dirname(sys.executable))
+    for directory in (
+        *sys.path,
+        here,  # a wheel: jeepney is installed beside rootless
+        f"{environment}/lib/{version}/site-packages",
+        os.path.expanduser(f"~/.local/lib/{version}/site-packages"),
+        "/usr/lib/python3/dist-packages",
+    ):
+        if os.path.isfile(f"{directory}/jeepney/__init__.py"):
+            if directory not in sys.path:
+                sys.path.append(directory)
+            return
+
+
 class UserManager:
     """A connection to the user's systemd; a context manager."""
 
     def __init__(self, address: str) -> None:
+        find_jeepney()
         from jeepney.io.blocking import (  # type: ignore[import-untyped]
             open_dbus_connection,
         )

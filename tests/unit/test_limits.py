@@ -4,13 +4,14 @@ import json
 import os
 import socket
 import struct
+import sys
 import threading
 
 import pytest
 
 from rootless.context import Context
 from rootless.errors import LimitError, UsageError
-from rootless.linux import cgroup
+from rootless.linux import cgroup, process
 from rootless.paths import Paths
 from rootless.runtime import limit_values, limits, scope
 
@@ -385,6 +386,16 @@ def test_refusing_bus_is_a_reason(tmp_path):
     ctx = context({"DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/bus"})
     assert "does not answer" in limits.scope_controllers(ctx, where)
     listener.close()
+
+
+def test_supervisor_without_site_packages_finds_jeepney():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from rootless.runtime import scope; "
+        "scope.find_jeepney(); import jeepney"
+    )
+    status, said = process.run_program([sys.executable, "-I", "-S", "-c", code, root], os.environ)
+    assert status == 0, said
 
 
 def test_cpu_lists():
