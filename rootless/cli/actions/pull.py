@@ -32,7 +32,7 @@ def main(ctx: Context, values: dict[str, object]) -> int:
         raise UsageError("pull needs the name of an image", remedy="try: rl pull busybox")
     for name in names:
         for text in _wanted(ctx, str(name), values):
-            _pull(ctx, text, values)
+            print(fetch(ctx, text, values))
     return 0
 
 
@@ -49,7 +49,8 @@ def _wanted(ctx: Context, text: str, values: dict[str, object]) -> list[str]:
     return [named.with_tag(tag).canonical() for tag in tags]
 
 
-def _pull(ctx: Context, text: str, values: dict[str, object]) -> None:
+def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
+    """Pull one image and show how it goes; its canonical name."""
     named = reference.parse(text).tagged()
     platform = values.get("platform")
     with _display(named, bool(values.get("quiet"))) as display:
@@ -63,7 +64,7 @@ def _pull(ctx: Context, text: str, values: dict[str, object]) -> None:
     if not values.get("quiet"):
         state = "Downloaded newer image for" if pulled.changed else "Image is up to date for"
         print(f"Digest: {pulled.digest}\nStatus: {state} {named.familiar()}")
-    print(named.canonical())
+    return named.canonical()
 
 
 def _display(named: reference.Reference, quiet: bool) -> "_Quiet":

@@ -1,0 +1,15 @@
+"""`rl create`.  Warm."""
+
+from rootless.cli.actions import run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.context import Context
+
+
+def main(ctx: "Context", values: "dict[str, object]") -> int:
+    """Create a container, and print its ID."""
+    container, lock, _ = run.make(ctx, run.parse(ctx, values))
+    lock.close()
+    print(container.id)
+    return 0

@@ -1,0 +1,28 @@
+"""`rl exec`.  Warm."""
+
+import os
+
+from rootless.cli.actions import several
+from rootless.errors import UsageError
+from rootless.runtime import exec as execution
+from rootless.runtime.exec_options import process_for_exec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.context import Context
+
+
+def main(ctx: "Context", values: "dict[str, object]") -> int:
+    """Run a program in a running container; the exit status is the program's."""
+    container = several.find(ctx, str(values["container"]))
+    document = process_for_exec(
+        values, container.runtime_config(), environ=ctx.environ, cwd=os.getcwd()
+    )
+    if document["terminal"] and document["rl"]["interactive"] and not os.isatty(0):
+        raise UsageError(
+            "cannot use the terminal: the input is not one (-t)",
+            remedy="leave -t out: rl exec -i …",
+            code="RL-NO-TERMINAL",
+        )
+    keys = document["rl"]["detach_keys"] or str(ctx.config.get("detach-keys", ""))
+    return execution.execute(container, document, keys)

@@ -1,0 +1,155 @@
+"""`rl run` and what it shares with `rl create`.  Warm."""
+
+import os
+import sys
+
+from rootless import log
+from rootless.errors import ContainerError, KernelError, RlError, UsageError
+from rootless.runtime import create, start
+from rootless.runtime.attach import Connection, Detached, parse_detach_keys
+from rootless.runtime.options import RunOptions
+from rootless.runtime.supervise import discard
+from rootless.store import images, layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.context import Context
+    from rootless.store.containers import Container, Lock
+
+DEFAULT_KEYS = "ctrl-p,ctrl-q"
+
+
+def main(ctx: "Context", values: "dict[str, object]") -> int:
+    """Create a container and run it; the exit status is the program's."""
+    options = parse(ctx, values)
+    if options.tty and not options.detach and options.interactive and not os.isatty(0):
+        raise UsageError(
+            "cannot use the terminal: the input is not one (-t)",
+            remedy="leave -t out: rl run -i …",
+            code="RL-NO-TERMINAL",
+        )
+    container, lock, config = make(ctx, options)
+    try:
+        with lock:
+            if options.detach:
+                start.supervised(ctx, container, lock, attach=False, notify=log.note)
+                print(container.id)
+                return 0
+            return _attached(ctx, options, container, lock, config)
+    except (RlError, KeyboardInterrupt) as e:
+        _undo(ctx, options, container)
+        if isinstance(e, KernelError):
+            raise create.explain_start_failure(e, ctx.paths.store) from e
+        raise
+
+
+def parse(ctx: "Context", values: "dict[str, object]") -> RunOptions:
+    """The options, with their warnings shown."""
+    options = RunOptions.from_values(values, environ=ctx.environ, cwd=os.getcwd(), home=ctx.home)
+    for warning in options.warnings:
+        log.warning(warning)
+    return options
+
+
+def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[str, Any]]":
+    """The image, pulled when that is asked for, and a container of it."""
+    layout.prepare(ctx.paths)
+    if options.cidfile and os.path.exists(options.cidfile):
+        raise ContainerError(
+            f"the container ID file {options.cidfile} exists",
+            remedy="another container may use it: remove it, or name another file",
+            code="RL-CIDFILE",
+        )
+    record = find_image(ctx, options)
+    # The image can't be removed between the look at it and the container that uses it.
+    with images.reading(ctx.paths):
+        record = images.resolve(ctx.paths, str(record["id"]))
+        container, lock, config = create.create(ctx, options, record)
+    if options.cidfile:
+        try:
+            create.write_cidfile(options.cidfile, container.id)
+        except RlError:
+            discard(ctx, container, lock)
+            raise
+    return container, lock, config
+
+
+def find_image(ctx: "Context", options: RunOptions) -> "dict[str, object]":
+    """The record of the image, after --pull and --platform."""
+    record = None if options.pull == "always" else images.find(ctx.paths, options.image)
+    if record is not None and options.platform and not _is_for(record, options.platform):
+        record = None
+    if record is not None:
+        return record
+    if options.pull == "never":
+        raise images.not_found(options.image)
+    return _pull(ctx, options)
+
+
+def _is_for(record: "dict[str, object]", asked: str) -> bool:
+    from rootless.oci import platform
+
+    return platform.matches(record["platform"], asked)
+
+
+def _pull(ctx: "Context", options: RunOptions) -> "dict[str, object]":
+    import contextlib
+
+    from rootless.cli.actions import pull
+
+    if options.pull == "missing" and not options.quiet:
+        print(f"Unable to find image '{options.image}' locally", file=sys.stderr)
+    # Standard output is the container's.
+    with contextlib.redirect_stdout(sys.stderr):
+        name = pull.fetch(
+            ctx, options.image, {"quiet": options.quiet, "platform": options.platform}
+        )
+    return images.resolve(ctx.paths, name)
+
+
+def _attached(
+    ctx: "Context",
+    options: RunOptions,
+    container: "Container",
+    lock: "Lock",
+    config: "dict[str, Any]",
+) -> int:
+    streams = tuple(name for name in ("stdout", "stderr") if config["rl"]["attach"][name])
+    if not options.tty and options.sig_proxy:
+        return start.in_foreground(
+            ctx, container, lock, config, streams=streams,
+            read_input=options.interactive, notify=log.note,
+        )  # fmt: skip
+    client = start.supervised(ctx, container, lock, attach=True, notify=log.note)
+    assert client is not None
+    lock.close()
+    keys = options.detach_keys or str(ctx.config.get("detach-keys", DEFAULT_KEYS))
+    connection = Connection(
+        client,
+        terminal=options.tty,
+        read_input=options.interactive,
+        detach_keys=parse_detach_keys(keys),
+        sig_proxy=options.sig_proxy,
+        streams=streams,
+    )
+    try:
+        return connection.relay()
+    except Detached:
+        return 0
+
+
+def _undo(ctx: "Context", options: RunOptions, container: "Container") -> None:
+    """A container whose program never ran is not left behind."""
+    from rootless.runtime import stop
+
+    try:
+        stop.remove(ctx, container, force=True, volumes=True)
+    except RlError:
+        pass  # it is gone, or the reason that is reported already stands in the way
+    if options.cidfile:
+        try:
+            os.unlink(options.cidfile)
+        except OSError:
+            pass

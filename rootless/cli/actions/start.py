@@ -1,0 +1,61 @@
+"""`rl start`.  Warm."""
+
+import _socket
+
+from rootless import log
+from rootless.cli.actions import several
+from rootless.cli.actions.run import DEFAULT_KEYS
+from rootless.errors import UsageError
+from rootless.runtime import start
+from rootless.runtime.attach import Connection, Detached, parse_detach_keys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.context import Context
+    from rootless.store.containers import Container
+
+
+def main(ctx: "Context", values: "dict[str, object]") -> int:
+    """Start containers again; with --attach one of them, in the foreground."""
+    given = several.names(values, "start")
+    attach, interactive = bool(values.get("attach")), bool(values.get("interactive"))
+    if attach or interactive:
+        if len(given) > 1:
+            raise UsageError(
+                "only one container can be started and attached to", remedy="name one container"
+            )
+        return _attached(ctx, given[0], values, interactive=interactive)
+
+    def act(container: "Container") -> None:
+        _start(ctx, container, attach=False)
+
+    return several.for_each(ctx, given, act)
+
+
+def _start(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.socket | None":
+    """Start the container; one that runs already is left as it is, as docker does."""
+    if container.pidfd() >= 0 and not attach:
+        return None
+    with start.again(ctx, container) as lock:
+        return start.start_or_record(
+            container,
+            lambda: start.supervised(ctx, container, lock, attach=attach, notify=log.note),
+        )
+
+
+def _attached(ctx: "Context", name: str, values: "dict[str, object]", *, interactive: bool) -> int:
+    container = several.find(ctx, name)
+    keys = str(values.get("detach_keys") or ctx.config.get("detach-keys", DEFAULT_KEYS))
+    client = _start(ctx, container, attach=True)
+    assert client is not None
+    connection = Connection(
+        client,
+        terminal=bool(container.config["tty"]),
+        read_input=interactive and bool(container.config["interactive"]),
+        detach_keys=parse_detach_keys(keys),
+        sig_proxy=True,
+    )
+    try:
+        return connection.relay()
+    except Detached:
+        return 0
