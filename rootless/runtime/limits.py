@@ -166,6 +166,7 @@ def _delegated_rung(
     try:
         cgroup.hand_out(parent, needed)
         path = f"{parent}/rl-{container_id[:12]}"
+        cgroup.remove_tree(path)  # left by a supervisor that was killed
         os.mkdir(path, 0o755)
     except KernelError as e:
         return f"the delegated group {parent} cannot be used: {os.strerror(e.errno)}"
