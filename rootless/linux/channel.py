@@ -5,9 +5,9 @@ millisecond less than 5 to 14 to import.
 """
 
 import _socket
-import json
 import os
 
+from rootless import fastjson
 from rootless.errors import KernelError
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ class Channel:
     def send(self, name: str, body: object = None, fds: "Sequence[int]" = ()) -> None:
         """Send `name` with a JSON-able `body`.  A peer that has gone is not an error here: the
         next receive() tells."""
-        data = f"{name}\0{json.dumps(body)}".encode()
+        data = f"{name}\0{fastjson.dumps(body)}".encode()
         ancillary = []
         if fds:
             packed = b"".join(fd.to_bytes(4, "little") for fd in fds)
@@ -61,7 +61,7 @@ class Channel:
                 for place in range(0, len(packed) - 3, 4):
                     fds.append(int.from_bytes(packed[place : place + 4], "little"))
         name, _, body = data.decode().partition("\0")
-        return name, json.loads(body), fds
+        return name, fastjson.loads(body), fds
 
     def close(self) -> None:
         self._socket.close()

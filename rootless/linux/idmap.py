@@ -3,9 +3,9 @@
 user_namespaces(7), newuidmap(1), subuid(5), getsubids(1).
 """
 
-import json
 import os
 
+from rootless import fastjson
 from rootless.errors import HostError
 from rootless.linux import process
 
@@ -100,7 +100,7 @@ def subordinate_ranges(
     if cache:
         try:
             with open(cache, "rb") as file:
-                saved = json.loads(file.read())
+                saved = fastjson.loads(file.read())
             if saved["key"] == key and saved["uid"] == uid:
                 return (
                     [(int(a), int(b)) for a, b in saved["uids"]],
@@ -113,7 +113,7 @@ def subordinate_ranges(
         temporary = f"{cache}.{os.getpid()}"
         try:
             with open(temporary, "w") as file:
-                file.write(json.dumps({"key": key, "uid": uid, "uids": uids, "gids": gids}))
+                file.write(fastjson.dumps({"key": key, "uid": uid, "uids": uids, "gids": gids}))
             os.rename(temporary, cache)
         except OSError:
             pass  # a cache that can't be written costs time, nothing else

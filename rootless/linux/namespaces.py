@@ -1,8 +1,8 @@
 """A worker in a user namespace: how rl touches files that belong to subordinate IDs."""
 
-import json
 import os
 
+from rootless import fastjson
 from rootless.errors import KernelError, RlError
 from rootless.linux import idmap as idmaps
 from rootless.linux import syscalls
@@ -54,7 +54,7 @@ def run_in_user_namespace(
             for fd in (result_read, ready_read, mapped_write):
                 os.close(fd)
             answer = _inside(ready_write, mapped_read, function, mounts)
-            _write_all(result_write, json.dumps(answer).encode())
+            _write_all(result_write, fastjson.dumps(answer).encode())
             status = 0
         finally:
             os._exit(status)
@@ -109,7 +109,7 @@ def _inside(
 def _unwrap(data: bytes, status: int) -> object:
     if status != 0 or not data:
         raise WorkerFailed(f"the worker in the user namespace ended with status {status}")
-    answer = json.loads(data)
+    answer = fastjson.loads(data)
     if "errno" in answer:
         raise KernelError(
             answer["call"], answer["errno"], answer["target"], remedy=answer.get("remedy")

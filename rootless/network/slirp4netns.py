@@ -6,9 +6,9 @@ loopback, and lives as long as the exit descriptor that we hold: it can't be orp
 
 import _socket
 import errno
-import json
 import os
 
+from rootless import fastjson
 from rootless.errors import KernelError, NetworkError
 from rootless.linux import process
 from rootless.network import driver
@@ -135,7 +135,7 @@ class Slirp4netns(driver.Driver):
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             sock.connect(self._socket_path)
-            sock.send(json.dumps(request).encode())
+            sock.send(fastjson.dumps(request).encode())
             sock.shutdown(_socket.SHUT_WR)
             data = b""
             while len(data) < _ANSWER_MAX:
@@ -143,7 +143,7 @@ class Slirp4netns(driver.Driver):
                 if not chunk:
                     break
                 data += chunk
-            answer = json.loads(data)
+            answer = fastjson.loads(data)
         except (OSError, ValueError) as e:
             raise NetworkError(
                 f"slirp4netns does not answer on its API socket: {e}",

@@ -5,10 +5,10 @@
 A line without its end is kept for 16 KiB or until the stream ends, as Docker does.
 """
 
-import json
 import os
 import time
 
+from rootless import fastjson
 from rootless.store.containers import rfc3339
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ class Writer:
         when = rfc3339(time.time_ns())
         tail = f',"stream":"{stream}","time":"{when}"}}\n'
         text = "".join(
-            f'{{"log":{json.dumps(line.decode("utf-8", "replace"))}{tail}' for line in lines
+            f'{{"log":{fastjson.quote(line.decode("utf-8", "replace"))}{tail}' for line in lines
         )
         data = text.encode()
         try:
@@ -174,7 +174,7 @@ def _read_from(path: str, place: int, inode: int) -> tuple[list[bytes], int, int
 
 def _parse(line: bytes) -> "Entry | None":
     try:
-        document = json.loads(line)
+        document = fastjson.loads(line)
         return Entry(str(document["stream"]), str(document["time"]), str(document["log"]))
     except (ValueError, KeyError, TypeError):
         return None  # cut short by a full disk

@@ -6,9 +6,9 @@ kill -9, sees one of two complete files.
 
 import errno
 import fcntl
-import json
 import os
 
+from rootless import fastjson
 from rootless.errors import RlError, StoreError
 from rootless.store.removal import remove_mapped_tree, remove_tree
 
@@ -69,8 +69,8 @@ def write_bytes(path: str, data: bytes, mode: int = 0o600, *, sync: bool = True)
 
 def write_json(path: str, value: object, *, sync: bool = True) -> None:
     """write_bytes() of `value` as one line of JSON."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    write_bytes(path, text.encode("utf-8", "surrogatepass") + b"\n", sync=sync)
+    text = fastjson.dumps(value)
+    write_bytes(path, text.encode("utf-8") + b"\n", sync=sync)
 
 
 def read_json(path: str) -> "dict[str, object]":
@@ -80,7 +80,7 @@ def read_json(path: str) -> "dict[str, object]":
     """
     try:
         with open(path, "rb") as file:
-            value = json.loads(file.read().decode("utf-8", "surrogatepass"))
+            value = fastjson.loads(file.read())
     except FileNotFoundError:
         raise
     except (ValueError, RecursionError) as e:

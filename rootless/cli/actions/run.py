@@ -91,7 +91,11 @@ def find_image(ctx: "Context", options: RunOptions) -> "dict[str, object]":
 def _is_for(record: "dict[str, object]", asked: str) -> bool:
     from rootless.oci import platform
 
-    return platform.matches(record["platform"], asked)
+    offered = record["platform"]
+    assert isinstance(offered, dict)
+    return platform.matches(
+        platform.Platform.from_json(offered, "the image record"), platform.parse(asked)
+    )
 
 
 def _pull(ctx: "Context", options: RunOptions) -> "dict[str, object]":
