@@ -34,10 +34,10 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         layout.prepare(ctx.paths)
         record = bootstrap.busybox(ctx, name or canonical_name("busybox"), progress)
     else:
-        from rootless.runtime import bootstrap_debian
+        from rootless.runtime.bootstrap_debian import Request, make
 
         layout.prepare(ctx.paths)
-        request = bootstrap_debian.Request(
+        request = Request(
             distribution=distribution,
             suite=suite,
             include=tuple(include),
@@ -45,7 +45,7 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
             variant=variant or "minbase",
             name=name,
         )
-        record = bootstrap_debian.make(ctx, request, progress)
+        record = make(ctx, request, progress)
     os.write(1, f"{record['id']}\n".encode())
     return 0
 
