@@ -3,11 +3,6 @@
 _DOCTOR = "`rl doctor` tries it and `rl doctor --admin` prints what to ask an administrator for."
 
 HOST: dict[str, tuple[str, str]] = {
-    "RL-HOST-ROOT": (
-        "rl was started as root",
-        "rl runs containers for ordinary users; as root its look at the host would say nothing "
-        "about them. Start it as the user who will run containers.",
-    ),
     "RL-HOST-KERNEL": (
         "The kernel is too old",
         "rl needs Linux 5.8 (openat2 and setns on a pidfd), and 5.11 to mount overlays without "

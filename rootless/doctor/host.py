@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from rootless.context import Context
 from rootless.doctor.verdict import UNAVAILABLE, Ladder, Rung
-from rootless.errors import HostError
 from rootless.linux import cgroup, process
 from rootless.linux.hostneeds import kernel_version
 from rootless.linux.hostread import HostProblem, number, read, sysctl_request
@@ -206,13 +205,3 @@ def describe(ctx: Context) -> dict[str, str]:
         "store": ctx.paths.store,
         "runtime": ctx.paths.runtime,
     }
-
-
-def refuse_root(ctx: Context) -> None:
-    """rl is for ordinary users; as root the probes would say nothing about them."""
-    if ctx.uid == 0 and os.geteuid() == 0 and not read("/proc/self/uid_map").split()[2] == "1":
-        raise HostError(
-            "rl doctor looks at the host with the eyes of an ordinary user, and this is root",
-            remedy="run it as the user who will run containers",
-            code="RL-HOST-ROOT",
-        )

@@ -9,7 +9,6 @@ import pytest
 from rootless.cli.actions import doctor as action
 from rootless.context import Context
 from rootless.doctor.examine import examine
-from rootless.errors import HostError
 from rootless.linux import idmap, namespaces, process, syscalls
 from rootless.paths import Paths
 
@@ -130,10 +129,6 @@ def test_store_on_a_mount_without_programs(ctx, tmp_path):
 
 
 def test_action_prints_json_text_and_request(ctx, capfd):
-    if os.getuid() == 0:
-        with pytest.raises(HostError, match="root"):
-            action.main(ctx, {})
-        return
     status = action.main(ctx, {"format": "json"})
     document = json.loads(capfd.readouterr().out)
     assert status == (0 if document["ok"] else 1)
