@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, TimeoutError
 
 from rootless.errors import DigestMismatch, RegistryError
 from rootless.oci.descriptor import Descriptor
 from rootless.registry.transport import ATTEMPTS, Response, Transport, unreachable
 
 CHUNK = 1 << 18  # bytes at most per read
+_ENOUGH = 1 << 16  # bytes; TLS gives 16 KiB at a time, and each read has its cost
 
 
 class BlobStream:
@@ -33,6 +34,7 @@ class BlobStream:
         self._hash = hashlib.sha256()
         self._response: Response | None = None
         self._failures = 0
+        self._cause: Exception | None = None
         self.position = 0
 
     def __enter__(self) -> "BlobStream":
@@ -51,23 +53,36 @@ class BlobStream:
         wanted = min(size if size > 0 else CHUNK, CHUNK)
         while self.position < self._descriptor.size:
             self._transport.check_cancelled()
-            cause: BaseException | None = None
-            try:
-                if self._response is None:
-                    self._response = self._open()
-                data = self._response.read(wanted)
-            except HTTPError as e:
-                data, cause = b"", e
-            except (OSError, ValueError) as e:  # shut down by cancel(), under our read
-                self._transport.check_cancelled()
-                data, cause = b"", e
+            if self._response is None:
+                self._response = self._open()
+            data = self._receive(self._response, wanted)
+            self._transport.check_cancelled()
             if data:
                 return self._accept(data)
-            self._transport.check_cancelled()
             self.close()
-            self._count_failure(cause)
+            self._count_failure()
         self._finish()
         return b""
+
+    def _receive(self, response: Response, wanted: int) -> bytes:
+        """What comes, some tens of kB at least while the line holds; b"" when it is broken.
+
+        read1() and not read(): that one drops what it has when the line breaks.
+        """
+        parts: list[bytes] = []
+        length = 0
+        try:
+            while length < min(wanted, _ENOUGH):
+                part = response.read1(wanted - length)
+                if not part:
+                    break
+                parts.append(part)
+                length += len(part)
+        except HTTPError as e:
+            self._cause = e
+        except (OSError, ValueError) as e:  # shut down by cancel(), under our read
+            self._cause = e
+        return b"".join(parts)
 
     def _accept(self, data: bytes) -> bytes:
         self.position += len(data)
@@ -96,19 +111,19 @@ class BlobStream:
             raise self._wrong_size(f"offers {length} bytes")
         left = self.position  # it knows no ranges: what we have comes again
         while left:
-            again = response.read(min(left, CHUNK))
+            again = self._receive(response, min(left, CHUNK))
             if not again:
                 break
             left -= len(again)
         return response
 
-    def _count_failure(self, cause: BaseException | None) -> None:
+    def _count_failure(self) -> None:
         self._failures += 1
         if self._failures < ATTEMPTS:
             self._transport.pause(self._failures)
             return
-        if cause is not None:
-            raise unreachable(self._transport.endpoint.host, cause) from cause
+        if isinstance(self._cause, TimeoutError):
+            raise unreachable(self._transport.endpoint.host, self._cause) from self._cause
         raise RegistryError(
             f"{self._what}: the registry sent {self.position} of {self._descriptor.size} bytes",
             remedy="try again; what has arrived of other layers is kept",

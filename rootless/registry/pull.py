@@ -83,7 +83,11 @@ def pull_image(
     atomic.sweep(ctx)
     with Client(ctx, named, tls_verify=tls_verify) as client:
         pulling = _Pull(ctx, client, named, progress or (lambda *_: None))
-        return pulling.run(wanted)
+        try:
+            return pulling.run(wanted)
+        except BadDocument as e:
+            e.remedy = e.remedy or "ask the image's owner to push it again, or take another tag"
+            raise
 
 
 def list_tags(ctx: Context, reference_text: str, *, tls_verify: bool = True) -> list[str]:

@@ -44,11 +44,10 @@ class Cancelled(RlError):
 class Transport:
     """Connections to one registry and to whom it refers.  Safe to share between threads."""
 
-    def __init__(self, ctx: Context, endpoint: Endpoint, *, pause_s: float = PAUSE_S) -> None:
+    def __init__(self, ctx: Context, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.cancelled = threading.Event()
         self._environ = ctx.environ
-        self._pause_s = pause_s
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()  # over _pools and _open
         self._base_lock = threading.Lock()
@@ -105,7 +104,7 @@ class Transport:
                 continue
             if response.status not in _REPEATED:
                 return response
-            pause_s = _retry_after_s(response, self._pause_s * 2 ** (attempt - 1))
+            pause_s = _retry_after_s(response, PAUSE_S * 2 ** (attempt - 1))
             if attempt == ATTEMPTS or pause_s > RETRY_AFTER_MAX_S:
                 return response
             self.done(response)
@@ -155,7 +154,7 @@ class Transport:
 
     def pause(self, attempt: int) -> None:
         """Wait after the failed `attempt` (from 1), longer each time.  Raises Cancelled."""
-        self._wait(self._pause_s * 2 ** (attempt - 1))
+        self._wait(PAUSE_S * 2 ** (attempt - 1))
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():
@@ -209,6 +208,9 @@ class Transport:
         )
         with self._lock:
             self._open.add(response)
+        if self.cancelled.is_set():  # while we waited for the answer: cancel() did not see it
+            self.done(response)
+            self.check_cancelled()
         return response
 
     def _is_own(self, host: str) -> bool:
@@ -282,7 +284,9 @@ def _reason(error: BaseException) -> str:
         if inner is None or inner in seen or not str(inner):
             break
         seen.append(inner)
-    if isinstance(error, urllib3.exceptions.TimeoutError):
+    # A refused connection is a time-out by urllib3's classes, and none by any other word.
+    timeout = isinstance(error, urllib3.exceptions.TimeoutError)
+    if timeout and not isinstance(error, NewConnectionError):
         return "no answer in time"
     inner = seen[-1]
     text = inner.strerror if isinstance(inner, OSError) and inner.strerror else str(inner)
