@@ -1,0 +1,259 @@
+"""The Typer application: help, completion, and every message about a wrong command line.
+
+Lazy: `rl --help` imports no command, `rl run --help` one.  The tables below are the source of
+cli/_table.py (scripts/generate_cli_table.py).
+"""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer import _click as click
+from typer.core import TyperGroup
+
+from rootless.errors import RlError, UsageError
+
+# Command -> (module in rootless.cli.commands, section of the help, summary), in order of the help.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("run", "Containers", "Make a container of an image and run a command in it"),
+    "exec": ("exec", "Containers", "Run a command in a running container"),
+    "ps": ("ps", "Containers", "List containers"),
+    "logs": ("logs", "Containers", "Show what a container has written"),
+    "create": ("create", "Containers", "Make a container without starting it"),
+    "start": ("start", "Containers", "Start stopped or created containers"),
+    "stop": ("stop", "Containers", "Stop containers, gently at first"),
+    "kill": ("kill", "Containers", "Send a signal to containers"),
+    "rm": ("rm", "Containers", "Remove containers"),
+    "wait": ("wait", "Containers", "Wait until containers have ended and print their exit codes"),
+    "port": ("port", "Containers", "List the published ports of a container"),
+    "pull": ("pull", "Images", "Get images from a registry"),
+    "images": ("images", "Images", "List images"),
+    "rmi": ("rmi", "Images", "Remove images"),
+    "import": ("import_image", "Images", "Make an image of a root file system in a tar archive"),
+    "bootstrap": ("bootstrap", "Images", "Make a base image on this machine, without a registry"),
+    "inspect": ("inspect", "Information", "Show everything about containers and images"),
+    "doctor": ("doctor", "Information", "Say what this host can do, and what to ask its admin for"),
+    "explain": ("explain", "Information", "Explain an error code"),
+    "info": ("info", "Information", "Show the store and how containers will run here"),
+    "version": ("version", "Information", "Show the versions of rl and what it stands on"),
+}
+
+# Docker's older and second names.
+ALIASES: dict[str, str] = {}
+
+_CONTAINER = ("create", "exec", "kill", "logs", "port", "rm", "run", "start", "stop", "wait")
+
+# Docker's management commands: group -> subcommand -> (command, values that it implies).
+GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
+    "container": {
+        **{name: (name, {}) for name in _CONTAINER},
+        "inspect": ("inspect", {"type": "container"}),
+        "list": ("ps", {}),
+        "ls": ("ps", {}),
+        "ps": ("ps", {}),
+        "remove": ("rm", {}),
+    },
+    "image": {
+        "import": ("import", {}),
+        "inspect": ("inspect", {"type": "image"}),
+        "list": ("images", {}),
+        "ls": ("images", {}),
+        "pull": ("pull", {}),
+        "remove": ("rmi", {}),
+        "rm": ("rmi", {}),
+    },
+    "system": {"info": ("info", {})},
+}
+_GROUP_SUMMARIES = {
+    "container": "Commands about containers",
+    "image": "Commands about images",
+    "system": "Commands about rl as a whole",
+}
+
+
+def load_command(name: str) -> click.Command:
+    """Import the declaration of one command and make Typer's command of it."""
+    module = f"rootless.cli.commands.{COMMANDS[name][0]}"
+    __import__(module)
+    command = typer.main.get_command(sys.modules[module].app)
+    command.name = name
+    return command
+
+
+class _Group(TyperGroup):
+    """A group that imports a command when it is asked for by name."""
+
+    table: dict[str, str]  # subcommand -> command; set by whoever makes the group
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = self.table.get(cmd_name) or ALIASES.get(cmd_name)
+        return load_command(name) if name else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            raise _unknown(ctx.command_path, args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> "list[click.shell_completion.CompletionItem]":
+        """Names and summaries, without importing the commands."""
+        items = [
+            click.shell_completion.CompletionItem(name, help=self.summary(name))
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
+    def summary(self, name: str) -> str:
+        return COMMANDS[self.table[name]][2]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(name)) for name in self.table])
+
+
+class RootGroup(_Group):
+    """`rl` itself."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.table = {name: name for name in COMMANDS}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *GROUPS]
+
+    def summary(self, name: str) -> str:
+        return _GROUP_SUMMARIES[name] if name in GROUPS else COMMANDS[name][2]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return make_group(cmd_name) if cmd_name in GROUPS else super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, (_, section, summary) in COMMANDS.items():
+            sections.setdefault(section, []).append((name, summary))
+        sections["Management"] = list(_GROUP_SUMMARIES.items())
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
+def make_group(name: str) -> _Group:
+    """One of Docker's management commands."""
+    group = _Group(
+        name=name,
+        help=_GROUP_SUMMARIES[name] + ".",
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    group.table = {sub: command for sub, (command, _) in GROUPS[name].items()}
+    return group
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from rootless import __version__
+
+        typer.echo(f"rl version {__version__}")
+        raise typer.Exit
+
+
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            "-v",
+            help="Print the version and leave.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", "-D", help="Show tracebacks, as RL_DEBUG=1 does.")
+    ] = False,
+) -> int:
+    """Containers for people without root.
+
+    The commands, their flags, output and exit codes are Docker's.
+    """
+    return 0
+
+
+def make_app() -> click.Command:
+    """The root command."""
+    app = typer.Typer(
+        name="rl",
+        cls=RootGroup,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="'rl COMMAND --help' tells more about a command.",
+    )
+    app.callback()(root)
+    return typer.main.get_command(app)
+
+
+def main(words: list[str], debug: bool = False) -> int:
+    """Let Typer parse `words` and run them; raises UsageError for what it does not like."""
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    command = make_app()
+    try:
+        status = command.main(args=words, prog_name="rl", standalone_mode=False, obj=debug)
+    except click.exceptions.NoArgsIsHelpError as e:
+        if e.ctx.parent is None:
+            typer.echo(e.ctx.get_help())
+            return 0
+        raise UsageError(
+            f"{e.ctx.command_path} needs a command", remedy=f"see {e.ctx.command_path} --help"
+        ) from e
+    except click.exceptions.UsageError as e:
+        raise _usage_error(e, words) from e
+    except click.exceptions.ClickException as e:
+        raise UsageError(e.format_message()) from e
+    except typer.Abort as e:
+        raise KeyboardInterrupt from e
+    return status if isinstance(status, int) else 0
+
+
+def _usage_error(e: click.exceptions.UsageError, words: list[str]) -> RlError:
+    path = e.ctx.command_path if e.ctx is not None else _path(words)
+    text = e.format_message().rstrip(".")
+    if isinstance(e, click.exceptions.NoSuchOption):
+        text = f"unknown option {e.option_name}"
+        if e.ctx is not None:
+            flags = [flag for param in e.ctx.command.get_params(e.ctx) for flag in param.opts]
+            text += _suggestion(e.option_name, flags)
+    elif isinstance(e, click.exceptions.MissingParameter) and e.param is not None:
+        text = f"{e.param.human_readable_name} is missing"
+    else:
+        text = text[:1].lower() + text[1:]
+    return UsageError(text, remedy=f"see {path} --help")
+
+
+def _path(words: list[str]) -> str:
+    """`rl`, `rl run` or `rl container run`, whatever `words` begin with."""
+    if words[:1] and words[0] in GROUPS:
+        return " ".join(("rl", words[0], *(w for w in words[1:2] if w in GROUPS[words[0]])))
+    return f"rl {words[0]}" if words[:1] and words[0] in COMMANDS else "rl"
+
+
+def _unknown(path: str, word: str, names: list[str]) -> UsageError:
+    text = f"unknown command: {path} {word}{_suggestion(word, names)}"
+    return UsageError(text, remedy=f"see {path} --help")
+
+
+def _suggestion(word: str, names: list[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, names, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

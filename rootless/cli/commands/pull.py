@@ -1,0 +1,41 @@
+"""`rl pull`: the declaration."""
+
+from typing import Annotated
+
+import typer
+
+from rootless.cli import completion
+from rootless.cli.commands._base import argument, call, declare, make_app, option
+
+app = make_app()
+
+
+@declare(app, "pull")
+def pull(
+    ctx: typer.Context,
+    references: Annotated[
+        list[str],
+        argument("NAME[:TAG|@DIGEST]...", help="What to pull.", complete=completion.images),
+    ],
+    *,
+    all_tags: Annotated[
+        bool, option("--all-tags", "-a", help="Every tag of the repository.")
+    ] = False,
+    platform: Annotated[
+        str | None,
+        option("--platform", help="Which platform of an image for several.", metavar="OS/ARCH"),
+    ] = None,
+    quiet: Annotated[
+        bool, option("--quiet", "-q", help="Print the image's name at the end only.")
+    ] = False,
+    tls_verify: Annotated[
+        bool,
+        option(
+            "--tls-verify/--no-tls-verify",
+            help="Insist on TLS and a valid certificate.",
+            default=True,
+        ),
+    ] = True,
+) -> int:
+    """Get images from a registry."""
+    return call(ctx)

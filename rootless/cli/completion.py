@@ -1,0 +1,114 @@
+"""Names from the store for shell completion.  Failures complete nothing: never a message."""
+
+import os
+
+from rootless.cli import entry
+from rootless.errors import RlError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.context import Context
+
+
+def containers(incomplete: str) -> "list[str]":
+    """Names of all containers, IDs for who has begun to write one."""
+    return _containers(incomplete, ())
+
+
+def running_containers(incomplete: str) -> "list[str]":
+    return _containers(incomplete, ("running", "starting"))
+
+
+def stopped_containers(incomplete: str) -> "list[str]":
+    return _containers(incomplete, ("created", "exited"))
+
+
+def images(incomplete: str) -> "list[str]":
+    """Names of images as they are written: busybox:latest; IDs for who has begun to write one."""
+    return _images(_context(), incomplete)
+
+
+def containers_and_images(incomplete: str) -> "list[str]":
+    return containers(incomplete) + images(incomplete)
+
+
+def codes(incomplete: str) -> "list[str]":
+    """Error codes, with and without the RL-."""
+    from rootless.cli.explanations import EXPLANATIONS
+
+    wanted = incomplete.upper()
+    return [
+        code if wanted.startswith("RL") else code.removeprefix("RL-")
+        for code in sorted(EXPLANATIONS)
+        if code.startswith(wanted) or code.removeprefix("RL-").startswith(wanted)
+    ]
+
+
+def files(incomplete: str) -> "list[str]":
+    """Paths, with a slash after directories."""
+    directory, _, start = incomplete.rpartition("/")
+    parent = f"{directory}/" if "/" in incomplete else ""
+    try:
+        names = sorted(os.listdir(parent or "."))
+    except OSError:
+        return []
+    return [
+        f"{parent}{name}{'/' if os.path.isdir(parent + name) else ''}"
+        for name in names
+        if name.startswith(start) and (start or not name.startswith("."))
+    ]
+
+
+def networks(incomplete: str) -> "list[str]":
+    drivers = ("host", "none", "pasta", "slirp4netns")
+    return [name for name in drivers if name.startswith(incomplete)]
+
+
+def _context() -> "Context | None":
+    try:
+        return entry.make_context()
+    except RlError:
+        return None
+
+
+def _containers(incomplete: str, wanted: "tuple[str, ...]") -> "list[str]":
+    from rootless.store.containers import list_all
+
+    ctx = _context()
+    if ctx is None:
+        return []
+    found = []
+    try:
+        for one in list_all(ctx):
+            if not wanted or one.state.get("status") in wanted:
+                if one.name.startswith(incomplete):
+                    found.append(one.name)
+                elif len(incomplete) > 1 and one.id.startswith(incomplete):
+                    found.append(one.id[:12])
+    except (RlError, OSError):
+        return []
+    return sorted(found)
+
+
+def _images(ctx: "Context | None", incomplete: str) -> "list[str]":
+    from rootless.cli.output import familiar
+    from rootless.store.images import list_images
+
+    if ctx is None:
+        return []
+    found: set[str] = set()
+    try:
+        for record in list_images(ctx.paths):
+            names = record.get("names")
+            for name in names if isinstance(names, list) else []:
+                short = familiar(name)
+                found.update(one for one in (short, name) if one.startswith(incomplete))
+                if incomplete and short.endswith(":latest") and short[:-7].startswith(incomplete):
+                    found.add(short[:-7])
+            identifier = str(record.get("id", "")).removeprefix("sha256:")
+            if len(incomplete) > 1 and identifier.startswith(incomplete):
+                found.add(identifier[:12])
+    except (RlError, OSError):
+        return []
+    # The full name only for who has begun to write it.
+    return sorted(one for one in found if incomplete or not one.startswith("docker.io/"))

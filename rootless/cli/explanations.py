@@ -1,0 +1,12 @@
+"""What `rl explain CODE` says: code -> (title, text).  Data only; imported by explain and tests."""
+
+from rootless.cli.explanations_host import HOST
+
+EXPLANATIONS: dict[str, tuple[str, str]] = {
+    **HOST,
+    "RL-USAGE": (
+        "The command line makes no sense",
+        "An unknown command or option, a missing argument, or a value that cannot be what it "
+        "should be. `rl COMMAND --help` shows what is understood.",
+    ),
+}
