@@ -6,7 +6,6 @@ user_namespaces(7), newuidmap(1), subuid(5), getsubids(1).
 import os
 
 from rootless import fastjson
-from rootless.errors import HostError
 from rootless.linux import process
 
 TYPE_CHECKING = False
@@ -182,11 +181,9 @@ def write_maps(idmap: IdMap, pid: int, environ: "Mapping[str, str]") -> None:
         if program is None:
             for _, earlier in started:
                 earlier.finish()
-            raise HostError(
-                f"{name} is missing, so the user's subordinate IDs cannot be mapped",
-                remedy="ask the admin for: apt-get install uidmap (shadow-utils elsewhere)",
-                code="RL-HOST-NEWUIDMAP-MISSING",
-            )
+            from rootless.linux import hostfacts
+
+            raise hostfacts.explain_idmap_failure(name, "", 127)
         numbers = [str(number) for extent in extents for number in extent]
         started.append((program, process.Spawned([program, str(pid), *numbers], environ)))
     answers = [(program, *spawned.finish()) for program, spawned in started]

@@ -274,7 +274,7 @@ def overlay(
             mount_fd = syscalls.fsmount(fs_fd, 0)
         except KernelError as e:
             if e.errno != errno.EINVAL:
-                raise
+                raise KernelError(e.call, e.errno, f"overlay: {e.target}") from e
             overlay_by_links(lower, target, upper=upper, work=work, base=base, links=links)
             return
         finally:

@@ -6,6 +6,9 @@ import os
 from rootless.errors import HostError, KernelError
 from rootless.linux import syscalls
 
+# SIGPIPE and SIGXFSZ: ignored by Python, and an ignored signal survives exec; pasta fails on it.
+PYTHON_IGNORES = (13, 25)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,6 +110,7 @@ class Spawned:
                     (os.POSIX_SPAWN_DUP2, write_fd, 1),
                     (os.POSIX_SPAWN_DUP2, write_fd, 2),
                 ],
+                setsigdef=PYTHON_IGNORES,
             )
         except OSError:
             os.close(self._read_fd)

@@ -77,6 +77,7 @@ class Slirp4netns(driver.Driver):
                     (os.POSIX_SPAWN_DUP2, ready, _READY_FD),
                     (os.POSIX_SPAWN_DUP2, exit_, _EXIT_FD),
                 ],
+                setsigdef=process.PYTHON_IGNORES,
             )
         finally:
             for fd in (ready, exit_, output):

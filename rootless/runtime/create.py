@@ -3,7 +3,7 @@
 import os
 
 from rootless import ids
-from rootless.errors import ContainerError, KernelError, RlError
+from rootless.errors import ContainerError
 from rootless.linux import rlimit
 from rootless.network import driver as drivers
 from rootless.network import ports
@@ -195,15 +195,6 @@ def _host_devices() -> list[str]:
         if os.access(path, os.R_OK | os.W_OK):
             found.append(path)
     return found
-
-
-def explain_start_failure(failure: RlError, store: str) -> RlError:
-    """A failed mount of the root, with what this host lacks for it."""
-    if isinstance(failure, KernelError) and "overlay" in failure.target:
-        from rootless.linux import hostfacts
-
-        return hostfacts.explain_overlay_failure(failure.errno, store)
-    return failure
 
 
 def write_cidfile(path: str, container_id: str) -> None:

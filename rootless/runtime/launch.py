@@ -4,9 +4,11 @@ The messages are drawn in rootless.runtime.stage.  launch() returns when the pro
 been executed, or raises with nothing left: no process, no helper, no cgroup.
 """
 
+import errno
 import os
+import sys
 
-from rootless.errors import ContainerError, KernelError
+from rootless.errors import ContainerError, KernelError, RlError, StoreError
 from rootless.linux import channel as channels
 from rootless.linux import idmap as idmaps
 from rootless.linux import process, syscalls
@@ -89,8 +91,10 @@ def launch(
             _check(name, body, "")
         if not process.start_time(pid) and not _exited_by_itself(pidfd):
             raise ContainerError("the container ended before its program started")
-    except BaseException:
+    except BaseException as e:
         _undo(pid, pidfd, network, cgroup, fuse_pid)
+        if isinstance(e, KernelError):
+            raise _explain(e, plan) from e
         raise
     finally:
         ours.close()
@@ -116,6 +120,26 @@ def _check(name: str, body: object, wanted: str) -> None:
             remedy="it may have been killed for memory; try again, and report it if it stays",
             code="RL-CONTAINER-SETUP",
         )
+
+
+def _explain(failure: KernelError, plan: stage.Plan) -> RlError:
+    """What this host lacks, when that is why the stage could not mount."""
+    from rootless.linux import hostfacts
+
+    if failure.target == "overlay" or failure.target.startswith("overlay:"):
+        return hostfacts.explain_overlay_failure(failure.errno, plan.root.base)
+    if failure.target.startswith("/dev/fuse"):
+        return hostfacts.explain_fuse_failure(failure.errno)
+    if (failure.call, failure.target) == ("mount", "/"):
+        # The first thing that root of a new namespace does: AppArmor takes its rights (Ubuntu).
+        return hostfacts.explain_user_namespace_failure(failure.errno, program=sys.argv[0])
+    if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"cannot set the container up: {failure.what}",
+            remedy="free some space (rl rmi, rl rm) or set RL_STORE to a larger file system",
+            code="RL-STORE-FULL",
+        )
+    return failure
 
 
 def _exited_by_itself(pidfd: int) -> bool:

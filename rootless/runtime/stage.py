@@ -286,9 +286,7 @@ def mount_root(plan: RootPlan, channel: channels.Channel) -> None:
         options = (
             f"fd={fuse_fd},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other"
         )
-        syscalls.mount(
-            "fuse-overlayfs", plan.target, "fuse", syscalls.MS_NODEV | syscalls.MS_NOSUID, options
-        )
+        syscalls.mount("fuse-overlayfs", plan.target, "fuse", syscalls.MS_NODEV, options)
         channel.send("fuse", fds=[fuse_fd])
         os.close(fuse_fd)
         _expect(channel, "fuse-ready")

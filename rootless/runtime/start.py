@@ -89,6 +89,7 @@ def supervised(
                 (os.POSIX_SPAWN_DUP2, 0, 2),
             ],
             setsid=True,
+            setsigdef=process.PYTHON_IGNORES,
         )
     finally:
         for fd in inherited:

@@ -4,7 +4,7 @@ import os
 import sys
 
 from rootless import log
-from rootless.errors import ContainerError, KernelError, RlError, UsageError
+from rootless.errors import ContainerError, RlError, UsageError
 from rootless.runtime import create, start
 from rootless.runtime.attach import Connection, Detached, parse_detach_keys
 from rootless.runtime.options import RunOptions
@@ -38,10 +38,8 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
                 print(container.id)
                 return 0
             return _attached(ctx, options, container, lock, config)
-    except (RlError, KeyboardInterrupt) as e:
+    except (RlError, KeyboardInterrupt):
         _undo(ctx, options, container)
-        if isinstance(e, KernelError):
-            raise create.explain_start_failure(e, ctx.paths.store) from e
         raise
 
 
