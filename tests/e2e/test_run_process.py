@@ -118,7 +118,8 @@ def test_hostname_defaults_to_the_short_id(rl: Rl) -> None:
 
 def test_hostname_and_domainname(rl: Rl) -> None:
     script = "hostname; cat /etc/hostname /proc/sys/kernel/domainname /etc/hosts"
-    out = sh(rl, "-h", "box", "--domainname", "lab.test", script=script)
+    args = ["-h", "box", "--domainname", "lab.test", "busybox", "sh", "-c", script]
+    out = rl.out("run", "--rm", *args)
     lines = out.splitlines()
     assert lines[:3] == ["box", "box", "lab.test"]
     assert any("box" in line.split() for line in lines[3:])
