@@ -1,9 +1,11 @@
 """What `rl explain CODE` says: code -> (title, text).  Data only; imported by explain and tests."""
 
 from rootless.cli.explanations_host import HOST
+from rootless.cli.explanations_images import IMAGES
 
 EXPLANATIONS: dict[str, tuple[str, str]] = {
     **HOST,
+    **IMAGES,
     "RL-USAGE": (
         "The command line makes no sense",
         "An unknown command or option, a missing argument, or a value that cannot be what it "

@@ -63,8 +63,12 @@ def tag(paths: Paths, image_id: str, name: str) -> None:
     add(paths, record, name)
 
 
-def remove(ctx: Context, text: str, *, force: bool = False) -> list[tuple[str, str]]:
+def remove(
+    ctx: Context, text: str, *, force: bool = False, prune: bool = True
+) -> list[tuple[str, str]]:
     """Untag, and remove when nothing else names or uses it, as `docker rmi`.
+
+    Without `prune` layers that nothing uses any more stay until the next collect().
 
     Returns what was done, in order: ("Untagged", "busybox:latest"), ("Deleted", "sha256:…").
     Raises ImageError RL-IMAGE-NOT-FOUND, RL-IMAGE-IN-USE, RL-IMAGE-AMBIGUOUS.
@@ -73,7 +77,7 @@ def remove(ctx: Context, text: str, *, force: bool = False) -> list[tuple[str, s
         removal = _Removal(ctx.paths, images.resolve(ctx.paths, text), force)
         deleted = removal.run(text)
         _write_index(ctx.paths)
-    if deleted:
+    if deleted and prune:
         removed = collect(ctx)
         layers = [str(layer) for layer in _list(removal.record.get("layers"))]
         chains = zip(layers, chain_ids(layers), strict=True)

@@ -217,6 +217,23 @@ def test_rmi_goes_on_after_a_failure(
     assert f"Untagged: {reference}" in captured.out
 
 
+def test_rmi_with_force_forgives_a_missing_image(
+    ctx: Context, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert rmi_action.main(ctx, {"images": ["nothing"], "force": True}) == 0
+    assert "No such image" in capfd.readouterr().err
+
+
+def test_rmi_without_pruning_keeps_the_layers(
+    ctx: Context, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = registry.push("rmi/kept", some_image())
+    pull(ctx, reference)
+    assert rmi_action.main(ctx, {"images": [reference], "no_prune": True}) == 0
+    assert len(os.listdir(ctx.paths.layers)) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def pull_values(*references: str, **values: object) -> dict[str, object]:
     return {
         "references": list(references), "all_tags": False, "platform": None, "quiet": False,

@@ -7,18 +7,25 @@ from rootless.store import image_changes
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
-    """Remove each of `images`; go on after a failure, as Docker, and end with 1 then."""
+    """Remove each of `images`; go on after a failure, and end with 1 then.
+
+    With `force` an image that does not exist is told, and no failure: as Docker.
+    """
     status = 0
+    force = bool(values.get("force"))
     names = values["images"]
     assert isinstance(names, list)
     for name in names:
         try:
-            done = image_changes.remove(ctx, str(name), force=bool(values.get("force")))
+            done = image_changes.remove(
+                ctx, str(name), force=force, prune=not values.get("no_prune")
+            )
         except RlError as e:
             if ctx.debug:
                 raise
             log.error(e.one_line())
-            status = 1
+            if not (force and e.code == "RL-IMAGE-NOT-FOUND"):
+                status = 1
             continue
         for verb, what in done:
             print(f"{verb}: {what}")

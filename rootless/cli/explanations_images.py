@@ -1,0 +1,141 @@
+"""What `rl explain` says about images, registries and the store: code -> (title, text)."""
+
+_MIXED_UP = (
+    "The bytes that arrived are not those that the digest names, so rl has thrown them away. A "
+    "broken proxy or disk does this, and so would somebody who changes images on their way. Try "
+    "again, from another network if you can; if it stays, tell the registry's owner."
+)
+
+IMAGES: dict[str, tuple[str, str]] = {
+    "RL-BAD-REFERENCE": (
+        "Not an image reference",
+        "A reference is [REGISTRY/]NAME[:TAG][@sha256:DIGEST], the name in lower case. Without a "
+        "registry it is Docker Hub's, without a tag it is latest. Platforms are written as "
+        "linux/amd64 or linux/arm/v7.",
+    ),
+    "RL-BAD-DOCUMENT": (
+        "A document makes no sense",
+        "A manifest, an image config or a configuration file does not say what its format "
+        "demands; the message names the field. For an image, ask its owner to push it again.",
+    ),
+    "RL-DIGEST-MISMATCH": ("Data does not have its digest", _MIXED_UP),
+    "RL-CANCELLED": (
+        "Cancelled",
+        "Another part of the same command failed, or you interrupted it. The other message says "
+        "why.",
+    ),
+    "RL-IMAGE": ("An image cannot be used", "The message says why."),
+    "RL-IMAGE-NOT-FOUND": (
+        "No such image",
+        "No image in the store has this name, digest or ID. `rl images` lists them; `rl pull`, "
+        "`rl import` and `rl bootstrap` get one.",
+    ),
+    "RL-IMAGE-AMBIGUOUS": (
+        "Several images have IDs that begin so",
+        "Give more digits of the ID, or a name. `rl images --no-trunc` shows whole IDs.",
+    ),
+    "RL-IMAGE-IN-USE": (
+        "The image is in use",
+        "A container was made from it, or it has other names. `rl ps -a` shows the containers: "
+        "remove them first. `rl rmi -f` takes the names away nevertheless, and removes the image "
+        "if no container of it runs; what stopped containers need of it stays.",
+    ),
+    "RL-IMAGE-PLATFORM": (
+        "The image is not made for this platform",
+        "The message lists the platforms that it is made for. --platform chooses one of them; to "
+        "run it on another architecture, the host needs an emulator (qemu-user, binfmt_misc).",
+    ),
+    "RL-IMAGE-SCHEMA1": (
+        "The image has Docker's old manifest",
+        "Manifest schema 1 was replaced in 2016, and Docker itself does not read it any more. "
+        "Whoever owns the image can push it again with any Docker since; skopeo converts it.",
+    ),
+    "RL-IMAGE-ARTIFACT": (
+        "It is not a container image",
+        "Registries keep other things, too: Helm charts, signatures, WebAssembly modules. The "
+        "message says what this is; use the tool it was made with.",
+    ),
+    "RL-REGISTRY": ("A registry failed", "The message says how."),
+    "RL-REGISTRY-UNREACHABLE": (
+        "The registry cannot be reached",
+        "Its name does not resolve, nothing answers there, or the line broke several times. rl "
+        "heeds HTTPS_PROXY, HTTP_PROXY and NO_PROXY; without network, `rl import` and "
+        "`rl bootstrap` make images on this machine.",
+    ),
+    "RL-REGISTRY-TLS": (
+        "The registry's certificate cannot be verified",
+        "Put the certificate of its authority into "
+        "~/.config/containers/certs.d/HOST:PORT/ca.crt (Docker's /etc/docker/certs.d is read, "
+        "too). A registry without TLS on a network that you trust: --tls-verify=false, or "
+        'insecure-registries = ["HOST:PORT"] in ~/.config/rl/config.toml. Registries on '
+        "loopback need neither.",
+    ),
+    "RL-REGISTRY-UNAUTHORIZED": (
+        "The registry denies access",
+        "The image does not exist (many registries do not tell the difference), or needs "
+        "credentials. rl reads ~/.docker/config.json ($DOCKER_CONFIG) with its credential "
+        "helpers, then podman's auth.json; docker login and podman login write them.",
+    ),
+    "RL-REGISTRY-CREDENTIALS": (
+        "Credentials cannot be read",
+        "A file with credentials is damaged, or the credential helper that it names is not "
+        "installed or fails. The message names it.",
+    ),
+    "RL-REGISTRY-NOT-FOUND": (
+        "The registry does not have it",
+        "The repository or the tag does not exist there, or a blob of the image is missing on "
+        "the registry. `rl pull --all-tags` lists what there is.",
+    ),
+    "RL-REGISTRY-RATE-LIMITED": (
+        "The registry limits how often you may ask",
+        "Wait as long as the message says. Registries often allow more to users who have logged "
+        "in.",
+    ),
+    "RL-REGISTRY-REFUSED": (
+        "rl does not do what the registry asks for",
+        "It redirects in circles, from https to http, or wants credentials sent without TLS, or "
+        "registries.conf blocks it.",
+    ),
+    "RL-REGISTRY-RUBBISH": (
+        "The answer is not a registry's",
+        "A web page instead of a manifest is often the login page of a network or a proxy. "
+        "Otherwise the name may be that of a web site and not of a registry.",
+    ),
+    "RL-REGISTRY-TRUNCATED": (
+        "The registry sends too little",
+        "A layer ended before its announced size, several times. What has arrived of other "
+        "layers is kept, and the next pull goes on from there.",
+    ),
+    "RL-REGISTRY-ERROR": (
+        "The registry has a problem",
+        "It answered with an error of its own, several times. Try again later.",
+    ),
+    "RL-STORE": ("The store cannot be used", "The message says why."),
+    "RL-STORE-BUSY": (
+        "Another rl is using it",
+        "Two commands want the same thing at the same moment. Wait for the other one to end.",
+    ),
+    "RL-STORE-CORRUPT": (
+        "A file in the store is damaged",
+        "rl writes nothing in place, so this was somebody else, or the disk. The message names "
+        "the file and how to get it again.",
+    ),
+    "RL-STORE-FULL": (
+        "There is no space left",
+        "Nothing half-made was kept. `rl rm` and `rl rmi` free space; RL_STORE names another "
+        "directory for the store, on a larger file system.",
+    ),
+    "RL-STORE-NEWER": (
+        "A newer rl has made the store",
+        "This one does not know its format. Use the newer rl, or another directory (RL_STORE).",
+    ),
+    "RL-STORE-UNREADABLE": (
+        "The store cannot be read",
+        "It belongs to another user, or its file system has a problem.",
+    ),
+    "RL-STORE-UNWRITABLE": (
+        "The store cannot be written",
+        "It belongs to another user, its file system is mounted read-only, or something else is "
+        "in its place. RL_STORE names another directory.",
+    ),
+}
