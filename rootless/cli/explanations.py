@@ -1,10 +1,12 @@
 """What `rl explain CODE` says: code -> (title, text).  Data only; imported by explain and tests."""
 
 from rootless.cli.explanations_host import HOST
+from rootless.cli.explanations_options import OPTIONS
 from rootless.cli.explanations_images import IMAGES
 
 EXPLANATIONS: dict[str, tuple[str, str]] = {
     **HOST,
+    **OPTIONS,
     **IMAGES,
     "RL-USAGE": (
         "The command line makes no sense",
