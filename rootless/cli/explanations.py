@@ -1,8 +1,8 @@
 """What `rl explain CODE` says: code -> (title, text).  Data only; imported by explain and tests."""
 
 from rootless.cli.explanations_host import HOST
-from rootless.cli.explanations_options import OPTIONS
 from rootless.cli.explanations_images import IMAGES
+from rootless.cli.explanations_options import OPTIONS
 
 EXPLANATIONS: dict[str, tuple[str, str]] = {
     **HOST,

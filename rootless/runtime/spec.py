@@ -87,7 +87,6 @@ def build(
     resolved = spec_mounts.resolve(options, image, volume_path, new_volume_name)
     entrypoint, command = spec_process.command_line(options, image)
     hostname = _hostname(options, container_id, host_hostname)
-    masked, read_only = spec_mounts.hidden_paths(options)
     config: Doc = {
         "ociVersion": OCI_VERSION,
         "process": _process(options, image, entrypoint + command, hostname, host_limits),
@@ -100,13 +99,7 @@ def build(
             tty_group=tty_group,
             host_devices=host_devices,
         ),
-        "linux": {
-            "namespaces": [{"type": kind} for kind in _namespaces(options)],
-            "maskedPaths": masked,
-            "readonlyPaths": read_only,
-            "sysctl": dict(options.sysctls),
-            "resources": resources(options),
-        },
+        "linux": _linux(options),
         "annotations": {},
         "rl": {
             "layers": list(record.get("layers") or ()),
@@ -121,6 +114,17 @@ def build(
     if options.domainname:
         config["domainname"] = options.domainname
     return config
+
+
+def _linux(options: "RunOptions") -> "Doc":
+    masked, read_only = spec_mounts.hidden_paths(options)
+    return {
+        "namespaces": [{"type": kind} for kind in _namespaces(options)],
+        "maskedPaths": masked,
+        "readonlyPaths": read_only,
+        "sysctl": dict(options.sysctls),
+        "resources": resources(options),
+    }
 
 
 def _process(
