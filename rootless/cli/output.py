@@ -20,19 +20,20 @@ def write(text: str) -> None:
 
 
 def table(rows: "Iterable[Sequence[str]]") -> str:
-    """Columns as wide as their widest cell and three spaces; the last one as it comes."""
+    """Columns as wide as their widest cell and three spaces, at least 10; the last one as it
+    comes.  (Docker: tabwriter.NewWriter(out, 10, 1, 3, ' ', 0).)
+    """
     listed = [[printable(cell) for cell in row] for row in rows]
     if not listed:
         return ""
-    widths = [0] * max(len(row) for row in listed)
+    widths = [10] * max(len(row) for row in listed)
     for row in listed:
         for index, cell in enumerate(row):
-            widths[index] = max(widths[index], len(cell))
+            widths[index] = max(widths[index], len(cell) + 3)
     lines = []
     for row in listed:
-        cells = [cell.ljust(widths[index] + 3) for index, cell in enumerate(row[:-1])]
-        # Docker pads its last column to nothing, and an empty one leaves the spaces before it.
-        lines.append("".join(cells) + row[-1] + "\n" if row else "\n")
+        cells = [cell.ljust(widths[index]) for index, cell in enumerate(row[:-1])]
+        lines.append("".join(cells) + row[-1] + "\n")
     return "".join(lines)
 
 
@@ -53,7 +54,10 @@ def human_size(size: "int | float", digits: int = 3) -> str:
     while value >= 1000 and unit < len(_UNITS) - 1:
         value /= 1000
         unit += 1
-    return f"{value:.{digits}g}{_UNITS[unit]}" if value < 1000 else f"{value:.0f}{_UNITS[unit]}"
+    text = f"{value:.{digits}g}"
+    if "e" in text:  # 999.6 is a thousand in three digits
+        text, unit = "1", unit + 1
+    return text + _UNITS[min(unit, len(_UNITS) - 1)]
 
 
 def human_duration(seconds: "int | float") -> str:
