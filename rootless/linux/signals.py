@@ -31,9 +31,13 @@ def ignore(number: int) -> None:
 
 
 def reset_for_exec() -> None:
-    """Default actions and an empty mask: Python ignores two signals, and that survives exec."""
-    _signal.signal(SIGPIPE, _signal.SIG_DFL)
-    _signal.signal(SIGXFSZ, _signal.SIG_DFL)
+    """Default actions and an empty mask.
+
+    An ignored signal survives exec: Python ignores two, the supervisor and nohup(1) others.
+    """
+    for number in range(1, 32):
+        if number not in (SIGKILL, SIGSTOP):
+            _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
