@@ -37,6 +37,8 @@ The object "rl":
     rung          {}: launch writes here which rung of each ladder it took
 """
 
+import os
+
 from rootless.ids import new_container_id
 from rootless.runtime import spec_mounts, spec_process
 from rootless.runtime.options_limits import check_ulimits
@@ -72,6 +74,8 @@ def build(
     host_limits: "dict[str, tuple[int, int]] | None" = None,
     host_devices: "Sequence[str]" = (),
     tty_group: bool = True,
+    caller: "tuple[int, int] | None" = None,
+    host_has: "Callable[[str], bool]" = os.path.exists,
     new_volume_name: "Callable[[], str]" = new_container_id,
 ) -> "Doc":
     """The config.json of a container of the image `record`.  Raises UsageError.
@@ -79,7 +83,8 @@ def build(
     `directory` is the container's in the store, where hosts, resolv.conf and hostname are;
     `volume_path` gives a volume's directory; `driver` is the network that was chosen;
     `host_limits` are the caller's (rlimit.host_limits()); `host_devices` are nodes of /dev for
-    --privileged; `tty_group` says whether GID 5 is mapped.
+    --privileged; `tty_group` says whether GID 5 is mapped; `caller` is (UID, GID), ours if None;
+    `host_has` tells whether the host has a path.
     """
     image = record.get("config") or {}
     if host_limits is not None:
@@ -98,6 +103,7 @@ def build(
             directory=directory,
             tty_group=tty_group,
             host_devices=host_devices,
+            host_has=host_has,
         ),
         "linux": _linux(options),
         "annotations": {},
@@ -107,6 +113,7 @@ def build(
             "command": command,
             "seccomp": seccomp,
             "network": _network(options, image, driver),
+            "user": _user(options, image, caller or (os.getuid(), os.getgid())),
             **_extension(options, image),
             **_storage(options, resolved),
         },
@@ -157,7 +164,6 @@ def _extension(options: "RunOptions", image: "Mapping[str, Any]") -> "Doc":
     stop_signal = options.stop_signal or str(image.get("StopSignal") or "SIGTERM")
     timeout = options.stop_timeout
     return {
-        "user": options.user or str(image.get("User") or ""),
         "groups": list(options.group_add),
         "init": options.init,
         "attach": {
@@ -248,6 +254,15 @@ def _remaining(exposed: "Mapping[str, None]", ports: "Sequence[Doc]") -> "list[D
             }
         )
     return found
+
+
+def _user(options: "RunOptions", image: "Mapping[str, Any]", caller: tuple[int, int]) -> str:
+    """The asked one, the caller's own IDs with keep-id (as podman), else the image's."""
+    if options.user or options.userns["mode"] != "keep-id":
+        return options.user or str(image.get("User") or "")
+    asked = (options.userns["uid"], options.userns["gid"])
+    uid, gid = (own if one is None else one for one, own in zip(asked, caller, strict=True))
+    return f"{uid}:{gid}"
 
 
 def _hostname(options: "RunOptions", container_id: str, host: str) -> str:

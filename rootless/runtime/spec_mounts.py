@@ -88,6 +88,7 @@ def oci_mounts(
     *,
     directory: str,
     tty_group: bool,
+    host_has: "Callable[[str], bool]",
     host_devices: "Sequence[str]" = (),
 ) -> "list[Doc]":
     """Every mount, in the order in which they are made.
@@ -97,7 +98,7 @@ def oci_mounts(
     own = {mount["target"] for mount in resolved}
     defaults = [_proc(options), *_dev(options, tty_group)]
     defaults += [_bind(f"/dev/{name}", f"/dev/{name}") for name in DEVICES]
-    defaults += _ipc(options)
+    defaults += _ipc(options, host_has)
     defaults += [_bind(path, path) for path in host_devices if options.privileged]
     defaults += [_bind(one["source"], one["target"]) for one in options.devices]
     defaults += _sys(options)
@@ -181,11 +182,13 @@ def _dev(options: "RunOptions", tty_group: bool) -> "list[Doc]":
     ]
 
 
-def _ipc(options: "RunOptions") -> "list[Doc]":
+def _ipc(options: "RunOptions", host_has: "Callable[[str], bool]") -> "list[Doc]":
     if options.ipc == "host":
+        # What the host has not mounted cannot be: these belong to its IPC namespace's owner.
         return [
-            _mount("bind", "/dev/shm", "/dev/shm", ["rbind", "rprivate", *_SAFE]),
-            _mount("bind", "/dev/mqueue", "/dev/mqueue", ["rbind", "rprivate", *_SAFE]),
+            _mount("bind", path, path, ["rbind", "rprivate", *_SAFE])
+            for path in ("/dev/shm", "/dev/mqueue")
+            if host_has(path)
         ]
     mounts = [_mount("mqueue", "mqueue", "/dev/mqueue", list(_SAFE))]
     if options.ipc != "none":

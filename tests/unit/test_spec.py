@@ -29,6 +29,7 @@ def build(image=None, facts=None, **values):
             "container_id": ID,
             "directory": "/store/c",
             "volume_path": lambda name: f"/store/v/{name}/_data",
+            "host_has": lambda path: True,
             "new_volume_name": lambda: next(names),
             **(facts or {}),
         },
@@ -121,6 +122,20 @@ def test_working_directory_user_and_stop_signal():
     assert build()["rl"]["stop_timeout"] == 10
 
 
+@pytest.mark.parametrize(
+    ("values", "user"),
+    [
+        ({}, "www"),
+        ({"userns": "keep-id"}, "1001:100"),
+        ({"userns": "keep-id:uid=7"}, "7:100"),
+        ({"userns": "keep-id", "user": "root"}, "root"),
+    ],
+)
+def test_keep_id_runs_as_the_caller(values, user):
+    config = build({"User": "www"}, facts={"caller": (1001, 100)}, **values)
+    assert config["rl"]["user"] == user
+
+
 def test_default_mounts():
     found = mounts(build())
     assert found["/proc"]["type"] == "proc"
@@ -161,6 +176,10 @@ def test_the_hosts_namespaces():
         assert found[path]["type"] == "bind"
         assert found[path]["source"] == path
     assert "/dev/shm" not in mounts(build(ipc="none"))
+    no_mqueue = {"host_has": lambda path: path == "/dev/shm"}
+    found = mounts(build(ipc="host", facts=no_mqueue))
+    assert "/dev/shm" in found
+    assert "/dev/mqueue" not in found
 
 
 def test_the_users_mounts_come_last_the_deepest_after_their_parents():
