@@ -181,8 +181,12 @@ class Client:
     def _check_is_json(self, data: bytes, content_type: str, what: str) -> None:
         """A captive portal and a wrong address answer 200 with a web page."""
         kind = content_type.partition(";")[0].strip().lower()
-        if kind == "text/html" or data.lstrip()[:1] not in (b"{",):
-            raise rubbish(self.name.domain, f"it answers with {kind or 'bytes'} instead of JSON")
+        if kind == "text/html" or data.lstrip()[:1] != b"{":
+            start = data[:20].decode("utf-8", "replace")
+            raise rubbish(
+                self.name.domain,
+                f"its answer about {what} is no manifest: {kind or 'bytes'} that begins {start!r}",
+            )
 
     def _url(self, rest: str) -> str:
         return f"{self.transport.base()}/v2/{quote(self.name.path)}/{quote(rest, safe='/:')}"

@@ -3,6 +3,9 @@
 import base64
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -488,9 +491,6 @@ def test_full_disk_is_reported_and_leaves_nothing(
         "except RlError as e:\n"
         "    print(e.code, os.listdir(ctx.paths.tmp), os.listdir(ctx.paths.layers))\n"
     )
-    import subprocess
-    import sys
-
     root = str(Path(__file__).parents[2])
     command = 'mount -t tmpfs -o size=300k none "$0" && exec "$@"'
     argv = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "sh", "-c", command]
@@ -500,6 +500,43 @@ def test_full_disk_is_reported_and_leaves_nothing(
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.stdout == "RL-STORE-FULL [] []\n", done.stdout + done.stderr
+
+
+def test_interrupted_pull_ends_at_once_and_leaves_nothing(
+    ctx: Context, rogue: Rogue, image: Image
+) -> None:
+    reference = rogue.serve("app", image)
+    blob = image.layer_blobs()[0][1]
+    reached, released = threading.Event(), threading.Event()
+
+    def stuck(request: Request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(blob)))
+        request.end_headers()
+        request.wfile.write(blob[:100_000])
+        request.wfile.flush()
+        reached.set()
+        released.wait(60)
+
+    rogue.on(blob_path(image), stuck)
+    root = str(Path(__file__).parents[2])
+    code = (
+        f"import sys; sys.path[:0] = [{root!r}, {root + '/tests'!r}]\n"
+        "from support.stores import make_context\n"
+        "from rootless.registry.pull import pull\n"
+        f"pull(make_context({os.path.dirname(ctx.paths.store)!r}), {reference!r})\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
+        assert reached.wait(20)
+        time.sleep(0.2)
+        started = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=30)
+        released.set()
+    assert errors.rstrip().endswith(b"KeyboardInterrupt")
+    assert time.monotonic() - started < 10
+    assert os.listdir(ctx.paths.tmp) == []
+    assert os.listdir(ctx.paths.layers) == []
 
 
 def test_removed_image_is_pulled_again_from_nothing(
