@@ -4,8 +4,6 @@ Pure but for the files that the user names (--env-file, --label-file).  Nothing 
 image or the host: rootless.runtime.spec makes a runtime config of both.  Warm.
 """
 
-from __future__ import annotations
-
 from rootless.errors import UsageError
 from rootless.runtime import options_limits as limits
 from rootless.runtime import options_network as network
@@ -114,26 +112,26 @@ class RunOptions:
     attach: list[str]
     env: list[str]
     labels: dict[str, str]
-    ports: list[dict[str, Any]]
+    ports: "list[dict[str, Any]]"
     expose: list[str]
-    mounts: list[dict[str, Any]]
+    mounts: "list[dict[str, Any]]"
     network: str
     network_options: list[str]
     add_hosts: list[list[str]]
     dns: list[str]
     dns_search: list[str]
     dns_options: list[str]
-    userns: dict[str, Any]
+    userns: "dict[str, Any]"
     ipc: str
     pid: str
     uts: str
     cgroupns: str
     cap_add: list[str]
     cap_drop: list[str]
-    security: dict[str, Any]
+    security: "dict[str, Any]"
     devices: list[dict[str, str]]
     group_add: list[str]
-    ulimits: list[dict[str, Any]]
+    ulimits: "list[dict[str, Any]]"
     sysctls: dict[str, str]
     shm_size: int
     memory: int
@@ -149,20 +147,20 @@ class RunOptions:
     log_options: dict[str, str]
     warnings: list[str]
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: "Mapping[str, Any]") -> None:
         for name in self.__slots__:
             setattr(self, name, fields[name])
 
     @classmethod
     def from_values(
         cls,
-        values: Mapping[str, object],
+        values: "Mapping[str, object]",
         *,
-        environ: Mapping[str, str],
+        environ: "Mapping[str, str]",
         cwd: str,
         home: str = "",
-        read: Callable[[str], bytes] = read_file,
-    ) -> RunOptions:
+        read: "Callable[[str], bytes]" = read_file,
+    ) -> "RunOptions":
         """Parse the raw values of the command line.  Raises UsageError.
 
         `read` reads the files that --env-file and --label-file name, relative to `cwd`.
@@ -184,12 +182,12 @@ class RunOptions:
         _check_conflicts(fields)
         return cls(fields)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> "dict[str, Any]":
         """Every field, for container.json."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> RunOptions:
+    def from_dict(cls, fields: "Mapping[str, Any]") -> "RunOptions":
         """What `to_dict` made; a field that an older rl did not write has its default."""
         if all(name in fields for name in cls.__slots__):
             return cls(fields)
@@ -197,7 +195,7 @@ class RunOptions:
         return cls({**defaults, **fields})
 
 
-def _process(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> None:
+def _process(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """The program, its terminal and how it ends."""
     fields["image"] = text(values, "image")
     fields["args"] = texts(values, "args")
@@ -230,7 +228,7 @@ def _process(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> 
     ]
 
 
-def _identity(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> None:
+def _identity(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """Names: the container's, its host's, its files."""
     name = text(values, "name").removeprefix("/")
     if name and not (is_restricted_name(name) and len(name) <= 128):
@@ -254,7 +252,7 @@ def _identity(fields: dict[str, Any], values: Mapping[str, object], cwd: str) ->
     fields["platform"] = platform
 
 
-def _storage(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> None:
+def _storage(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """Mounts and the root file system."""
     mounts = [parse_volume(spec, cwd) for spec in texts(values, "volume")]
     mounts += [parse_mount(spec, cwd) for spec in texts(values, "mount")]
@@ -272,7 +270,7 @@ def _storage(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> 
     fields["storage_driver"] = _STORAGE_DRIVERS[driver]
 
 
-def _network(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> None:
+def _network(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """Networks, ports and the namespaces that can be the host's."""
     fields["network"], fields["network_options"] = network.parse_network(text(values, "network"))
     fields["ports"] = parse_publish(texts(values, "publish"))
@@ -293,7 +291,7 @@ def _network(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> 
         fields[option] = network.parse_namespace(option, text(values, option), allowed)
 
 
-def _security(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> None:
+def _security(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """What the program may do."""
     fields["privileged"] = flag(values, "privileged")
     fields["cap_add"] = security.parse_capabilities(texts(values, "cap_add"), "--cap-add")
@@ -303,7 +301,7 @@ def _security(fields: dict[str, Any], values: Mapping[str, object], cwd: str) ->
     fields["sysctls"] = limits.parse_sysctls(texts(values, "sysctl"))
 
 
-def _limits(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> None:
+def _limits(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """How much of the host it may use."""
     fields["ulimits"] = limits.parse_ulimits(texts(values, "ulimit"))
     fields["memory"], fields["memory_swap"] = limits.parse_memory(
@@ -318,7 +316,7 @@ def _limits(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> N
     fields["limits"] = mode
 
 
-def _rest(fields: dict[str, Any], values: Mapping[str, object], cwd: str) -> None:
+def _rest(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """Pulling and logging."""
     pull = text(values, "pull") or "missing"
     if pull not in ("always", "missing", "never"):
@@ -380,7 +378,7 @@ def _log_options(specs: list[str], driver: str) -> dict[str, str]:
     return found
 
 
-def _check_conflicts(fields: dict[str, Any]) -> None:
+def _check_conflicts(fields: "dict[str, Any]") -> None:
     """What cannot go together; and what Docker drops with a warning."""
     if fields["detach"] and fields["attach"]:
         raise UsageError("conflicting options: -a and -d", remedy="leave one of them out")
