@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from rootless.errors import RegistryError
 from rootless.log import printable
 from rootless.registry.credentials import Credentials
-from rootless.registry.transport import Transport
+from rootless.registry.transport import Transport, split
 
 CLIENT_ID = "rl"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -141,7 +141,7 @@ class Authorizer:
 
     def _check_realm(self, realm: str) -> None:
         """Credentials go there: only through TLS, unless the registry itself has none."""
-        scheme, host = urlsplit(realm).scheme, urlsplit(realm).hostname
+        scheme, host = split(realm).scheme, split(realm).hostname
         if scheme not in ("http", "https") or not host:
             raise _rubbish(f"it names {realm[:100]!r} as its token service")
         if scheme == "http" and not self._transport.endpoint.insecure:

@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, NewConnectionError, SSLError
 from urllib3.util import Timeout
 
 from rootless import __version__
@@ -170,9 +170,9 @@ class Transport:
             if response.status not in _REDIRECTS or not location:
                 return response
             self.done(response)
-            target = urljoin(url, location)
-            if urlsplit(target).scheme not in ("https", "http") or (
-                urlsplit(target).scheme == "http"
+            target = _join(url, location)
+            if split(target).scheme not in ("https", "http") or (
+                split(target).scheme == "http"
                 and url.startswith("https:")
                 and not self.endpoint.insecure
             ):
@@ -193,7 +193,7 @@ class Transport:
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Response:
-        parts = urlsplit(url)
+        parts = split(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         proxy = proxy_for(self._environ, parts.scheme, parts.hostname or "", port)
         response = self._pool(proxy, self._is_own(parts.hostname or "")).urlopen(
@@ -244,6 +244,8 @@ class Transport:
                     code="RL-REGISTRY-TLS",
                 ) from e
         if own and self.endpoint.insecure:
+            # Whoever made the registry insecure knows; a warning per request helps nobody.
+            urllib3.disable_warnings(InsecureRequestWarning)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
@@ -304,6 +306,31 @@ def _retry_after_s(response: Response, default_s: float) -> float:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except ValueError:
         return default_s
+
+
+def split(url: str) -> SplitResult:
+    """urlsplit() of a URL that a registry has given.  Raises RegistryError."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port, parts.hostname
+    except ValueError as e:
+        raise _no_url(url) from e
+    return parts
+
+
+def _join(base: str, location: str) -> str:
+    try:
+        return urljoin(base, location)
+    except ValueError as e:
+        raise _no_url(location) from e
+
+
+def _no_url(text: str) -> RegistryError:
+    return RegistryError(
+        f"{printable(text[:100])!r} is not an address",
+        remedy="check the registry's name and port; if it is right, ask its owner",
+        code="RL-REGISTRY-REFUSED",
+    )
 
 
 def _host(url: str) -> str:

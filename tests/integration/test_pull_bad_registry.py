@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from support.stores import make_context
 from rootless.context import Context
 from rootless.errors import BadDocument, DigestMismatch, ImageError, RegistryError, RlError
 from rootless.registry import transport
+from rootless.registry.config import Endpoint
 from rootless.registry.pull import list_tags, pull
 from rootless.store import image_changes, images
 
@@ -86,9 +88,7 @@ def test_host_that_does_not_exist_is_unreachable(ctx: Context) -> None:
 def test_certificate_that_cannot_be_verified_is_a_tls_error(ctx: Context, rogue: Rogue) -> None:
     # A name that is no loopback for rl but is one for the resolver would need /etc/hosts: the
     # endpoint is told to be secure instead.
-    from rootless.registry import config
-
-    endpoint = config.Endpoint(rogue.host, rogue.host, False, False, (), None)
+    endpoint = Endpoint(rogue.host, rogue.host, False, False, (), None)
     carrier = transport.Transport(ctx, endpoint)
     with pytest.raises(RegistryError, match="does not speak TLS") as caught:
         carrier.request("GET", f"{carrier.base()}/v2/", {})
@@ -387,6 +387,110 @@ def test_redirect_to_another_host_does_not_carry_credentials(
 def test_redirect_that_makes_no_sense_is_refused(ctx: Context, rogue: Rogue, target: str) -> None:
     rogue.on("/v2/app/man", lambda r: r.reply(302, b"", {"Location": target}))
     failure(ctx, f"{rogue.host}/app", "RL-REGISTRY-REFUSED")
+
+
+@pytest.mark.parametrize("target", ["http://h:99999/a", "http://[::1/a", "http://", "http://a b/"])
+def test_redirect_to_what_is_no_address_is_an_error(
+    ctx: Context, rogue: Rogue, target: str
+) -> None:
+    rogue.on("/v2/app/man", lambda r: r.reply(302, b"", {"Location": target}))
+    with pytest.raises(RegistryError):
+        pull(ctx, f"{rogue.host}/app")
+
+
+@pytest.mark.parametrize("name", ["localhost:99999/a", "localhost:0/a", f"{'h' * 300}.invalid/a"])
+def test_name_that_cannot_be_a_host_is_an_error(ctx: Context, name: str) -> None:
+    with pytest.raises(RegistryError):
+        pull(ctx, name)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 999 x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000,
+        b"",
+    ],
+)
+def test_what_is_no_http_is_an_error(ctx: Context, rogue: Rogue, answer: bytes) -> None:
+    def raw(request: Request) -> None:
+        request.wfile.write(answer)
+        request.close_connection = True
+
+    rogue.on("/v2/app/man", raw)
+    with pytest.raises(RlError) as caught:
+        pull(ctx, f"{rogue.host}/app")
+    assert caught.value.code.startswith("RL-REGISTRY-")
+
+
+def test_proxy_of_the_environment_is_used(tmp_path: Path, rogue: Rogue, image: Image) -> None:
+    proxy = Rogue()
+    try:
+        environ = {"http_proxy": f"http://{proxy.host}", "HTTPS_PROXY": proxy.host}
+        config: dict[str, object] = {"insecure-registries": ["registry.invalid"]}
+        ctx = make_context(str(tmp_path), environ, config)
+        rogue.serve("app", image)
+        served = list(rogue.answers)
+
+        def forward(request: Request) -> None:
+            request.path = request.path.removeprefix("http://registry.invalid")
+            next(answer for prefix, answer in served if request.path.startswith(prefix))(request)
+
+        proxy.on("http://registry.invalid/", forward)
+        assert pull(ctx, "registry.invalid/app")["names"] == ["registry.invalid/app:latest"]
+        assert rogue.seen == []
+    finally:
+        proxy.close()
+
+
+def test_certificates(tmp_path: Path, rogue: Rogue, image: Image) -> None:
+    """Refused when unknown, taken from certs.d, not asked for when insecure."""
+    key, certificate = f"{tmp_path}/key.pem", f"{tmp_path}/cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out",
+         certificate, "-days", "2", "-subj", "/CN=t", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    rogue.use_tls(certificate, key)
+    ctx = make_context(str(tmp_path))
+
+    def ask(insecure: bool, certificates: tuple[str, ...] = ()) -> int:
+        endpoint = Endpoint(rogue.host, rogue.host, insecure, False, certificates, None)
+        carrier = transport.Transport(ctx, endpoint)
+        response = carrier.request("GET", f"{carrier.base()}/v2/", {})
+        carrier.done(response)
+        assert carrier.base().startswith("https:")
+        return response.status
+
+    with pytest.raises(RegistryError, match="cannot be verified") as caught:
+        ask(False)
+    assert caught.value.code == "RL-REGISTRY-TLS"
+    assert ask(True) == 200
+    assert ask(False, (certificate,)) == 200
+    with pytest.raises(RegistryError, match="cannot load"):
+        ask(False, (f"{tmp_path}/missing",))
+    # A registry on loopback may have TLS with whatever certificate.
+    assert pull(ctx, rogue.serve("app", image))["id"] == image.id
+
+
+def test_pause_that_is_asked_for_may_be_a_date(ctx: Context, rogue: Rogue, image: Image) -> None:
+    reference = rogue.serve("app", image)
+    calls: list[float] = []
+
+    def busy(request: Request) -> None:
+        calls.append(time.time())
+        if len(calls) == 1:
+            request.reply(429, b"", {"Retry-After": formatdate(time.time() + 2, usegmt=True)})
+        else:
+            request.reply(200, image.manifest(), {"Content-Type": OCI_MANIFEST})
+
+    rogue.on("/v2/app/manifests/latest", busy)
+    pull(ctx, reference)
+    assert calls[1] - calls[0] > 0.5
 
 
 def test_platform_that_an_index_lacks_names_those_it_has(ctx: Context, rogue: Rogue) -> None:

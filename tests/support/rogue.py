@@ -1,5 +1,6 @@
 """An HTTP server on loopback that does whatever a test tells it: a registry on a bad day."""
 
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,7 +65,9 @@ class Rogue:
         self._server = _Server(("127.0.0.1", 0), Request)
         self._server.rogue = self
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self._thread.start()
 
     def on(self, prefix: str, answer: Answer) -> None:
@@ -80,8 +83,16 @@ class Rogue:
             self.on(f"{base}/manifests/{name}", lambda r: r.reply(200, manifest, kind))
         for blob in [image.config_blob(), *(blob for _, blob in image.layer_blobs())]:
             self.on(f"{base}/blobs/{digest(blob)}", lambda r, blob=blob: r.reply(200, blob))
-        self.on("/v2/ ", lambda r: r.reply(200, b"{}"))
         return f"{self.host}/{repository}:{tag}"
+
+    def use_tls(self, certificate: str, key: str) -> None:
+        """From now on https, with this certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        # The handshake is the connection's thread's: clients that go away stop nobody else.
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def paths(self, word: str) -> list[str]:
         """The paths asked for that contain `word`."""
