@@ -13,6 +13,7 @@ RlError                   125  what could not be done and why, .remedy, .code, .
 ├─ ContainerError         125  RL-CONTAINER-*      no such container, name taken, not running
 ├─ NetworkError           125  RL-NETWORK-*, RL-PORT-*
 ├─ LimitError             125  RL-LIMIT-*          a limit that cannot be enforced here
+├─ BuildError               1  RL-BUILD-*          a Dockerfile or a step; .location .excerpt
 ├─ CommandNotExecutable   126  RL-COMMAND-NOT-EXECUTABLE
 └─ CommandNotFound        127  RL-COMMAND-NOT-FOUND
 
@@ -135,6 +136,42 @@ class LimitError(RlError):
     """A resource limit that cannot be enforced on this host."""
 
     code = "RL-LIMIT-NOT-DELEGATED"
+
+
+class BuildError(RlError):
+    """A Dockerfile that makes no sense, or a step of it that failed.
+
+    `location` is (file, first line, last line), counted from 1, or None for a mistake that is in
+    no file; `excerpt` shows those lines and is printed below the message; `problem` is the
+    message without the place.
+    """
+
+    code = "RL-BUILD"
+    exit_status = 1  # as docker build: no container was asked for
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        location: "tuple[str, int, int] | None" = None,
+        excerpt: str = "",
+        remedy: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(what, remedy=remedy, code=code)
+        self.problem = what
+        self.location: tuple[str, int, int] | None = None
+        self.excerpt = ""
+        if location is not None:
+            self.locate(location, excerpt)
+
+    def locate(self, location: "tuple[str, int, int]", excerpt: str = "") -> None:
+        """Say where the mistake is; the first place named, which is the innermost, stays."""
+        if self.location is not None:
+            return
+        self.location, self.excerpt = location, excerpt
+        self.what = f"{location[0]}:{location[1]}: {self.problem}"
+        self.args = (self.what,)
 
 
 class CommandNotExecutable(RlError):
