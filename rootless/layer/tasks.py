@@ -29,14 +29,17 @@ class _Source:
     def __init__(self, media_type: str) -> None:
         self.hash = hashlib.sha256()
         self.error: BaseException | None = None
+        self._ended = False
         self._media_type = media_type
         self._queue: Queue[bytes] = Queue(_QUEUE)
         threading.Thread(target=self._run, daemon=True).start()
 
     def next_chunk(self) -> bytes:
-        chunk = self._queue.get()
-        if not chunk and self.error is not None:
-            raise self.error
+        chunk = b"" if self._ended else self._queue.get()
+        if not chunk:
+            self._ended = True  # nothing more will come: another get() would wait for ever
+            if self.error is not None:
+                raise self.error
         return chunk
 
     def _run(self) -> None:
