@@ -102,10 +102,17 @@ def _by_name(paths: "Paths", named: reference.Reference) -> "Record | None":
     if named.digest:
         return _by_digest(paths, named)
     path = paths.image_by_name(named.canonical())
-    try:
-        return _checked(read_json(path), os.path.basename(os.readlink(path)).removesuffix(".json"))
-    except OSError:
-        return None
+    before = ""
+    while True:
+        try:
+            target = os.readlink(path)
+        except OSError:
+            return None
+        record = _by_id(paths, os.path.basename(target).removesuffix(".json"))
+        # Gone between the two looks: the name may have moved to another image.
+        if record is not None or target == before:
+            return record
+        before = target
 
 
 def _by_digest(paths: "Paths", named: reference.Reference) -> "Record | None":
