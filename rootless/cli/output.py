@@ -2,6 +2,8 @@
 
 import sys
 
+from rootless.fastjson import dumps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -138,6 +140,18 @@ def repository_and_tag(name: str) -> "tuple[str, str]":
     if not colon or "/" in tag:
         return name, "<none>"
     return repository, tag
+
+
+def pretty_json(value: object, indent: str = "") -> str:
+    """JSON over several lines, four spaces a level, as `docker inspect` writes it."""
+    inner = indent + "    "
+    if isinstance(value, dict) and value:
+        lines = [f"{inner}{dumps(str(k))}: {pretty_json(v, inner)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, list | tuple) and value:
+        lines = [inner + pretty_json(one, inner) for one in value]
+        return "[\n" + ",\n".join(lines) + f"\n{indent}]"
+    return dumps(value)
 
 
 def local_time(seconds: float) -> str:

@@ -3,6 +3,8 @@
 A function raises TypeError or ValueError with a sentence for what it cannot take.
 """
 
+from rootless.fastjson import dumps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +44,9 @@ def truth(value: "Any") -> bool:
 
 def to_json(value: "Any") -> str:
     """Compact JSON; methods (callables) are no part of it."""
-    import json
-
     if isinstance(value, dict):
         value = {key: one for key, one in value.items() if not callable(one)}
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return dumps(value)
 
 
 def _join(values: "Any", separator: str = "") -> str:
@@ -159,10 +159,8 @@ def _verb(modifiers: str, verb: str, value: "Any") -> str:
     if verb in "fgeFGE" and number:
         return f"%{modifiers}{verb}" % value
     if verb == "q":
-        import json
-
-        text = json.dumps(show(value), ensure_ascii=False)
-        return f"%{modifiers}s" % text
+        quoted: str = dumps(show(value))
+        return f"%{modifiers}s" % quoted
     if verb in "vs" or (verb == "t" and isinstance(value, bool)):
         plain = modifiers.replace("#", "").replace("+", "")
         zero = plain.startswith("0") and not number

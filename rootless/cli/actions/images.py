@@ -1,0 +1,147 @@
+"""rl images: list images."""
+
+import time
+
+from rootless.cli.output import (
+    familiar,
+    human_duration,
+    human_size,
+    local_time,
+    parse_time,
+    repository_and_tag,
+    table,
+    write,
+)
+from rootless.cli.ps_filters import bad_value, has_label, split_filters
+from rootless.store import images as store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.context import Context
+
+    Record = dict[str, Any]
+
+HEADINGS = {
+    "ID": "IMAGE ID",
+    "Repository": "REPOSITORY",
+    "Tag": "TAG",
+    "Digest": "DIGEST",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "Size": "SIZE",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
+    "VirtualSize": "VIRTUAL SIZE",
+    "Containers": "CONTAINERS",
+}
+_NONE = "<none>"
+_FILTERS = ("before", "dangling", "label", "reference", "since")
+
+
+def main(ctx: "Context", values: "dict[str, Any]") -> int:
+    """One line per name of an image, the newest image first."""
+    records = _select(ctx, values)
+    patterns = [value for key, value in _given(values) if key == "reference"]
+    if values["reference"]:
+        patterns.append(values["reference"])
+    form = str(values["format"] or "")
+    cut = not values["no_trunc"]
+    now = time.time()
+    with_digests = values["digests"] or ".Digest" in form
+    rows = [
+        row
+        for record in records
+        for row in _rows(record, now, cut=cut, with_digests=with_digests)
+        if not patterns or any(_matches(row, pattern) for pattern in patterns)
+    ]
+    if values["quiet"] and form in ("", "table"):
+        write("".join(f"{identifier}\n" for identifier in dict.fromkeys(r["ID"] for r in rows)))
+    elif form in ("", "table"):
+        columns = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
+        if values["digests"]:
+            columns.insert(2, "Digest")
+        lines = [[HEADINGS[name] for name in columns]]
+        write(table(lines + [[row[name] for name in columns] for row in rows]))
+    else:
+        from rootless.cli.template import render_rows
+
+        write(render_rows(form, rows, HEADINGS))
+    return 0
+
+
+def _given(values: "dict[str, Any]") -> "list[tuple[str, str]]":
+    keys = split_filters(values["filter"], _FILTERS)
+    return [(key, value) for key, several in keys.items() for value in several]
+
+
+def _select(ctx: "Context", values: "dict[str, Any]") -> "list[Record]":
+    """The records for which the filters hold (reference is looked at per name)."""
+    records: list[Record] = store.list_images(ctx.paths)
+    for key, value in _given(values):
+        if key == "dangling":
+            if value not in ("true", "false", "1", "0"):
+                raise bad_value(key, value, "it is true or false")
+            nameless = value in ("true", "1")
+            records = [one for one in records if bool(one["names"]) != nameless]
+        elif key == "label":
+            records = [
+                one for one in records if has_label(one["config"].get("Labels") or {}, value)
+            ]
+        elif key in ("before", "since"):
+            when = parse_time(str(store.resolve(ctx.paths, value).get("created", "")))
+            times = [(parse_time(str(one.get("created", ""))), one) for one in records]
+            records = [one for at, one in times if (at < when if key == "before" else at > when)]
+    return records
+
+
+def _rows(record: "Record", now: float, *, cut: bool, with_digests: bool) -> "list[dict[str, str]]":
+    created = parse_time(str(record.get("created", "")))
+    identifier = str(record["id"])
+    size = human_size(record.get("size", 0))
+    common = {
+        "Containers": "N/A",
+        "CreatedAt": local_time(created) if created else "N/A",
+        "CreatedSince": f"{human_duration(now - created)} ago" if created else "N/A",
+        "Digest": _NONE,
+        "ID": identifier.removeprefix("sha256:")[:12] if cut else identifier,
+        "Repository": _NONE,
+        "SharedSize": "N/A",
+        "Size": size,
+        "Tag": _NONE,
+        "UniqueSize": "N/A",
+        "VirtualSize": size,
+    }
+    digests = {
+        familiar(repository): digest
+        for repository, _, digest in (d.partition("@") for d in record.get("repo_digests", ()))
+    }
+    rows = []
+    for name in record["names"]:
+        repository, tag = repository_and_tag(familiar(name))
+        digest = digests.get(repository, _NONE) if with_digests else _NONE
+        rows.append({**common, "Repository": repository, "Tag": tag, "Digest": digest})
+    if not rows:
+        # Pulled by digest, or its name is another image's now.
+        for repository, digest in digests.items():
+            rows.append({**common, "Repository": repository, "Digest": digest})
+    return rows or [common]
+
+
+def _matches(row: "dict[str, str]", pattern: str) -> bool:
+    """Docker's reference filter: repository or repository:tag, with * ? [ ] within a component."""
+    pattern = familiar(pattern)
+    names = [row["Repository"], f"{row['Repository']}:{row['Tag']}"]
+    if "@" in pattern:
+        names.append(f"{row['Repository']}@{row['Digest']}")
+    if not any(c in pattern for c in "*?["):
+        return pattern in names
+    from fnmatch import fnmatchcase
+
+    # Go's path.Match: a star stops at a slash.
+    wanted = pattern.split("/")
+    return any(
+        len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+        for parts in (name.split("/") for name in names)
+    )

@@ -1,0 +1,72 @@
+"""rl inspect: containers and images as JSON, in Docker's shape.  Warm."""
+
+from rootless import log
+from rootless.cli.output import pretty_json, write
+from rootless.errors import ContainerError, ImageError, RlError, UsageError
+from rootless.store import containers as store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.context import Context
+
+_NOT_FOUND = ("RL-CONTAINER-NOT-FOUND", "RL-IMAGE-NOT-FOUND", "RL-BAD-REFERENCE")
+
+
+def main(ctx: "Context", values: "dict[str, Any]") -> int:
+    """A JSON list of what was found, or --format for each; 1 when something is missing."""
+    kind = values["type"] or ""
+    if kind not in ("", "container", "image"):
+        raise UsageError(
+            f"there is no type {kind!r} to inspect", remedy="--type is container or image"
+        )
+    form = values["format"]
+    render = None
+    if form:
+        from rootless.cli.template import Template
+
+        render = Template("{{json .}}" if form == "json" else form)
+    documents, failures = [], []
+    for name in values["names"]:
+        try:
+            documents.append(_document(ctx, name, kind, bool(values["size"])))
+        except RlError as e:
+            failures.append(e)
+    if render is not None:
+        for document in documents:
+            write(render.render(document) + "\n")
+    else:
+        write(pretty_json(documents) + "\n")
+    for failure in failures:
+        log.error(failure.one_line())
+    return 1 if failures else 0
+
+
+def _document(ctx: "Context", name: str, kind: str, with_size: bool) -> "dict[str, Any]":
+    """What Docker says about the container, else the image, of that name."""
+    if kind != "image":
+        try:
+            container = store.find(ctx, name)
+        except ContainerError as e:
+            if kind or e.code not in _NOT_FOUND:
+                raise
+        else:
+            from rootless.cli.inspect_container import describe
+
+            if container.notice:
+                log.note(container.notice)
+            return describe(ctx, container, with_size)
+    from rootless.cli.inspect_image import describe as describe_image
+    from rootless.store import images
+
+    try:
+        return describe_image(ctx.paths, images.resolve(ctx.paths, name))
+    except RlError as e:
+        if kind or e.code not in _NOT_FOUND:
+            raise
+        raise ImageError(
+            f"no such container or image: {name}",
+            remedy="see rl ps -a and rl images",
+            code="RL-NOT-FOUND",
+        ) from e

@@ -1,0 +1,246 @@
+"""A container as `docker container inspect` describes it.  Warm."""
+
+from rootless.cli import container_words as words
+from rootless.cli.template_functions import Map
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.context import Context
+    from rootless.store.containers import Container
+
+    Doc = dict[str, Any]
+
+_NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
+
+
+def describe(ctx: "Context", container: "Container", with_size: bool = False) -> "Doc":
+    """The document of one container."""
+    config, state = container.config, container.state
+    runtime = words.runtime_config(container)
+    own = runtime.get("rl", {})
+    line = words.command_line(container)
+    directory = container.directory
+    storage = own.get("rung", {}).get("storage", "")
+    document: Doc = {
+        "Id": container.id,
+        "Created": str(config.get("created", "")),
+        "Path": line[0] if line else "",
+        "Args": line[1:],
+        "State": _state(container),
+        "Image": str(config.get("image", {}).get("id", "")),
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
+        "LogPath": container.log_path,
+        "Name": f"/{container.name}",
+        "RestartCount": 0,
+        "Driver": str(storage),
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": _host_config(config, runtime),
+        "GraphDriver": {
+            "Name": str(storage),
+            "Data": Map(
+                UpperDir=f"{directory}/upper",
+                WorkDir=f"{directory}/work",
+                MergedDir=f"{directory}/rootfs",
+                LowerDir=":".join(
+                    ctx.paths.layer_diff(layer) for layer in reversed(own.get("layers", ()))
+                ),
+            ),
+        },
+        "Mounts": list(config.get("mounts", ())),
+        "Config": _config(config, runtime),
+        "NetworkSettings": _network(container, own),
+    }
+    if state.get("cgroup"):
+        document["State"]["CgroupPath"] = str(state["cgroup"].get("path", ""))
+    if with_size:
+        from rootless.cli.sizes import written
+        from rootless.store import images
+
+        size = written(ctx, [container])[container.id]
+        document["SizeRw"] = size
+        record = images.find(ctx.paths, document["Image"]) or {}
+        below = record.get("size", 0)
+        document["SizeRootFs"] = size + (below if isinstance(below, int) else 0)
+    return document
+
+
+def _state(container: "Container") -> "Doc":
+    facts = container.state
+    word = words.state(container)
+    running = word == "running"
+    return {
+        "Status": word,
+        "Running": running,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": bool(facts.get("oom_killed", False)),
+        "Dead": False,
+        "Pid": int(facts.get("pid", 0)) if running else 0,
+        "ExitCode": int(facts.get("exit_code", 0)),
+        "Error": str(facts.get("error", "")),
+        "StartedAt": str(facts.get("started_at") or _NEVER),
+        "FinishedAt": str(facts.get("finished_at") or _NEVER),
+    }
+
+
+def _config(config: "Doc", runtime: "Doc") -> "Doc":
+    """The container's "Config": what runs in it."""
+    options, own = config.get("options", {}), runtime.get("rl", {})
+    attach = own.get("attach", {})
+    process = runtime.get("process", {})
+    exposed = own.get("network", {}).get("exposed", ())
+    volumes = [m["Destination"] for m in config.get("mounts", ()) if m.get("Type") == "volume"]
+    document: Doc = {
+        "Hostname": str(config.get("hostname", "")),
+        "Domainname": str(config.get("domainname", "")),
+        "User": str(own.get("user", "")),
+        "AttachStdin": bool(attach.get("stdin")) and not options.get("detach"),
+        "AttachStdout": bool(attach.get("stdout")) and not options.get("detach"),
+        "AttachStderr": bool(attach.get("stderr")) and not options.get("detach"),
+        "ExposedPorts": Map((port, {}) for port in exposed),
+        "Tty": bool(config.get("tty")),
+        "OpenStdin": bool(config.get("interactive")),
+        "StdinOnce": bool(config.get("interactive")),
+        "Env": list(process.get("env", ())),
+        "Cmd": list(config.get("command", ())) or None,
+        "Image": str(config.get("image", {}).get("reference", "")),
+        "Volumes": Map((path, {}) for path in volumes) or None,
+        "WorkingDir": str(process.get("cwd", "")),
+        "Entrypoint": list(config.get("entrypoint", ())) or None,
+        "OnBuild": None,
+        "Labels": Map(config.get("labels", {})),
+        "StopSignal": str(config.get("stop_signal", "SIGTERM")),
+    }
+    if options.get("stop_timeout") is not None:
+        document["StopTimeout"] = options["stop_timeout"]
+    return document
+
+
+def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
+    """The container's "HostConfig": how it runs here."""
+    options, linux = config.get("options", {}), runtime.get("linux", {})
+    security = options.get("security", {})
+    mounts = options.get("mounts", ())
+    published = options.get("ports", ())
+    return {
+        "Binds": [_bind(m) for m in mounts if m["type"] != "tmpfs" and m["source"]] or None,
+        "ContainerIDFile": str(options.get("cidfile", "")),
+        "LogConfig": {
+            "Type": str(options.get("log_driver", "")),
+            "Config": Map(options.get("log_options", {})),
+        },
+        "NetworkMode": str(options.get("network") or "default"),
+        "PortBindings": _bindings(published),
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "AutoRemove": bool(config.get("auto_remove")),
+        "CapAdd": list(options.get("cap_add", ())) or None,
+        "CapDrop": list(options.get("cap_drop", ())) or None,
+        "CgroupnsMode": str(options.get("cgroupns", "")),
+        "Dns": list(options.get("dns", ())),
+        "DnsOptions": list(options.get("dns_options", ())),
+        "DnsSearch": list(options.get("dns_search", ())),
+        "ExtraHosts": [":".join(pair) for pair in options.get("add_hosts", ())] or None,
+        "GroupAdd": list(options.get("group_add", ())) or None,
+        "IpcMode": str(options.get("ipc", "")),
+        "OomScoreAdj": 0,
+        "PidMode": _mode(options, "pid"),
+        "Privileged": bool(options.get("privileged")),
+        "PublishAllPorts": bool(options.get("publish_all")),
+        "ReadonlyRootfs": bool(options.get("read_only")),
+        "SecurityOpt": _security(security) or None,
+        "Tmpfs": Map((m["target"], ",".join(m["options"])) for m in mounts if m["type"] == "tmpfs"),
+        "UTSMode": _mode(options, "uts"),
+        "UsernsMode": str(options.get("userns", {}).get("mode", "")),
+        "ShmSize": int(options.get("shm_size", 0)),
+        "Sysctls": Map(options.get("sysctls", {})),
+        "Runtime": "rl",
+        "NanoCpus": int(options.get("cpus", 0)),
+        "CpusetCpus": str(options.get("cpuset_cpus", "")),
+        "Memory": int(options.get("memory", 0)),
+        "MemorySwap": int(options.get("memory_swap", 0)),
+        "PidsLimit": options.get("pids_limit") or None,
+        "Devices": [
+            {
+                "PathOnHost": one["source"],
+                "PathInContainer": one["target"],
+                "CgroupPermissions": one["permissions"],
+            }
+            for one in options.get("devices", ())
+        ],
+        "Ulimits": [
+            {
+                "Name": one["type"].removeprefix("RLIMIT_").lower(),
+                "Hard": one["hard"],
+                "Soft": one["soft"],
+            }
+            for one in options.get("ulimits", ())
+        ],
+        "Init": bool(options.get("init")),
+        "MaskedPaths": list(linux.get("maskedPaths", ())),
+        "ReadonlyPaths": list(linux.get("readonlyPaths", ())),
+    }
+
+
+def _mode(options: "Doc", namespace: str) -> str:
+    """Docker writes a private PID or UTS namespace as nothing."""
+    mode = str(options.get(namespace, ""))
+    return "" if mode == "private" else mode
+
+
+def _bind(mount: "Doc") -> str:
+    text = f"{mount['source']}:{mount['target']}"
+    return f"{text}:{mount['mode']}" if mount.get("mode") else text
+
+
+def _security(security: "Doc") -> "list[str]":
+    words_of = ["no-new-privileges"] if security.get("no_new_privileges") else []
+    if security.get("seccomp"):
+        words_of.append(f"seccomp={security['seccomp']}")
+    if security.get("system_paths"):
+        words_of.append(f"systempaths={security['system_paths']}")
+    return words_of
+
+
+def _bindings(published: "list[Doc]") -> "Map":
+    """80/tcp -> [{"HostIp", "HostPort"}]; a free port that is yet to be found is "" there."""
+    found = Map()
+    for port in published:
+        key = f"{port['container_port']}/{port['protocol']}"
+        number = str(port["host_port"] or "")
+        found.setdefault(key, []).append({"HostIp": port.get("host_ip", ""), "HostPort": number})
+    return found
+
+
+def _network(container: "Container", own: "Doc") -> "Doc":
+    """What there is while it runs; Docker leaves the same fields empty when it does not."""
+    state = container.state if container.running else {}
+    driver = str(container.config.get("network", ""))
+    ports = Map((port, None) for port in own.get("network", {}).get("exposed", ()) if state)
+    for port in state.get("ports", ()):
+        key = f"{port['container_port']}/{port['protocol']}"
+        binding = {"HostIp": port.get("host_ip") or "0.0.0.0", "HostPort": str(port["host_port"])}
+        ports[key] = [*(ports.get(key) or ()), binding]
+    address, gateway = str(state.get("ip") or ""), str(state.get("gateway") or "")
+    pid = state.get("pid", 0)
+    common = {
+        "Gateway": gateway,
+        "IPAddress": address,
+        "IPPrefixLen": 24 if address else 0,
+        "MacAddress": "",
+    }
+    return {
+        "Bridge": "",
+        "SandboxID": "",
+        "SandboxKey": f"/proc/{pid}/ns/net" if pid else "",
+        "Ports": ports,
+        **common,
+        "Networks": Map({driver: {"NetworkID": "", "EndpointID": "", **common}}),
+    }

@@ -1,0 +1,45 @@
+"""How much containers have written: a worker counts, as files may belong to subordinate IDs."""
+
+import os
+
+from rootless.linux.namespaces import run_in_user_namespace
+from rootless.store import mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.context import Context
+    from rootless.store.containers import Container
+
+
+def written(ctx: "Context", containers: "list[Container]") -> "dict[str, int]":
+    """Container ID -> bytes on disk of its writable layer."""
+
+    def count() -> object:
+        return {one.id: _tree(f"{one.directory}/upper") for one in containers}
+
+    if not containers:
+        return {}
+    found = run_in_user_namespace(mapping.default_map(ctx), ctx.environ, count)
+    assert isinstance(found, dict)
+    return found
+
+
+def _tree(top: str) -> int:
+    """Bytes of all files below `top`, each inode once."""
+    total = 0
+    seen = set()
+    pending = [top]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        status = entry.stat(follow_symlinks=False)
+                        if status.st_nlink == 1 or status.st_ino not in seen:
+                            total += status.st_size
+                            seen.add(status.st_ino)
+        except OSError:
+            continue  # removed while we look
+    return total
