@@ -102,7 +102,14 @@ class Filesystem:
 class Bind:
     """A bind mount of the host's `source`, with everything that is mounted below it."""
 
-    __slots__ = ("attributes", "propagation", "recursive_read_only", "source", "target")
+    __slots__ = (
+        "attributes",
+        "propagation",
+        "recursive_read_only",
+        "source",
+        "submounts",
+        "target",
+    )
 
     def __init__(
         self,
@@ -112,19 +119,22 @@ class Bind:
         *,
         propagation: str = "private",
         recursive_read_only: bool = False,
+        submounts: bool = True,
     ) -> None:
         self.source = source
         self.target = target
         self.attributes = attributes
         self.propagation = propagation
         self.recursive_read_only = recursive_read_only
+        self.submounts = submounts
 
     def describe(self) -> str:
         return f"bind {self.source} on {self.target} ({self.attributes:#x})"
 
     def execute(self, root: Root) -> None:
-        # Recursive: the kernel refuses to uncover what is mounted below a place of the host.
-        flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_RECURSIVE
+        # Without submounts the kernel refuses (EINVAL) to uncover what is mounted below a place
+        # of the host: mount_namespaces(7), locked mounts.
+        flags = syscalls.OPEN_TREE_CLONE | (syscalls.AT_RECURSIVE if self.submounts else 0)
         mount_fd = syscalls.open_tree(syscalls.AT_FDCWD, self.source, flags)
         if self.attributes:
             recursive = self.recursive_read_only

@@ -199,25 +199,6 @@ class DetachKeys:
         return passed, False
 
 
-def parse_detach_keys(text: str) -> bytes:
-    """Docker's form: "ctrl-p,ctrl-q", single characters between commas; "" for none.
-
-    Raises ValueError.
-    """
-    keys = b""
-    for word in text.split(",") if text else []:
-        if len(word) == 1 and word.isascii():
-            keys += word.encode()
-        elif word.startswith("ctrl-") and len(word) == 6:
-            character = word[5].upper()
-            if character not in "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_":
-                raise ValueError(word)
-            keys += bytes([ord(character) & 0x1F])
-        else:
-            raise ValueError(word)
-    return keys
-
-
 class Detached(Exception):
     """The user has typed the detach keys."""
 

@@ -12,6 +12,7 @@ from rootless.store import atomic, containers, layout, mapping, volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from rootless.context import Context
@@ -22,11 +23,15 @@ _NAME_TRIES = 20
 
 
 def create(
-    ctx: "Context", options: "RunOptions", record: "dict[str, Any]"
+    ctx: "Context",
+    options: "RunOptions",
+    record: "dict[str, Any]",
+    notify: "Callable[[str], None]",
 ) -> "tuple[Container, Lock, dict[str, Any]]":
     """Make a container of the image `record`; it, its lock (held by us) and its config.json.
 
-    Raises RlError with nothing left.
+    `notify` gets a sentence when something costs more than usual.  Raises RlError with nothing
+    left.
     """
     layout.prepare(ctx.paths)
     container_id = ids.new_container_id()
@@ -49,6 +54,8 @@ def create(
     extension = config["rl"]
     extension["resources"] = _resources(options)
     extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
+    if options.userns["mode"] == "keep-id":
+        extension["layer_directory"] = _kept_id_layers(ctx, options, extension["layers"], notify)
     published = ports.claim_ranges(extension["network"]["ports"])
     _check_limits(ctx, container_id, extension)
     for path in extension["create"]:
@@ -63,11 +70,48 @@ def create(
                 new_volumes.append(volume["name"])
         document = _document(container_id, options, record, config, published)
         container, lock = _add(ctx, container_id, options.name, document, config)
+        if extension["rung"]["storage"] == "copy":
+            _copy_image(ctx, container, lock, extension, notify)
     except BaseException:
         for name in new_volumes:
             volumes.remove(ctx, name)
         raise
     return container, lock, config
+
+
+def _kept_id_layers(
+    ctx: "Context", options: "RunOptions", layers: "list[str]", notify: "Callable[[str], None]"
+) -> str:
+    from rootless.runtime import layer_copies
+
+    asked = options.userns
+    uid = ctx.uid if asked["uid"] is None else int(asked["uid"])
+    gid = ctx.gid if asked["gid"] is None else int(asked["gid"])
+    return layer_copies.with_kept_id(ctx, layers, uid, gid, notify)
+
+
+def _copy_image(
+    ctx: "Context",
+    container: "Container",
+    lock: "Lock",
+    extension: "dict[str, Any]",
+    notify: "Callable[[str], None]",
+) -> None:
+    """The storage driver "copy": the whole image in the container's directory."""
+    from rootless.runtime import layer_copies
+
+    name = extension.get("layer_directory", "diff")
+    layers = [f"{ctx.paths.layer(one)}/{name}" for one in extension["layers"]]
+    try:
+        copied = layer_copies.flatten(ctx, layers, f"{container.directory}/rootfs")
+    except BaseException:
+        containers.remove(ctx, container, lock)
+        raise
+    if copied:
+        notify(
+            f"the image was copied for this container ({copied / 10**6:.0f} MB): neither overlayfs "
+            "nor fuse-overlayfs is in use, and the file system has no reflinks"
+        )
 
 
 def _document(

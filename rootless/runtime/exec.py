@@ -11,7 +11,8 @@ from rootless.linux import channel as channels
 from rootless.linux import process, pty, signals, syscalls
 from rootless.linux.namespaces import become_root
 from rootless.runtime import rootfs, stage
-from rootless.runtime.attach import DetachKeys, parse_detach_keys
+from rootless.runtime.attach import DetachKeys
+from rootless.runtime.options_text import parse_detach_keys
 from rootless.runtime.streams import Client, LocalClient, Pump
 
 TYPE_CHECKING = False

@@ -316,7 +316,7 @@ def _copy_up(root: mount.Root, source: str, directory: str) -> None:
     target_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not os.listdir(target_fd):
-            copytree.copy_directory(source_fd, target_fd)
+            copytree.Copy().directory(source_fd, target_fd)
     finally:
         os.close(source_fd)
         os.close(target_fd)
@@ -333,7 +333,7 @@ def _fill_tmpfs(root: mount.Root, operation: mount.Filesystem) -> None:
         return
     operation.execute(root)
     target_fd = root.open(operation.target, os.O_RDONLY | os.O_DIRECTORY)
-    copytree.copy_directory(source_fd, target_fd)
+    copytree.Copy().directory(source_fd, target_fd)
     os.close(source_fd)
     os.close(target_fd)
 

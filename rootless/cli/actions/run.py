@@ -6,8 +6,9 @@ import sys
 from rootless import log
 from rootless.errors import ContainerError, RlError, UsageError
 from rootless.runtime import create, start
-from rootless.runtime.attach import Connection, Detached, parse_detach_keys
+from rootless.runtime.attach import Connection, Detached
 from rootless.runtime.options import RunOptions
+from rootless.runtime.options_text import parse_detach_keys
 from rootless.runtime.supervise import discard
 from rootless.store import images, layout
 
@@ -64,7 +65,7 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
     # The image can't be removed between the look at it and the container that uses it.
     with images.reading(ctx.paths):
         record = images.resolve(ctx.paths, str(record["id"]))
-        container, lock, config = create.create(ctx, options, record)
+        container, lock, config = create.create(ctx, options, record, log.note)
     if options.cidfile:
         try:
             create.write_cidfile(options.cidfile, container.id)

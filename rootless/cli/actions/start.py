@@ -7,7 +7,8 @@ from rootless.cli.actions import several
 from rootless.cli.actions.run import DEFAULT_KEYS
 from rootless.errors import UsageError
 from rootless.runtime import start
-from rootless.runtime.attach import Connection, Detached, parse_detach_keys
+from rootless.runtime.attach import Connection, Detached
+from rootless.runtime.options_text import parse_detach_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,97 @@
+"""Copies of an image's layers, where they cannot be used as they are.
+
+With --userns=keep-id the owners must be others: a copy of each layer, made once and kept beside
+it.  With the storage driver "copy" each container has the whole image: reflinks, where the file
+system has them, else bytes; never without saying so.
+"""
+
+import os
+
+from rootless.linux import copytree, namespaces
+from rootless.store import atomic, mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from rootless.context import Context
+
+
+def flatten(ctx: "Context", layers: "list[str]", target: str) -> int:
+    """Put `layers` (directories, the bottom first) onto each other in the directory `target`.
+
+    Returns how many bytes had to be copied; those that are shared by reflink don't count.
+    Raises KernelError.
+    """
+
+    def work() -> int:
+        copy = copytree.Copy(overlay="apply")
+        target_fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+        for layer in layers:
+            source_fd = os.open(layer, os.O_RDONLY | os.O_DIRECTORY)
+            copy.directory(source_fd, target_fd)
+            os.close(source_fd)
+        os.close(target_fd)
+        return copy.copied
+
+    done = namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
+    assert isinstance(done, int)
+    return done
+
+
+def keep_id_directory(uid: int, gid: int) -> str:
+    """The name, in a layer's directory, of its copy for the caller being `uid`:`gid`."""
+    return f"keep-id-{uid}-{gid}"
+
+
+def with_kept_id(
+    ctx: "Context", diff_ids: "list[str]", uid: int, gid: int, notify: "Callable[[str], None]"
+) -> str:
+    """Make sure that each layer has its copy for keep-id; the name of their directories.
+
+    A file of the container's root is the caller's on disk; with keep-id the caller is `uid`
+    inside, so the copy gives root's files to the subordinate ID that is root there.  Everybody
+    else moves up to make room for it.
+    """
+    name = keep_id_directory(uid, gid)
+    missing = [one for one in diff_ids if not os.path.isdir(f"{ctx.paths.layer(one)}/{name}")]
+    if not missing or mapping.default_map(ctx).single:
+        return name if not mapping.default_map(ctx).single else "diff"
+    notify(f"copying {len(missing)} layer(s) of the image for --userns=keep-id, once")
+    for diff_id in missing:
+        with atomic.TemporaryDirectory(ctx.paths, ctx) as temporary:
+            made = f"{temporary}/{name}"
+            os.mkdir(made, 0o755)
+            _shifted(ctx, ctx.paths.layer_diff(diff_id), made, uid, gid)
+            try:
+                os.rename(made, f"{ctx.paths.layer(diff_id)}/{name}")
+            except OSError:
+                if not os.path.isdir(f"{ctx.paths.layer(diff_id)}/{name}"):
+                    raise
+    return name
+
+
+def _shifted(ctx: "Context", source: str, target: str, uid: int, gid: int) -> None:
+    def work() -> "Any":
+        copy = copytree.Copy(
+            overlay="keep", owner=lambda u, g: (shifted_id(u, uid), shifted_id(g, gid))
+        )
+        source_fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
+        target_fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+        copy.directory(source_fd, target_fd)
+        return None
+
+    namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
+
+
+def shifted_id(inside: int, kept: int) -> int:
+    """Where the owner `inside` of an image's file is found in the default mapping of a container
+    whose keep-id mapping has the caller at `kept`.
+
+    Default: 0 is the caller, i is the i-th subordinate ID.  keep-id: `kept` is the caller, and
+    those below it are one subordinate ID further on: idmap.keep_id_map.
+    """
+    if inside == kept:
+        return 0
+    return inside + 1 if inside < kept else inside
