@@ -1,5 +1,7 @@
 """`-it`: a terminal with resize, job control, Ctrl-C, and detaching."""
 
+import time
+
 from support.program import Rl
 
 
@@ -30,8 +32,9 @@ def test_window_size_and_resize(rl: Rl) -> None:
 def test_ctrl_c_interrupts_the_program_and_not_the_container(rl: Rl) -> None:
     terminal = rl.pty("run", "--rm", "-it", "busybox", "sh")
     terminal.expect(r"[#$] ")
-    terminal.send("sleep 100\n")
-    terminal.expect("sleep 100")
+    terminal.send("echo up; sleep 100\n")
+    terminal.expect("up\r\n")
+    time.sleep(0.3)  # until the shell waits for it: before that, it is typing ahead
     terminal.send("\x03")
     terminal.expect(r"[#$] ")
     terminal.send("echo status $?; exit 4\n")
@@ -43,11 +46,12 @@ def test_ctrl_c_interrupts_the_program_and_not_the_container(rl: Rl) -> None:
 def test_job_control(rl: Rl) -> None:
     terminal = rl.pty("run", "--rm", "-it", "busybox", "sh")
     terminal.expect(r"[#$] ")
-    terminal.send("sleep 100\n")
-    terminal.expect("sleep 100\r\n")
+    terminal.send("echo up; sleep 100\n")
+    terminal.expect("up\r\n")
+    time.sleep(0.3)
     terminal.send("\x1a")
     terminal.expect("Stopped")
-    terminal.send("kill %1; exit 0\n")
+    terminal.send("kill -9 %1; wait; exit 0\n")
     terminal.wait()
     terminal.close()
 
