@@ -13,7 +13,6 @@ from rootless.store import atomic, mapping
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from rootless.context import Context
 
@@ -63,24 +62,27 @@ def with_kept_id(
         with atomic.TemporaryDirectory(ctx.paths, ctx) as temporary:
             made = f"{temporary}/{name}"
             os.mkdir(made, 0o755)
-            _shifted(ctx, ctx.paths.layer_diff(diff_id), made, uid, gid)
-            try:
-                os.rename(made, f"{ctx.paths.layer(diff_id)}/{name}")
-            except OSError:
-                if not os.path.isdir(f"{ctx.paths.layer(diff_id)}/{name}"):
-                    raise
+            _shifted(ctx, ctx.paths.layer(diff_id), made, uid, gid)
     return name
 
 
-def _shifted(ctx: "Context", source: str, target: str, uid: int, gid: int) -> None:
-    def work() -> "Any":
+def _shifted(ctx: "Context", layer: str, made: str, uid: int, gid: int) -> None:
+    """Copy a layer to the directory `made`, and move that beside its original."""
+    place = f"{layer}/{os.path.basename(made)}"
+
+    def work() -> None:
         copy = copytree.Copy(
             overlay="keep", owner=lambda u, g: (shifted_id(u, uid), shifted_id(g, gid))
         )
-        source_fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
-        target_fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+        source_fd = os.open(f"{layer}/diff", os.O_RDONLY | os.O_DIRECTORY)
+        target_fd = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
         copy.directory(source_fd, target_fd)
-        return None
+        try:
+            # Here, because it takes the right to write to the directory that moves.
+            os.rename(made, place)
+        except OSError:
+            if not os.path.isdir(place):  # else another command was faster
+                raise
 
     namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
 

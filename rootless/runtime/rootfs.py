@@ -85,7 +85,19 @@ def plan(
         new_pid_namespace=bool(flags & syscalls.CLONE_NEWPID),
         new_cgroup_namespace=bool(flags & syscalls.CLONE_NEWCGROUP),
         propagation=propagation,
+        passwd_entry=_kept_user(ctx, extension, config["process"]["cwd"]),
     )
+
+
+def _kept_user(ctx: "Context", extension: "Doc", home: str) -> str:
+    """With keep-id, the caller's line of passwd(5): the image does not know them."""
+    userns = extension.get("userns") or {}
+    if userns.get("mode") != "keep-id":
+        return ""
+    uid = ctx.uid if userns["uid"] is None else userns["uid"]
+    gid = ctx.gid if userns["gid"] is None else userns["gid"]
+    name = ctx.user_name()
+    return f"{name}:*:{uid}:{gid}:{name}:{home}:/bin/sh"
 
 
 def process_plan(

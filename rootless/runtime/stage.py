@@ -108,7 +108,7 @@ class Plan:
 
     __slots__ = (
         "chowns", "copy_ups", "domainname", "hostname", "loopback", "new_cgroup_namespace",
-        "new_pid_namespace", "operations", "process", "propagation", "root", "sysctls",
+        "new_pid_namespace", "operations", "passwd_entry", "process", "propagation", "root", "sysctls",
         "tmpfs_copy_ups",
     )  # fmt: skip
 
@@ -128,6 +128,7 @@ class Plan:
         new_pid_namespace: bool,
         new_cgroup_namespace: bool,
         propagation: str,
+        passwd_entry: str,
     ) -> None:
         self.root = root
         self.operations = operations
@@ -142,6 +143,7 @@ class Plan:
         self.new_pid_namespace = new_pid_namespace
         self.new_cgroup_namespace = new_cgroup_namespace
         self.propagation = propagation
+        self.passwd_entry = passwd_entry  # a line for a user whom the image may not know, or ""
 
 
 def run(plan: Plan, channel: channels.Channel, stdio: "Sequence[int]") -> "NoReturn":
@@ -247,6 +249,8 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
         operation.execute(root)
         if isinstance(operation, mount.Filesystem) and operation.fstype == "proc":
             _write_sysctls(root, plan.sysctls)
+    if plan.passwd_entry:
+        _add_user(root, plan.passwd_entry)
     for directory in plan.chowns:
         given.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     if plan.root.read_only:
@@ -259,6 +263,23 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
     os.chdir("/")
     if given:
         _give_away(given, plan.process.user)
+
+
+def _add_user(root: mount.Root, entry: str) -> None:
+    """Append a line to the container's /etc/passwd, unless it knows the user's name or UID."""
+    name, _, uid = entry.split(":")[:3]
+    try:
+        fd = root.open("/etc/passwd", os.O_RDWR | os.O_APPEND)
+    except KernelError:
+        return  # an image without the file, or a mount of the user's own
+    with open(fd, "r+b", buffering=0) as file:
+        content = file.read()
+        for line in content.decode("utf-8", "surrogateescape").split("\n"):
+            fields = line.split(":")
+            if fields[0] == name or fields[2:3] == [uid]:
+                return
+        start = b"" if not content or content.endswith(b"\n") else b"\n"
+        file.write(start + entry.encode() + b"\n")
 
 
 def _give_away(directories: "Sequence[int]", user: str) -> None:
