@@ -25,6 +25,8 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CACHE_MAX = 128  # open directories
 _TIME_MAX_NS = (1 << 34) * 1_000_000_000  # the year 2514, the end of an ext4 inode's range
+# Labels (security.selinux) and trusted.* are the host's, not an image's.
+_XATTRS = (b"user.", b"security.capability", b"system.posix_acl_")
 _NO_XATTR = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EINVAL, errno.ERANGE, errno.E2BIG)
 
 
@@ -329,7 +331,7 @@ class Extractor:
 
     def _set_xattrs(self, fd: int, xattrs: dict[bytes, bytes]) -> None:
         for name, value in xattrs.items():
-            if whiteout.is_reserved_xattr(name):
+            if whiteout.is_reserved_xattr(name) or not name.startswith(_XATTRS):
                 self.skipped_xattrs += 1
                 continue
             try:

@@ -10,7 +10,6 @@ import json
 import time
 from typing import TYPE_CHECKING, cast
 
-from rootless.errors import BadDocument
 from rootless.layer import compression
 from rootless.layer.compression import Readable
 from rootless.layer.unpack import Unpacked, unpack
@@ -50,8 +49,6 @@ def create(
             tee = _Tee(source, writer, what)
             layer = unpack(ctx, ctx.paths, tee)
             blob = tee.finish()
-            if layer.entries == 0:
-                raise BadDocument(f"{what} has nothing in it")
             writer.commit(blob)
         descriptor = {"mediaType": tee.media_type, "digest": blob, "size": writer.size}
         return _put(ctx, lease.path, layer, descriptor, name, config, platform, comment)
