@@ -107,7 +107,7 @@ def test_gnu_tar_and_its_sparse_files_are_read(format: str, tmp_path: Path) -> N
     (tmp_path / "directory" / "small").write_bytes(b"small")
     holes = tmp_path / "holes"
     with open(holes, "wb") as file:
-        for at in range(0, 40):  # more pieces than a header holds
+        for at in range(40):  # more pieces than a header holds
             file.seek(at * 200_000)
             file.write(b"%d" % at * 3000)
         file.truncate(9_000_000)
