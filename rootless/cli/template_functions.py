@@ -155,9 +155,9 @@ def printf(form: str, *values: "Any") -> str:
 def _verb(modifiers: str, verb: str, value: "Any") -> str:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if verb in "dxXoc" and isinstance(value, int) and not isinstance(value, bool):
-        return f"%{modifiers}{verb}" % value
+        return str(f"%{modifiers}{verb}" % value)
     if verb in "fgeFGE" and number:
-        return f"%{modifiers}{verb}" % value
+        return str(f"%{modifiers}{verb}" % value)
     if verb == "q":
         quoted: str = dumps(show(value))
         return f"%{modifiers}s" % quoted

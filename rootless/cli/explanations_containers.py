@@ -1,0 +1,175 @@
+"""What `rl explain` says about containers, their networks and their processes: code -> (title,
+text).
+"""
+
+CONTAINERS: dict[str, tuple[str, str]] = {
+    "RL-CONTAINER": (
+        "A container refuses",
+        "What was asked for does not go with the state that the container is in. `rl ps -a` "
+        "shows it, `rl inspect NAME` all there is to know.",
+    ),
+    "RL-CONTAINER-NOT-FOUND": (
+        "There is no such container",
+        "A container is named by its name, its ID, or a beginning of its ID that no other "
+        "container has. `rl ps -a` lists all, also those that have ended. One that was started "
+        "with --rm is gone when it has ended; and each user, and each RL_STORE, has containers "
+        "of its own.",
+    ),
+    "RL-CONTAINER-AMBIGUOUS": (
+        "More than one container is meant",
+        "Several containers have an ID that begins so. Give more of it, or the name.",
+    ),
+    "RL-CONTAINER-NAME-TAKEN": (
+        "The container's name is in use",
+        "Names are unique within a store, and a container that has ended keeps its name until it "
+        "is removed. Choose another --name, remove the old container with `rl rm NAME`, or start "
+        "containers with --rm so that they go by themselves.",
+    ),
+    "RL-CONTAINER-NOT-RUNNING": (
+        "The container does not run",
+        "A command can be run in, and a signal be sent to, a running container only. `rl ps -a` "
+        "says how it ended, `rl logs NAME` what it wrote, `rl start NAME` starts it again.",
+    ),
+    "RL-CONTAINER-RUNNING": (
+        "The container runs",
+        "A running container is not removed by mistake. Stop it first, or use `rl rm -f`.",
+    ),
+    "RL-CONTAINER-BUSY": (
+        "Another command is working on the container",
+        "Two commands never change one container at the same time. The other one holds its lock; "
+        "try again when it is done. If none is left, the lock is free: it ends with its process.",
+    ),
+    "RL-CONTAINER-FILES": (
+        "Files of a container cannot be removed",
+        "They belong to subordinate IDs that are not yours any more: /etc/subuid or /etc/subgid "
+        "was changed. The container itself is gone; an administrator can remove the files, which "
+        "are below tmp/ in the store, or give the range back.",
+    ),
+    "RL-CONTAINER-SETUP": (
+        "The container's set-up ended unexpectedly",
+        "The process that was to become the container ended without saying why. A host that is "
+        "out of memory kills like that (see `dmesg`). If it happens again, it is a bug.",
+    ),
+    "RL-SUPERVISOR": (
+        "The supervisor ended before the container started",
+        "`rl run -d` and `rl start` leave one small process behind for each container. It was "
+        "killed, or the host is out of memory. Nothing is left of the container but its entry.",
+    ),
+    "RL-WORKER": (
+        "A worker in the user namespace failed",
+        "rl touches files of subordinate IDs in a short-lived process in a user namespace of its "
+        "own. It ended without an answer: killed, or a bug if it happens again.",
+    ),
+    "RL-NOT-FOUND": (
+        "Neither a container nor an image has that name",
+        "`rl inspect` looks for a container first and for an image then. `rl ps -a` and `rl "
+        "images` list what there is.",
+    ),
+    "RL-NO-LOG": (
+        "The container keeps no log",
+        "It was made with --log-driver none: its output went to whoever was attached.",
+    ),
+    "RL-NO-TERMINAL": (
+        "There is no terminal to use",
+        "-t together with -i connects your terminal with one in the container, but standard "
+        "input is a file or a pipe here. In scripts and CI jobs use -i alone.",
+    ),
+    "RL-CIDFILE": (
+        "The container ID file exists",
+        "--cidfile writes a new file only, as Docker does: the old one may name a container that "
+        "somebody still needs.",
+    ),
+    "RL-SIGNAL": (
+        "There is no such signal",
+        "A signal is a name, with or without SIG (TERM, SIGUSR1, RTMIN+3), or a number from 1 to "
+        "64.",
+    ),
+    "RL-COMMAND-NOT-FOUND": (
+        "The container's program was not found",
+        "The program that the container should run is neither at that path nor in one of the "
+        "directories of PATH in the container. The image may lack it (small images have no "
+        "bash), the name may be mistyped, or options of rl were written after the image's name: "
+        "everything there belongs to the command. Exit status 127, as a shell has it.",
+    ),
+    "RL-COMMAND-NOT-EXECUTABLE": (
+        "The container's program cannot be executed",
+        "The file is there, but it is a directory, has no execute permission, is on a noexec "
+        "mount, or is a program for another processor (`rl image inspect IMAGE` shows the image's "
+        "architecture). Exit status 126, as a shell has it.",
+    ),
+    "RL-WORKDIR": (
+        "The working directory cannot be used",
+        "The command's working directory (--workdir, or the image's) is no directory, or the "
+        "container's user may not enter it.",
+    ),
+    "RL-USER-UNKNOWN": (
+        "The container knows no such user or group",
+        "--user takes a name from the container's /etc/passwd and /etc/group, or a number, which "
+        "need not be listed there.",
+    ),
+    "RL-USER-NOT-MAPPED": (
+        "The user's ID does not exist in the container",
+        "A container's IDs are mapped to IDs of the host that are yours: your own and your "
+        "subordinate ones. This one is beyond their number. With a range of 65536 subordinate "
+        "IDs all usual IDs exist; `rl doctor --admin` prints what to ask for.",
+    ),
+    "RL-SYSCTL": (
+        "A sysctl cannot be set",
+        "A container may set those kernel parameters that its own namespaces have (net.* with a "
+        "network of its own, kernel.shm*, kernel.msg*, fs.mqueue.*). All others are the host's.",
+    ),
+    "RL-MOUNT-SOURCE": (
+        "What is to be mounted is not there",
+        "The host's side of a --volume or --mount does not exist, or you may not reach it. "
+        "--volume makes a missing directory where you may; --mount type=bind never does. Note "
+        "that -v takes a path only with a slash in it: ./data, not data, which is a volume.",
+    ),
+    "RL-KERNEL": (
+        "A system call failed",
+        "The kernel refused something for which rl has no better explanation. The line names the "
+        "call, its target and the reason. `rl doctor` may find the cause.",
+    ),
+    "RL-NETWORK": ("A network cannot be made", "The line says why; `rl doctor` tries each driver."),
+    "RL-NETWORK-UNKNOWN": (
+        "There is no such network",
+        "--network takes slirp4netns or pasta (a network of its own, with a way out and published "
+        "ports), host (the host's network) and none. Without it the best that works is taken.",
+    ),
+    "RL-NETWORK-NO-HELPER": (
+        "No program connects the container",
+        "Without root a container's network needs a helper: slirp4netns (Debian's package "
+        "slirp4netns) or pasta (package passt). --network host and none need neither.",
+    ),
+    "RL-NETWORK-HELPER": (
+        "The network helper failed",
+        "slirp4netns or pasta ended, or did not answer; the line has its own words. `rl doctor` "
+        "tries both. /dev/net/tun must be there and be writable for everybody.",
+    ),
+    "RL-PORT": ("A port cannot be published", "The host refused to open it; the line says why."),
+    "RL-PORT-TAKEN": (
+        "The host's port is in use",
+        "Another program, or another container, listens on that port of that address. "
+        "`ss -lntup` shows who has it, `rl ps` the containers. Choose another port for the host's "
+        "side (-p 8081:80), or leave it out (-p 80) and ask `rl port NAME` which one it is.",
+    ),
+    "RL-PORT-PRIVILEGED": (
+        "The host's port is for root",
+        "Ports below the sysctl net.ipv4.ip_unprivileged_port_start (1024 unless it was changed) "
+        "may be opened by root only. Choose a higher one for the host's side: -p 8080:80. The "
+        "container's side may be any. An administrator can lower the limit for everybody.",
+    ),
+    "RL-PORT-ADDRESS": (
+        "The address is not this host's",
+        "-p IP:PORT:PORT opens the port on that address of the host, which must be one of its "
+        "own. `ip address` lists them.",
+    ),
+    "RL-PORT-IPV6": (
+        "slirp4netns publishes no IPv6 ports",
+        "It forwards IPv4 alone. --network pasta does both.",
+    ),
+    "RL-PORT-NOT-PUBLISHED": (
+        "The container does not publish that port",
+        "`rl port NAME` lists what it publishes while it runs. Ports are published when a "
+        "container is made (-p, -P), not later.",
+    ),
+}
