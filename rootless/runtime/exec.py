@@ -12,6 +12,8 @@ from rootless.linux import process, pty, signals, syscalls
 from rootless.linux.namespaces import become_root
 from rootless.runtime import rootfs, stage
 from rootless.runtime.attach import DetachKeys
+from rootless.runtime.execute import ProcessPlan
+from rootless.runtime.execute import execute as become
 from rootless.runtime.options_text import parse_detach_keys
 from rootless.runtime.streams import Client, LocalClient, Pump
 
@@ -75,7 +77,7 @@ def _stdio(extension: "dict[str, Any]", terminal: bool) -> "tuple[list[int], dic
 def _join(
     container: "Container",
     pidfd: int,
-    plan: stage.ProcessPlan,
+    plan: ProcessPlan,
     channel: channels.Channel,
     stdio: list[int],
     *,
@@ -102,7 +104,7 @@ def _join(
             stdio = [terminal, terminal, terminal]
         else:
             channel.send("terminal")
-        stage.execute(plan, stdio, dies_with_parent=not detach)
+        become(plan, stdio, dies_with_parent=not detach)
     except BaseException as e:
         stage.report(channel, e)
     os._exit(1)

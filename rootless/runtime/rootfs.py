@@ -8,6 +8,7 @@ import os
 from rootless.errors import UsageError
 from rootless.linux import mount, process, syscalls
 from rootless.runtime import stage
+from rootless.runtime.execute import ProcessPlan
 from rootless.store.atomic import read_json
 
 TYPE_CHECKING = False
@@ -102,13 +103,13 @@ def _kept_user(ctx: "Context", extension: "Doc", home: str) -> str:
 
 def process_plan(
     document: "Mapping[str, Any]", user: str, groups: "list[str]", seccomp: str
-) -> stage.ProcessPlan:
+) -> ProcessPlan:
     """The plan of a runtime-spec process; `seccomp` is the path of a program or ""."""
     program = b""
     if seccomp:
         with open(seccomp, "rb") as file:
             program = file.read()
-    return stage.ProcessPlan(
+    return ProcessPlan(
         args=document["args"],
         env=document["env"],
         cwd=document["cwd"],

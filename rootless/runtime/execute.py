@@ -1,0 +1,254 @@
+"""From a container's root to its program: user, groups, limits, capabilities, seccomp, execve.
+
+The last part of the stage, and of a process that `rl exec` puts into a container.  Like the stage
+it imports rootless.linux and rootless.errors alone.
+
+credentials(7), capabilities(7), execve(2), passwd(5), group(5).
+"""
+
+import errno
+import os
+import stat
+
+from rootless.errors import CommandNotExecutable, CommandNotFound, ContainerError, RlError
+from rootless.linux import caps, pty, rlimit, seccomp, signals, syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class ProcessPlan:
+    """The program and what it may do; exec's too."""
+
+    __slots__ = (
+        "args", "capabilities", "cwd", "env", "groups", "no_new_privileges", "rlimits",
+        "seccomp", "terminal", "umask", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        args: "Sequence[str]",
+        env: "Sequence[str]",
+        cwd: str,
+        user: str,
+        groups: "Sequence[str]",
+        capabilities: "Mapping[str, Sequence[str]]",
+        rlimits: "Sequence[tuple[str, int, int]]",
+        no_new_privileges: bool,
+        seccomp: bytes,
+        terminal: bool,
+        umask: int = 0o022,
+    ) -> None:
+        self.args = args
+        self.env = env
+        self.cwd = cwd
+        self.user = user  # "name", "uid", "name:group", … as asked; "" is root
+        self.groups = groups  # --group-add
+        self.capabilities = capabilities  # as runtime-spec: bounding, effective, …
+        self.rlimits = rlimits
+        self.no_new_privileges = no_new_privileges
+        self.seccomp = seccomp  # a BPF program, or b""
+        self.terminal = terminal
+        self.umask = umask
+
+
+def execute(
+    plan: ProcessPlan, stdio: "Sequence[int]", *, dies_with_parent: bool = True
+) -> "NoReturn":
+    """Become the program of `plan`, in the container's root, with `stdio` as 0, 1 and 2."""
+    env = dict(entry.partition("=")[::2] for entry in plan.env)
+    uid, gid, groups, home = resolve_user(plan.user, plan.groups)
+    if not env.get("HOME"):
+        env["HOME"] = home
+    _enter_directory(plan.cwd)
+    path = find_command(plan.args[0], env.get("PATH", DEFAULT_PATH))
+    for number, fd in enumerate(stdio):
+        os.dup2(fd, number, inheritable=True)
+    if plan.terminal:
+        pty.make_controlling(0)
+    else:
+        _own_stdio(uid, gid)
+    for name, soft, hard in plan.rlimits:
+        rlimit.set_limit(name, soft, hard)
+    os.umask(plan.umask)
+    _drop(plan, uid, gid, groups)
+    if dies_with_parent:
+        # After the last change of credentials, which clears it: prctl(2).
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+    signals.reset_for_exec()
+    syscalls.close_on_exec_from(3)
+    if plan.seccomp and plan.no_new_privileges:
+        seccomp.load(plan.seccomp)
+    try:
+        os.execve(path, list(plan.args), env)
+    except OSError as e:
+        raise _exec_failure(path, e.errno or 0) from e
+
+
+def _drop(plan: ProcessPlan, uid: int, gid: int, groups: "Sequence[int]") -> None:
+    """Give up what the program shall not have: groups, IDs, capabilities, syscalls."""
+    if plan.seccomp and not plan.no_new_privileges:
+        # Needs CAP_SYS_ADMIN in the user namespace, which goes away below.
+        seccomp.load(plan.seccomp)
+    if plan.no_new_privileges:
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    caps.limit_bounding(plan.capabilities.get("bounding", ()))
+    syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
+    try:
+        os.setgroups(groups)
+    except PermissionError:
+        if groups:
+            raise ContainerError(
+                "cannot set supplementary groups where one ID alone is mapped",
+                remedy="ask the admin for subordinate IDs: rl doctor",
+                code="RL-USER-NOT-MAPPED",
+            ) from None
+    try:
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    except OSError as e:
+        raise ContainerError(
+            f"cannot become user {uid}:{gid} in the container: the ID is not mapped",
+            remedy="ask the admin for more subordinate IDs (rl doctor), or use --user 0",
+            code="RL-USER-NOT-MAPPED",
+        ) from e
+    caps.apply(plan.capabilities, uid)
+
+
+def _own_stdio(uid: int, gid: int) -> None:
+    """Pipes belong to the container's user, so that /dev/stdout opens again: as runc does."""
+    if uid == 0:
+        return
+    for number in (0, 1, 2):
+        try:
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                os.fchown(number, uid, gid)
+        except OSError:
+            pass  # a pipe of somebody else; opening it again may fail, writing will not
+
+
+def _enter_directory(cwd: str) -> None:
+    """Docker makes a working directory that is missing."""
+    try:
+        os.makedirs(cwd, exist_ok=True)
+        os.chdir(cwd)
+    except OSError as e:
+        raise ContainerError(
+            f"cannot use {cwd} as working directory: {os.strerror(e.errno or 0)}",
+            remedy="choose another with --workdir",
+            code="RL-WORKDIR",
+        ) from e
+
+
+def find_command(name: str, search_path: str) -> str:
+    """The file of the program `name` in the container: execvp(3)'s rule.
+
+    Raises CommandNotFound and CommandNotExecutable.
+    """
+    if "/" in name:
+        candidates = [name]
+    else:
+        candidates = [f"{directory or '.'}/{name}" for directory in search_path.split(":")]
+    refused = ""
+    for path in candidates:
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as e:
+            if e.errno == errno.EACCES:
+                refused = path
+            continue
+        if stat.S_ISREG(mode) and os.access(path, os.X_OK):
+            return path
+        refused = path
+    if refused:
+        why = "it is a directory" if os.path.isdir(refused) else "permission denied"
+        raise CommandNotExecutable(
+            f"cannot execute {refused} in the container: {why}",
+            remedy="name a program, or make it executable (chmod +x)",
+        )
+    raise CommandNotFound(
+        f"cannot execute {name}: "
+        + (
+            "no such file in the container" if "/" in name else "not found in the container's $PATH"
+        ),
+        remedy="check the spelling, or that the image has the program",
+    )
+
+
+def _exec_failure(path: str, number: int) -> RlError:
+    if number == errno.ENOENT:
+        return CommandNotFound(
+            f"cannot execute {path}: its interpreter or dynamic loader is missing in the container",
+            remedy="check the first line of a script, or use a static program",
+        )
+    if number == errno.ENOEXEC:
+        return CommandNotExecutable(
+            f"cannot execute {path}: exec format error",
+            remedy="is it built for another architecture, or a script without #! line?",
+        )
+    return CommandNotExecutable(f"cannot execute {path}: {os.strerror(number)}")
+
+
+def resolve_user(user: str, extra: "Sequence[str]") -> tuple[int, int, list[int], str]:
+    """UID, GID, supplementary groups and home of `user` by the container's /etc/passwd and group.
+
+    "name[:group]" or "uid[:gid]", as Docker; an unknown number stands for itself.
+    Raises ContainerError for a name that the files don't have.
+    """
+    name, _, group = user.partition(":")
+    name = name or "0"
+    uid, gid, home, login = -1, 0, "/", ""
+    for fields in _records("/etc/passwd", 7):
+        if fields[0] == name or (name.isdecimal() and fields[2] == name):
+            login, uid, gid, home = fields[0], int(fields[2]), int(fields[3]), fields[5] or "/"
+            break
+    if uid < 0:
+        if not name.isdecimal():
+            raise ContainerError(
+                f"cannot find the user {name} in the container's /etc/passwd",
+                remedy="name a user of the image, or a UID",
+                code="RL-USER-UNKNOWN",
+            )
+        uid = int(name)
+    groups = []
+    by_name = {}
+    for fields in _records("/etc/group", 3):
+        by_name[fields[0]] = int(fields[2])
+        if login and not group and len(fields) > 3 and login in fields[3].split(","):
+            groups.append(int(fields[2]))
+    if group:
+        gid = _group_id(group, by_name)
+    groups += [_group_id(one, by_name) for one in extra]
+    return uid, gid, groups, home
+
+
+def _group_id(group: str, by_name: "Mapping[str, int]") -> int:
+    if group in by_name:
+        return by_name[group]
+    if group.isdecimal():
+        return int(group)
+    raise ContainerError(
+        f"cannot find the group {group} in the container's /etc/group",
+        remedy="name a group of the image, or a GID",
+        code="RL-USER-UNKNOWN",
+    )
+
+
+def _records(path: str, least: int) -> "list[list[str]]":
+    """The lines of passwd(5) or group(5) that have their fields and a numeric ID."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read(4 << 20).split("\n")
+    except OSError:
+        return []
+    records = [line.split(":") for line in lines]
+    return [
+        r
+        for r in records
+        if len(r) >= least and r[2].isdecimal() and (least < 7 or r[3].isdecimal())
+    ]
