@@ -283,6 +283,6 @@ def explain(output: str) -> RlError:
     detail = errors[0] if errors else (lines[-1] if lines else "it said nothing")
     return HostError(
         f"the base system could not be made: {detail[:300]}",
-        remedy="run again with RL_DEBUG=1 to see all that mmdebstrap says",
+        remedy="rl explain RL-BOOTSTRAP-FAILED",
         code="RL-BOOTSTRAP-FAILED",
     )
