@@ -45,6 +45,11 @@ IMAGES: dict[str, tuple[str, str]] = {
         "The message lists the platforms that it is made for. --platform chooses one of them; to "
         "run it on another architecture, the host needs an emulator (qemu-user, binfmt_misc).",
     ),
+    "RL-IMAGE-TOO-MANY-LAYERS": (
+        "The image has more layers than overlayfs can stack",
+        "The kernel stacks at most 500 layers. fuse-overlayfs and copy (--storage-driver) have no "
+        "such limit; an image with fewer layers is better still.",
+    ),
     "RL-IMAGE-SCHEMA1": (
         "The image has Docker's old manifest",
         "Manifest schema 1 was replaced in 2016, and Docker itself does not read it any more. "

@@ -31,6 +31,9 @@ PROPAGATION = {
 }
 
 
+LAYERS_MAX = 500  # OVL_MAX_STACK, fs/overlayfs/params.h
+
+
 class Root:
     """The root of a container that is being built: a descriptor that targets are relative to."""
 

@@ -3,8 +3,8 @@
 import os
 
 from rootless import ids
-from rootless.errors import ContainerError
-from rootless.linux import rlimit
+from rootless.errors import ContainerError, ImageError
+from rootless.linux import mount, rlimit
 from rootless.network import driver as drivers
 from rootless.network import ports
 from rootless.runtime import limits, names, rootfs, seccomp, spec
@@ -54,6 +54,13 @@ def create(
     extension = config["rl"]
     extension["resources"] = _resources(options)
     extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
+    if extension["rung"]["storage"] == "overlay" and len(extension["layers"]) > mount.LAYERS_MAX:
+        raise ImageError(
+            f"{options.image} has {len(extension['layers'])} layers, and overlayfs takes "
+            f"{mount.LAYERS_MAX}",
+            remedy="use --storage-driver fuse-overlayfs or copy",
+            code="RL-IMAGE-TOO-MANY-LAYERS",
+        )
     if options.userns["mode"] == "keep-id":
         extension["layer_directory"] = _kept_id_layers(ctx, options, extension["layers"], notify)
     published = ports.claim_ranges(extension["network"]["ports"])
