@@ -47,7 +47,7 @@ _HOOK = (
     ' && : > "$1/etc/resolv.conf" && : > "$1/etc/hostname"'
 )
 # Steps that tell the user nothing.
-_QUIET = ("tempdir", "customize-hook", "skipping ", "signed-by")
+_QUIET = ("tempdir", "customize-hook", "skipping ", "signed-by", "received signal")
 
 
 @dataclass(frozen=True, slots=True)
