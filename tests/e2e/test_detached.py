@@ -101,7 +101,7 @@ def test_stop_sends_sigterm_and_waits(rl: Rl) -> None:
     rl.wait_log(container, "up")
     assert rl.out("stop", container) == container
     state = rl.inspect(container)["State"]
-    assert (state["Status"], state["ExitCode"], state["Pid"]) == ("exited", 4, 0)
+    assert (state["Status"], state["ExitCode"], state["Pid"]) == ("exited", 3, 0)
     assert "bye" in rl.out("logs", container)
 
 

@@ -51,7 +51,11 @@ def test_job_control(rl: Rl) -> None:
     time.sleep(0.3)
     terminal.send("\x1a")
     terminal.expect("Stopped")
-    terminal.send("kill -9 %1; wait; exit 0\n")
+    terminal.send("kill -9 %1\n")
+    terminal.expect(r"[#$] ")
+    terminal.send("\n")
+    terminal.expect("Killed")
+    terminal.send("exit 0\n")
     terminal.wait()
     terminal.close()
 
