@@ -1,7 +1,7 @@
 """The tar format as a stream of members: ustar, PAX, GNU long names, GNU and PAX sparse files.
 
-Written here and not taken from tarfile because of time: tarfile's stream mode needs 70 us per
-member on the machine of docs/decisions/020-layers.md, this 8; an image has thousands.
+Written here and not taken from tarfile because of time: tarfile's stream mode needs 90 us per
+member on the machine of docs/decisions/020-layers.md, this 12; an image has thousands.
 Sources: pax(1) in POSIX.1-2017, tar(5), GNU tar's manual ("Basic Tar Format", "Sparse Formats").
 Names are bytes: an image may hold any.
 """

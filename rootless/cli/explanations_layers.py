@@ -1,4 +1,0 @@
-"""`rl explain`: codes of layers and `rl import`.  Data only."""
-
-LAYERS: dict[str, tuple[str, str]] = {
-}
