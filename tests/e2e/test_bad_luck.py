@@ -46,15 +46,17 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
 
 
 NO_IDS = ["/usr/bin/newuidmap", "/usr/bin/newgidmap"]
+NO_RANGES = ["/etc/subuid", "/etc/subgid"]
 
 
-def test_without_newuidmap_one_id_is_mapped_and_run_says_so(
-    fresh_store: Callable[..., Rl],
+@pytest.mark.parametrize("hidden", [NO_IDS, NO_RANGES], ids=["newuidmap", "subuid"])
+def test_without_newuidmap_or_ranges_one_id_is_mapped_and_run_says_so(
+    fresh_store: Callable[..., Rl], hidden: list[str]
 ) -> None:
     rl = fresh_store(busybox=True)
     script = "id -u; cat /proc/self/uid_map"
     done = run_without(
-        rl, NO_IDS, "run", "--rm", "--network", "none", "busybox", "sh", "-c", script
+        rl, hidden, "run", "--rm", "--network", "none", "busybox", "sh", "-c", script
     )
     assert done.stdout.split() == ["0", "0", str(os.getuid()), "1"], done.stderr
     said = [line for line in done.stderr.splitlines() if line]
@@ -64,7 +66,7 @@ def test_without_newuidmap_one_id_is_mapped_and_run_says_so(
 def test_user_that_is_not_mapped_is_an_error(fresh_store: Callable[..., Rl]) -> None:
     rl = fresh_store(busybox=True)
     done = run_without(
-        rl, NO_IDS, "run", "--rm", "--network", "none", "-u", "1000", "busybox", "true"
+        rl, NO_RANGES, "run", "--rm", "--network", "none", "-u", "1000", "busybox", "true"
     )
     assert_one_line(done, "1000")
 
@@ -91,7 +93,7 @@ def test_without_network_helpers_run_names_the_remedy(
     fresh_store: Callable[..., Rl], no_leftovers: None
 ) -> None:
     rl = fresh_store(busybox=True)
-    hidden = ["/usr/bin/slirp4netns", "/usr/bin/pasta", "/usr/bin/passt"]
+    hidden = [*NO_RANGES, "/usr/bin/slirp4netns", "/usr/bin/pasta", "/usr/bin/passt"]
     for network in ("slirp4netns", "pasta"):
         done = run_without(rl, hidden, "run", "--rm", "--network", network, "busybox", "true")
         assert_one_line(done, network)
@@ -104,13 +106,13 @@ def test_without_network_helpers_run_names_the_remedy(
 def test_without_dev_net_tun_run_names_it(fresh_store: Callable[..., Rl]) -> None:
     rl = fresh_store(busybox=True)
     run = ["run", "--rm", "--network", "slirp4netns", "busybox", "true"]
-    assert_one_line(run_without(rl, ["/dev/net"], *run), "/dev/net/tun")
+    assert_one_line(run_without(rl, [*NO_RANGES, "/dev/net"], *run), "/dev/net/tun")
 
 
 def test_without_fuse_overlayfs_its_driver_is_an_error(fresh_store: Callable[..., Rl]) -> None:
     rl = fresh_store(busybox=True)
     run = ["run", "--rm", "--network", "none", "--storage-driver", "fuse-overlayfs"]
-    done = run_without(rl, ["/usr/bin/fuse-overlayfs"], *run, "busybox", "true")
+    done = run_without(rl, [*NO_RANGES, "/usr/bin/fuse-overlayfs"], *run, "busybox", "true")
     assert_one_line(done, "fuse-overlayfs")
 
 
