@@ -1,0 +1,1 @@
+"""rl build: from a Dockerfile and a context to an image."""
