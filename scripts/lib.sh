@@ -147,8 +147,8 @@ make_venv() {
     "$directory/bin/python" -m pip --version >/dev/null 2>&1 || rm -rf "$directory"
     [ -x "$directory/bin/python" ] || "$PYTHON" -m venv "$directory"
     # New pips write entry scripts that do not import re: rl starts 5 ms earlier.
-    "$directory/bin/python" -m pip install -q --disable-pip-version-check --upgrade pip
-    "$directory/bin/python" -m pip install -q --disable-pip-version-check "$@"
+    "$directory/bin/python" -m pip install -qq --disable-pip-version-check --upgrade pip
+    "$directory/bin/python" -m pip install -qq --disable-pip-version-check "$@"
     printf '%s\n' "$key" >"$directory/.rl-key"
 }
 
