@@ -1,6 +1,7 @@
 """What `rl explain CODE` says: code -> (title, text).  Data only; imported by explain and tests."""
 
 from rootless.cli.explanations_bootstrap import BOOTSTRAP
+from rootless.cli.explanations_build import BUILD
 from rootless.cli.explanations_containers import CONTAINERS
 from rootless.cli.explanations_host import HOST
 from rootless.cli.explanations_images import IMAGES
@@ -12,6 +13,7 @@ EXPLANATIONS: dict[str, tuple[str, str]] = {
     **IMAGES,
     **CONTAINERS,
     **BOOTSTRAP,
+    **BUILD,
     "RL-USAGE": (
         "The command line makes no sense",
         "An unknown command or option, a missing argument, or a value that cannot be what it "
