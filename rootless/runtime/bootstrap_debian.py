@@ -34,18 +34,13 @@ _VARIANTS = (
     "debootstrap", "standard", "-",
 )  # fmt: skip
 _KEYRING = "/usr/share/keyrings/{}-archive-keyring.gpg"
-# As Docker's own images: no translations, no fsync per file (a layer is synced as a whole), and
-# no daemon started by a package's installation.
+# As Docker's own images: no translations, no fsync per file (a layer is synced as a whole).
 _APT_OPTIONS = (
     'Acquire::Languages "none"',
     'Apt::AutoRemove::SuggestsImportant "false"',
 )
-_HOOK = (
-    r'printf "#!/bin/sh\nexit 101\n" > "$1/usr/sbin/policy-rc.d"'
-    ' && chmod 755 "$1/usr/sbin/policy-rc.d"'
-    # Copies of this machine's: a container gets its own, on these empty files.
-    ' && : > "$1/etc/resolv.conf" && : > "$1/etc/hostname"'
-)
+# mmdebstrap copies this machine's: a container gets its own, mounted on these empty files.
+_HOOK = ': > "$1/etc/resolv.conf" && : > "$1/etc/hostname"'
 # Steps that tell the user nothing.
 _QUIET = ("tempdir", "customize-hook", "skipping ", "signed-by", "received signal")
 
