@@ -132,13 +132,13 @@ copy_checkout() {
     chmod -R u+rwX,go+rX,go-w "$2"
 }
 
-# make_venv DIRECTORY KEY PIP-ARGUMENTS...: a virtual environment with these packages.
-# KEY names what it was made from: one with the same key is used as it is.
+# make_venv DIRECTORY KEYS PIP-ARGUMENTS...: a virtual environment with these packages.
+# The first of KEYS names what it was made from: one that has this key is used as it is.  The
+# others name environments that it can stand in for.
 make_venv() {
-    local directory=$1 key=$2
+    local directory=$1 keys=$2
     shift 2
-    if [ "$(cat "$directory/.rl-key" 2>/dev/null)" = "$key" ] && [ -x "$directory/bin/python" ]
-    then
+    if grep -qsw "${keys%% *}" "$directory/.rl-key" && [ -x "$directory/bin/python" ]; then
         return 0
     fi
     say "Making the virtual environment $directory"
@@ -149,7 +149,7 @@ make_venv() {
     # New pips write entry scripts that do not import re: rl starts 5 ms earlier.
     "$directory/bin/python" -m pip install -qq --disable-pip-version-check --upgrade pip
     "$directory/bin/python" -m pip install -qq --disable-pip-version-check "$@"
-    printf '%s\n' "$key" >"$directory/.rl-key"
+    printf '%s\n' "$keys" >"$directory/.rl-key"
 }
 
 # key_of CHECKOUT WORD...: what an environment made of this checkout depends on.
