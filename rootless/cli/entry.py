@@ -49,7 +49,16 @@ def main(argv: "list[str] | None" = None) -> int:
         failure = e if isinstance(e, RlError) else _explain(e)
         log.error(failure.one_line())
         _discard_output()
+        return _status(failure, words)
+
+
+def _status(failure: RlError, words: "list[str]") -> int:
+    """Docker's: 125 where no program could be run and for a wrong command line, 126 and 127 for
+    the program itself, and 1 for what failed otherwise."""
+    if failure.exit_status != RlError.exit_status or isinstance(failure, UsageError):
         return failure.exit_status
+    command = find_command(words)[0] if words else ""
+    return failure.exit_status if command == "run" else 1
 
 
 def _dispatch(words: "list[str]", debug: bool) -> int:

@@ -15,17 +15,24 @@ if TYPE_CHECKING:
     Range = tuple[int, int]  # first host ID, count
     Extent = tuple[int, int, int]  # first container ID, first host ID, count
 
+_NO_RANGES = "you have no subordinate IDs"
 _SOURCES = ("/etc/subuid", "/etc/subgid", "/etc/nsswitch.conf")
 
 
 class IdMap:
-    """The two sides of a user namespace's maps: lists of (container ID, host ID, count)."""
+    """The two sides of a user namespace's maps: lists of (container ID, host ID, count).
 
-    __slots__ = ("gids", "uids")
+    `reason` says why one ID alone is mapped, "" where there are more.
+    """
 
-    def __init__(self, uids: "Sequence[Extent]", gids: "Sequence[Extent]") -> None:
+    __slots__ = ("gids", "reason", "uids")
+
+    def __init__(
+        self, uids: "Sequence[Extent]", gids: "Sequence[Extent]", reason: str = ""
+    ) -> None:
         self.uids = list(uids)
         self.gids = list(gids)
+        self.reason = reason
 
     @property
     def single(self) -> bool:
@@ -47,7 +54,7 @@ class IdMap:
 def default_map(uid: int, gid: int, uids: "Sequence[Range]", gids: "Sequence[Range]") -> IdMap:
     """0 is the caller; 1, 2, … are the subordinate IDs in their order."""
     if not uids or not gids:
-        return IdMap([(0, uid, 1)], [(0, gid, 1)])
+        return IdMap([(0, uid, 1)], [(0, gid, 1)], _NO_RANGES)
     return IdMap([(0, uid, 1), *_place(uids, 1)], [(0, gid, 1), *_place(gids, 1)])
 
 
@@ -61,7 +68,7 @@ def keep_id_map(
 ) -> IdMap:
     """The caller is `inside_uid`:`inside_gid`; subordinate IDs fill the places around it."""
     if not uids or not gids:
-        return IdMap([(inside_uid, uid, 1)], [(inside_gid, gid, 1)])
+        return IdMap([(inside_uid, uid, 1)], [(inside_gid, gid, 1)], _NO_RANGES)
     return IdMap(_around(uids, inside_uid, uid), _around(gids, inside_gid, gid))
 
 
@@ -162,6 +169,26 @@ def _parse(entries: "Iterable[Sequence[str]]") -> "list[Range]":
         if len(entry) == 3 and entry[1].isdecimal() and entry[2].isdecimal() and int(entry[2]) > 0:
             ranges.append((int(entry[1]), int(entry[2])))
     return ranges
+
+
+def map_programs_problem(environ: "Mapping[str, str]") -> str:
+    """Why newuidmap and newgidmap cannot map subordinate IDs for this process, "" if they can.
+
+    They need the set-user-ID bit or file capabilities, and a process that may gain privileges.
+    """
+    for name in ("newuidmap", "newgidmap"):
+        path = process.find_program(name, environ)
+        if path is None:
+            return f"{name} is missing"
+        status = os.stat(path)
+        if not (status.st_mode & 0o4000 and status.st_uid == 0):
+            try:
+                os.getxattr(path, "security.capability")
+            except OSError:
+                return f"{path} is not set-user-ID root"
+        if os.statvfs(path).f_flag & os.ST_NOSUID:
+            return f"{path} is on a file system mounted nosuid"
+    return ""
 
 
 def write_maps(idmap: IdMap, pid: int, environ: "Mapping[str, str]") -> None:

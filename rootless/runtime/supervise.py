@@ -50,11 +50,16 @@ class Supervision:
         network, cgroup = self._prepare(config)
         self._write_network_files(network, extension)
         idmap = id_map(self._ctx, extension)
-        if idmap.single and not extension.get("userns", {}).get("mode"):
+        if idmap.single:
             self.notes.append(
-                "one ID is mapped: files and users other than root do not work in the container; "
-                "ask the admin for subordinate IDs (rl doctor)"
+                f"one ID is mapped, because {idmap.reason}: the container has no other users, and "
+                "chown fails; `rl doctor --admin` says what to ask for"
             )
+        if isinstance(cgroup, limits.BestEffort):
+            # It limits the stage itself, which may not raise them again.
+            held = {"RLIMIT_NPROC", "RLIMIT_DATA"}
+            rlimits = [one for one in config["process"]["rlimits"] if one["type"] not in held]
+            config = config | {"process": config["process"] | {"rlimits": rlimits}}
         plan = rootfs.plan(self._ctx, container, config, idmap, network)
         terminal, interactive = container.config["tty"], container.config["interactive"]
         theirs, ours = ([], {}) if terminal else _pipes(interactive)

@@ -121,8 +121,11 @@ def parse_time(text: str) -> str:
         return rfc3339(int(whole) * 10**9 + int(part.ljust(9, "0")[:9] or 0))
     from datetime import UTC, datetime
 
+    # datetime knows microseconds alone, and the log's own stamps have nine digits.
+    before, _, after = text.partition(".")
+    digits = after[: len(after) - len(after.lstrip("0123456789"))]
     try:
-        when = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(before + after[len(digits) :])
     except ValueError:
         raise UsageError(
             f"{text} is neither a time nor an age",
@@ -132,7 +135,8 @@ def parse_time(text: str) -> str:
         when = when.astimezone()
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     delta = when - epoch
-    return rfc3339((delta.days * 86400 + delta.seconds) * 10**9 + delta.microseconds * 1000)
+    seconds = delta.days * 86400 + delta.seconds
+    return rfc3339(seconds * 10**9 + int(digits.ljust(9, "0")[:9] or 0))
 
 
 def _age(text: str) -> "float | None":
