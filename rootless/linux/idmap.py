@@ -6,7 +6,7 @@ user_namespaces(7), newuidmap(1), subuid(5), getsubids(1).
 import os
 
 from rootless import fastjson
-from rootless.linux import process
+from rootless.linux import process, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ def map_programs_problem(environ: "Mapping[str, str]") -> str:
 
     They need the set-user-ID bit or file capabilities, and a process that may gain privileges.
     """
+    if syscalls.prctl(syscalls.PR_GET_NO_NEW_PRIVS):
+        return "this process may gain no privileges (no_new_privs)"
     for name in ("newuidmap", "newgidmap"):
         path = process.find_program(name, environ)
         if path is None:
