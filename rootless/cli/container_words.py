@@ -56,6 +56,8 @@ def command(container: "Container", limit: int = 0) -> str:
 
 def quoted(text: str) -> str:
     """Go's strconv.Quote."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     out = ""
     for c in text:
         if c in '"\\':

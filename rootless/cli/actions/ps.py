@@ -1,5 +1,6 @@
 """rl ps: list containers.  Warm."""
 
+import gc
 import time
 
 from rootless import log
@@ -44,6 +45,8 @@ _MOUNTS_MAX = 15
 
 def main(ctx: "Context", values: "dict[str, Any]") -> int:
     """List the containers that run; with -a, -n, -l or a status filter others, too."""
+    # A hundred records are some 20 000 objects, none of them garbage: 2 ms of looking for it.
+    gc.disable()
     form = str(values["format"] or "")
     found = _select(ctx, values)
     for one in found:
@@ -53,8 +56,9 @@ def main(ctx: "Context", values: "dict[str, Any]") -> int:
         write("".join(f"{one.id if values['no_trunc'] else one.id[:12]}\n" for one in found))
         return 0
     with_size = bool(values["size"]) or ".Size" in form
-    rows = _rows(ctx, found, cut=not values["no_trunc"], with_size=with_size)
-    if form in ("", "table"):
+    in_full = form not in ("", "table")
+    rows = _rows(ctx, found, cut=not values["no_trunc"], with_size=with_size, in_full=in_full)
+    if not in_full:
         columns = (*_COLUMNS, "Size") if with_size else _COLUMNS
         lines = [[HEADINGS[name] for name in columns]]
         lines += [[row[name] for name in columns] for row in rows]
@@ -84,53 +88,60 @@ def _select(ctx: "Context", values: "dict[str, Any]") -> "list[Container]":
 
 
 def _rows(
-    ctx: "Context", found: "list[Container]", *, cut: bool, with_size: bool
+    ctx: "Context", found: "list[Container]", *, cut: bool, with_size: bool, in_full: bool
 ) -> "list[dict[str, Any]]":
-    """One dictionary per container, keys in the order of Docker's JSON."""
+    """One dictionary per container; `in_full` with what the usual table does not show."""
     now = time.time()
     links: dict[str, str] = {}
     sizes: dict[str, str] = {}
     if with_size:
         sizes = _sizes(ctx, found)
-    return [_row(ctx, one, now, cut, links, sizes) for one in found]
+    rows = []
+    for one in found:
+        row = _row(ctx, one, now, cut, links)
+        row["Size"] = sizes.get(one.id, "0B")
+        if in_full:
+            _complete(row, one, cut)
+        rows.append(row)
+    return rows
 
 
 def _row(
-    ctx: "Context",
-    one: "Container",
-    now: float,
-    cut: bool,
-    links: "dict[str, str]",
-    sizes: "dict[str, str]",
+    ctx: "Context", one: "Container", now: float, cut: bool, links: "dict[str, str]"
 ) -> "dict[str, Any]":
-    config = one.config
-    labels = config.get("labels") or {}
-    created = parse_time(str(config.get("created", "")))
-    running = words.state(one) == "running"
-    mounts = [str(m.get("Name") or m.get("Source") or "") for m in config.get("mounts", ())]
-    volumes = [m for m in config.get("mounts", ()) if m.get("Type") == "volume"]
-    if cut:
-        mounts = [m if len(m) <= _MOUNTS_MAX else m[: _MOUNTS_MAX - 1] + "…" for m in mounts]
+    created = parse_time(str(one.config.get("created", "")))
+    state = words.state(one)
     ports = ""
-    if running:
+    if state == "running":
         ports = words.ports(one.state.get("ports", ()), words.exposed_ports(one))
     return {
         "Command": words.command(one, _COMMAND_MAX if cut else 0),
-        "CreatedAt": local_time(created),
         "ID": one.id[:12] if cut else one.id,
         "Image": words.image(ctx.paths, one, links),
-        "Labels": words.label_text(labels),
-        "LocalVolumes": str(len(volumes)),
-        "Mounts": ",".join(mounts),
         "Names": one.name,
-        "Networks": str(config.get("network", "")),
         "Ports": ports,
         "RunningFor": f"{human_duration(now - created)} ago" if created else "",
-        "Size": sizes.get(one.id, "0B"),
-        "State": words.state(one),
+        "State": state,
         "Status": words.status(one, now),
-        "Label": lambda name: labels.get(name, ""),
     }
+
+
+def _complete(row: "dict[str, Any]", one: "Container", cut: bool) -> None:
+    """Add the rest of what --format may ask for; keys in order, as in Docker's JSON."""
+    config = one.config
+    labels = config.get("labels") or {}
+    mounts = [str(m.get("Name") or m.get("Source") or "") for m in config.get("mounts", ())]
+    if cut:
+        mounts = [m if len(m) <= _MOUNTS_MAX else m[: _MOUNTS_MAX - 1] + "…" for m in mounts]
+    volumes = [m for m in config.get("mounts", ()) if m.get("Type") == "volume"]
+    row["CreatedAt"] = local_time(parse_time(str(config.get("created", ""))))
+    row["Labels"] = words.label_text(labels)
+    row["LocalVolumes"] = str(len(volumes))
+    row["Mounts"] = ",".join(mounts)
+    row["Networks"] = str(config.get("network", ""))
+    for key in sorted(row):
+        row[key] = row.pop(key)
+    row["Label"] = lambda name: labels.get(name, "")
 
 
 def _sizes(ctx: "Context", found: "list[Container]") -> "dict[str, str]":
