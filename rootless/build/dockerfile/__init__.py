@@ -2,6 +2,7 @@
 
     nodes.read()      bytes -> Source: directives, and nodes with their line ranges
     parse.parse()     bytes -> Dockerfile: global arguments and stages of typed instructions
+    instructions      what an executor works on; interpret.py makes them from nodes
     scope.Scope       ARG and ENV as they stand at an instruction; expands each where BuildKit does
     shellwords        ${v:-x} and the like, quotes, escapes
     mounts            RUN --mount=... as values

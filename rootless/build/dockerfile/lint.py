@@ -1,0 +1,314 @@
+"""The checks of `rl build --check`: what is wrong with a Dockerfile, and what is unwise.
+
+Source: buildkit frontend/dockerfile/dockerfile2llb/validations.go and convert.go.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rootless.build.dockerfile import instructions as to
+from rootless.build.dockerfile.ignore import Matcher, clean
+from rootless.build.dockerfile.parse import parse_tolerant
+from rootless.build.dockerfile.ports import parse_port
+from rootless.build.dockerfile.rules import RULES, Options, Rule, options_above, parse_options
+from rootless.build.dockerfile.scope import (
+    Scope,
+    base_of,
+    global_arguments,
+    predefined,
+)
+from rootless.build.dockerfile.shellwords import Expansion
+from rootless.build.dockerfile.stages import SCRATCH, Dockerfile, Stage
+from rootless.build.dockerfile.text import nearest
+from rootless.errors import BadReference, BuildError
+from rootless.oci import platform as platforms
+from rootless.oci import reference
+
+_RESERVED = ("context", "scratch")
+_SECRET = re.compile(
+    r"(?i)(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)"
+)
+_NO_SECRET = re.compile(r"(?i)(?:_|^)(?:public|file|version)(?:_|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule has to say about lines of the Dockerfile."""
+
+    rule: Rule
+    message: str
+    first_line: int
+    last_line: int
+
+
+@dataclass(slots=True)
+class Report:
+    """Errors stop a build; findings do so only if `fails`."""
+
+    errors: list[BuildError] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    options: Options = field(default_factory=Options)
+    dockerfile: Dockerfile | None = None
+
+    @property
+    def fails(self) -> bool:
+        return bool(self.errors) or (self.options.error and bool(self.findings))
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a build is told besides the Dockerfile.
+
+    `images` are the base images that are known here: name as in FROM, expanded -> (Env, Shell).
+    Variables of an unknown one may be anything, so that they are not reported.
+    """
+
+    build_arguments: Mapping[str, str] = field(default_factory=dict)
+    build_platform: platforms.Platform = field(default_factory=platforms.host)
+    target_platform: platforms.Platform = field(default_factory=platforms.host)
+    target: str = ""
+    images: Mapping[str, tuple[Sequence[str], Sequence[str]]] = field(default_factory=dict)
+    ignore: Matcher | None = None
+
+
+def check(data: bytes, name: str = "Dockerfile", given: Given | None = None) -> Report:
+    """Everything that can be said about a Dockerfile without running it.  Raises nothing."""
+    given = given or Given()
+    report = Report()
+    dockerfile, errors = parse_tolerant(data, name)
+    report.errors += errors
+    report.dockerfile = dockerfile
+    if dockerfile is None:
+        return report
+    try:
+        text = given.build_arguments.get("BUILDKIT_DOCKERFILE_CHECK", dockerfile.check)
+        report.options = parse_options(text)
+    except BuildError as e:
+        line = dockerfile.source.directives.get("check", ("", 1))[1]
+        e.locate((name, line, line), dockerfile.source.excerpt(line, line))
+        report.errors.append(e)
+    _Linter(dockerfile, given, report).run()
+    report.findings.sort(key=lambda finding: finding.first_line)
+    return report
+
+
+@dataclass(slots=True)
+class _StageFacts:
+    """What a stage hands to those that start from it."""
+
+    scope: Scope
+    environment_known: bool
+    shell_set: bool
+    workdir_set: bool
+
+
+class _Linter:
+    def __init__(self, dockerfile: Dockerfile, given: Given, report: Report) -> None:
+        self.dockerfile = dockerfile
+        self.given = given
+        self.report = report
+        self.facts: dict[int, _StageFacts] = {}
+
+    def say(self, rule: str, where: to.Instruction, *words: str) -> None:
+        record = RULES[rule]
+        if options_above(self.report.options, where.comments).enabled(record):
+            message = record.message.format(*words)
+            finding = Finding(record, message, where.first_line, where.last_line)
+            if finding not in self.report.findings:
+                self.report.findings.append(finding)
+
+    def run(self) -> None:
+        self.texts()
+        self.casing()
+        self.stage_names()
+        given = self.given
+        target = given.target or self.dockerfile.stages[-1].name
+        fixed = predefined(
+            given.build_platform, given.target_platform, target, given.build_arguments
+        )
+        self.default_bases(fixed)
+        try:
+            globals_ = global_arguments(self.dockerfile, fixed, given.build_arguments)
+        except BuildError as e:
+            self.report.errors.append(e)
+            return
+        for stage in self.dockerfile.stages:
+            try:
+                self.stage(stage, globals_)
+            except BuildError as e:
+                self.report.errors.append(e)
+
+    # What needs no variables.
+
+    def instructions(self) -> list[to.Instruction]:
+        found: list[to.Instruction] = list(self.dockerfile.globals)
+        for stage in self.dockerfile.stages:
+            found += (stage.start, *stage.instructions)
+        return found
+
+    def texts(self) -> None:
+        for i in self.instructions():
+            if line := i.blank_continuation:
+                self.say("NoEmptyContinuation", replace(i, first_line=line, last_line=line))
+            if isinstance(i, to.Maintainer):
+                self.say("MaintainerDeprecated", i)
+            elif isinstance(i, to.Arg):
+                self.description(i, [argument.name for argument in i.arguments], "<arg_key>")
+            elif isinstance(i, to.From) and i.stage_name:
+                self.description(i, [i.stage_name], i.stage_name)
+
+    def description(self, i: to.Instruction, names: list[str], several: str) -> None:
+        if i.comments and i.comments[-1].split(" ")[0] not in names:
+            example = names[0] if len(names) == 1 else several
+            self.say("InvalidDefinitionDescription", i, i.name, example)
+
+    def casing(self) -> None:
+        found = [i for s in self.dockerfile.stages for i in (s.start, *s.instructions)]
+        lower = sum(i.keyword.islower() for i in found)
+        upper = sum(i.keyword.isupper() for i in found)
+        wanted = "lowercase" if lower > upper else "uppercase"
+        for i in found:
+            if i.keyword != (i.keyword.lower() if lower > upper else i.keyword.upper()):
+                self.say("ConsistentInstructionCasing", i, i.keyword, wanted)
+
+    def stage_names(self) -> None:
+        seen: set[str] = set()
+        for stage in self.dockerfile.stages:
+            start = stage.start
+            if not start.stage_name:
+                continue
+            if start.stage_name_written != start.stage_name:
+                self.say("StageNameCasing", start, start.stage_name_written)
+            word, other = start.keyword, start.as_keyword
+            if (word.islower() and not other.islower()) or (word.isupper() and not other.isupper()):
+                self.say("FromAsCasing", start, other, word)
+            if start.stage_name in _RESERVED:
+                self.say("ReservedStageName", start, start.stage_name)
+            if start.stage_name in seen:
+                self.say("DuplicateStageName", start, start.stage_name)
+            seen.add(start.stage_name)
+
+    # What needs them.
+
+    def default_bases(self, fixed: Mapping[str, str]) -> None:
+        try:
+            defaults = global_arguments(self.dockerfile, fixed, {})
+        except BuildError:
+            return  # reported where the given values are used
+        for stage in self.dockerfile.stages:
+            try:
+                reference.parse(base_of(self.dockerfile, stage, defaults).name)
+            except (BadReference, BuildError):
+                self.say("InvalidDefaultArgInFrom", stage.start, stage.base)
+
+    def stage(self, stage: Stage, globals_: Mapping[str, str]) -> None:
+        def seen(what: str, expansion: Expansion) -> None:
+            declared = {a.name for arg in self.dockerfile.globals for a in arg.arguments}
+            known = tuple(declared | globals_.keys())
+            for name in sorted(expansion.missing - set(known)):
+                self.say("UndefinedArgInFrom", stage.start, name, _hint(name, known))
+            if what == "platform":
+                self.platform(stage, expansion, globals_)
+
+        base = base_of(self.dockerfile, stage, globals_, seen)
+        facts = self.begin(stage, base.name, globals_)
+        self.facts[stage.index] = facts
+        last: dict[str, to.Instruction] = {}
+        for i in stage.instructions:
+            try:
+                self.instruction(i, facts)
+            except BuildError as e:
+                self.report.errors.append(e)
+            if isinstance(i, (to.Cmd, to.Entrypoint, to.Healthcheck)):
+                if i.name in last:
+                    self.say("MultipleInstructionsDisallowed", last[i.name], i.keyword)
+                last[i.name] = i
+
+    def platform(self, stage: Stage, expansion: Expansion, globals_: Mapping[str, str]) -> None:
+        if expansion.found == {"TARGETPLATFORM"} and not expansion.missing:
+            if expansion.text == globals_.get("TARGETPLATFORM"):
+                self.say("RedundantTargetPlatform", stage.start, stage.platform)
+        elif not expansion.found and not expansion.missing:
+            try:
+                fixed = platforms.parse(expansion.text)
+            except BadReference:
+                return  # an error of the planner
+            # A name such as build-arm64 says that it is meant so.
+            if fixed.os not in stage.name and fixed.architecture not in stage.name:
+                self.say("FromPlatformFlagConstDisallowed", stage.start, expansion.text)
+
+    def begin(self, stage: Stage, base: str, globals_: Mapping[str, str]) -> _StageFacts:
+        parent = self.dockerfile.base_stage(stage, base)
+        if parent is not None and parent.index in self.facts:
+            above = self.facts[parent.index]
+            return replace(above, scope=above.scope.child())
+        environment, shell = self.given.images.get(base, ((), ()))
+        known = parent is None and (base == SCRATCH or base in self.given.images)
+        scope = Scope(self.dockerfile, globals_, self.given.build_arguments, environment)
+        return _StageFacts(scope, known, bool(shell), False)
+
+    def instruction(self, i: to.Instruction, facts: _StageFacts) -> None:
+        scope = facts.scope
+        before = tuple(scope.environment)
+        try:
+            expanded = scope.apply(i)
+        finally:
+            if facts.environment_known:
+                for name in sorted(scope.unmatched):
+                    self.say("UndefinedVar", i, name, _hint(name, before, "$"))
+        match expanded:
+            case to.Env() | to.Label():
+                if any(pair.legacy for pair in expanded.pairs):
+                    self.say("LegacyKeyValueFormat", i, i.keyword)
+                if isinstance(expanded, to.Env):
+                    self.secrets(i, [pair.key for pair in expanded.pairs])
+            case to.Arg():
+                self.secrets(i, [argument.name for argument in expanded.arguments])
+            case to.Shell():
+                facts.shell_set = True
+            case to.Cmd() | to.Entrypoint():
+                if expanded.command.shell and not facts.shell_set:
+                    self.say("JSONArgsRecommended", i, i.keyword)
+            case to.Workdir():
+                if not facts.workdir_set and not expanded.path.startswith("/"):
+                    self.say("WorkdirRelativePath", i, expanded.path)
+                facts.workdir_set = True
+            case to.Expose():
+                self.ports(i, expanded)
+            case to.Copy() | to.Add():
+                self.sources(i, expanded)
+
+    def secrets(self, i: to.Instruction, names: list[str]) -> None:
+        for name in names:
+            if _SECRET.search(name) and not _NO_SECRET.search(name):
+                self.say("SecretsUsedInArgOrEnv", i, i.name, name)
+
+    def ports(self, i: to.Instruction, expanded: to.Expose) -> None:
+        for text in expanded.ports:
+            port = parse_port(text)
+            if port.protocol_written != port.protocol_written.lower():
+                self.say("ExposeProtoCasing", i, text)
+            if port.has_host_part:
+                self.say("ExposeInvalidFormat", i, text)
+
+    def sources(self, i: to.Instruction, expanded: to.Copy | to.Add) -> None:
+        ignore = self.given.ignore
+        # With exceptions, an ignored directory may hold what is wanted.
+        if ignore is None or ignore.has_exceptions:
+            return
+        if isinstance(expanded, to.Copy) and expanded.source_stage:
+            return
+        word = "Copy" if isinstance(expanded, to.Copy) else "Add"
+        for source in expanded.sources:
+            if isinstance(expanded, to.Add) and re.match(r"(?:\w+://|git@)", source):
+                continue
+            path = clean(source).lstrip("/") or "."
+            everything = any(p.text in ("*", "**", "**/*") for p in ignore.patterns)
+            if ignore.ignores(path) or (path == "." and everything):
+                self.say("CopyIgnoredFile", i, word, source)
+
+
+def _hint(name: str, known: Sequence[str], sign: str = "") -> str:
+    found = nearest(name, tuple(known))
+    return f" (did you mean {sign}{found}?)" if found else ""
