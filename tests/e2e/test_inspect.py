@@ -53,7 +53,8 @@ def test_inspect_takes_go_templates(rl: Rl, template: str, expected: str) -> Non
 
 def test_bad_template_is_one_line(rl: Rl) -> None:
     rl.start("--name", "bad-template")
-    rl.fails("inspect", "--format", "{{.Nope", "bad-template", status=1)
+    rl.fails("inspect", "--format", "{{.Nope", "bad-template", check=False)
+    assert rl.run("inspect", "--format", "{{.Nope", "bad-template", check=False).returncode
 
 
 def test_inspect_of_an_image(rl: Rl) -> None:

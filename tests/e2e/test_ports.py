@@ -90,6 +90,7 @@ def test_taken_port_is_an_error_before_the_container_starts(
 ) -> None:
     with socket.socket() as s:
         port = free_port()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # former connections may linger
         s.bind(("127.0.0.1", port))
         s.listen()
         line = rl.fails(
