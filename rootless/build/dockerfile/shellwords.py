@@ -225,8 +225,6 @@ class _Reader:
         value = self.get(name)
         if self.keeps(value):
             return self.source[start : self.position]
-        # The escapes were kept for the pattern's sake; the replacement has no use for them.
-        replacement = _unescape_slashes(replacement)
         return _substitute(value or "", _tokens(pattern, self), replacement, everywhere)
 
     def keeps(self, value: str | None) -> bool:
@@ -321,7 +319,3 @@ def _substitute(value: str, tokens: _Tokens, replacement: str, everywhere: bool)
         done.append(value[position : position + 1])
         position += 1
     return "".join(done)
-
-
-def _unescape_slashes(text: str) -> str:
-    return text.replace("\\/", "/").replace("\\}", "}")
