@@ -3,14 +3,12 @@
 from rootless.cli.explanations_bootstrap import BOOTSTRAP
 from rootless.cli.explanations_build import BUILD
 from rootless.cli.explanations_containers import CONTAINERS
-from rootless.cli.explanations_build import BUILD
 from rootless.cli.explanations_host import HOST
 from rootless.cli.explanations_images import IMAGES
 from rootless.cli.explanations_options import OPTIONS
 
 EXPLANATIONS: dict[str, tuple[str, str]] = {
     **HOST,
-    **BUILD,
     **OPTIONS,
     **IMAGES,
     **CONTAINERS,
