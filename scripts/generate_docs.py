@@ -76,8 +76,9 @@ def _errors() -> str:
     text = (
         f"{NOTE}\n# Error codes\n\n"
         "Every failure of `rl` is one line: what could not be done and why, what to do, and a code "
-        "in brackets. `rl explain CODE` prints what is written here. The exit status is 125, as "
-        "Docker's, unless the container's own program is the matter (126, 127).\n"
+        "in brackets. `rl explain CODE` prints what is written here. The exit status is "
+        "Docker's: 125 for a wrong command line and where `rl run` failed, 126 and 127 where the "
+        "container's own program is the matter, and 1 otherwise.\n"
     )
     for code, (title, explanation) in sorted(EXPLANATIONS.items()):
         text += f"\n## {code}\n\n{title}.\n\n{explanation}\n"

@@ -37,11 +37,13 @@ def codes(incomplete: str) -> "list[str]":
     from rootless.cli.explanations import EXPLANATIONS
 
     wanted = incomplete.upper()
-    return [
+    found = [
         code if wanted.startswith("RL") else code.removeprefix("RL-")
         for code in sorted(EXPLANATIONS)
         if code.startswith(wanted) or code.removeprefix("RL-").startswith(wanted)
     ]
+    # In the case that was begun with: what does not go on from there is thrown away.
+    return [code.lower() for code in found] if incomplete != wanted else found
 
 
 def files(incomplete: str) -> "list[str]":

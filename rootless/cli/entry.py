@@ -12,7 +12,7 @@ from rootless import log
 from rootless.cli._table import ALIASES, GROUPS, TABLE
 from rootless.cli.parse import parse
 from rootless.context import Context
-from rootless.errors import HostError, RlError, StoreError, UsageError
+from rootless.errors import BuildError, HostError, RlError, StoreError, UsageError
 from rootless.paths import Paths, default_store, runtime_candidates
 
 TYPE_CHECKING = False
@@ -48,6 +48,9 @@ def main(argv: "list[str] | None" = None) -> int:
             traceback.print_exc()
         failure = e if isinstance(e, RlError) else _explain(e)
         log.error(failure.one_line())
+        if isinstance(failure, BuildError) and failure.excerpt:
+            lines = failure.excerpt.splitlines()
+            os.write(2, "".join(f"{log.printable(line)}\n" for line in lines).encode())
         _discard_output()
         return _status(failure, words)
 
@@ -246,11 +249,9 @@ def _flush() -> None:
     except BrokenPipeError:
         raise
     except OSError as e:
-        raise RlError(
-            f"cannot write the output: {e.strerror}",
-            remedy="check where standard output goes",
-            code="RL-OUTPUT",
-        ) from e
+        from rootless.cli.output import cannot_write
+
+        raise cannot_write(e) from e
 
 
 def _discard_output() -> None:

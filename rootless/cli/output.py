@@ -2,6 +2,7 @@
 
 import sys
 
+from rootless.errors import RlError
 from rootless.fastjson import dumps
 
 TYPE_CHECKING = False
@@ -17,8 +18,23 @@ def write(text: str) -> None:
     if sys.stdout is None:
         return
     data = text.encode("utf-8", "surrogateescape")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        raise cannot_write(e) from e
+
+
+def cannot_write(e: OSError) -> RlError:
+    """The error for a standard output that refuses: a full disk, an ended terminal."""
+    return RlError(
+        f"cannot write the output: {e.strerror}",
+        remedy="check where standard output goes",
+        code="RL-OUTPUT",
+    )
 
 
 def table(rows: "Iterable[Sequence[str]]") -> str:
