@@ -1,0 +1,264 @@
+"""What the command line of `rl build` says, parsed and checked.  Reads no file.
+
+Source: docs.docker.com/reference/cli/docker/buildx/build, github.com/docker/buildx.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from rootless.build import option_forms as forms
+from rootless.build.option_forms import CacheStore, Output, Secret, Ssh
+from rootless.errors import BadReference, UsageError
+from rootless.oci import platform as platforms
+from rootless.runtime.options_limits import parse_memory, parse_ulimits
+from rootless.runtime.options_network import parse_add_host, parse_network
+from rootless.runtime.options_text import csv_fields, flag, number, parse_size, text, texts
+
+__all__ = ["BuildOptions", "CacheStore", "Output", "Secret", "Ssh", "parse"]
+
+Named = TypeVar("Named", Secret, Ssh)
+
+PROGRESS = ("auto", "plain", "quiet", "tty")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """Everything that `rl build` was told.
+
+    `context` is a directory, "-" or a URL; `dockerfile` a path, "-" for standard input, or None
+    for the context's Dockerfile.  `tags` are canonical.  A build argument that is None was named
+    without a value and the environment has none.  `network` is "", "none", "host" or a driver.
+    Sizes are bytes, 0 where none was asked for.
+    """
+
+    context: str
+    dockerfile: str | None = None
+    tags: tuple[str, ...] = ()
+    target: str = ""
+    build_args: dict[str, str | None] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
+    pull: bool = False
+    platform: platforms.Platform | None = None
+    secrets: tuple[Secret, ...] = ()
+    ssh: tuple[Ssh, ...] = ()
+    add_hosts: tuple[tuple[str, str], ...] = ()
+    network: str = ""
+    ulimits: tuple[dict[str, Any], ...] = ()
+    memory: int = 0
+    memory_swap: int = 0
+    shm_size: int = 0
+    build_contexts: dict[str, str] = field(default_factory=dict)
+    cache_from: tuple[CacheStore, ...] = ()
+    cache_to: tuple[CacheStore, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    iidfile: str = ""
+    metadata_file: str = ""
+    progress: str = "auto"
+    squash: bool = False
+    check: bool = False
+    jobs: int = 0
+    quiet: bool = False
+    shell_on_fail: bool = False
+    explain_cache: bool = False
+    source_date_epoch: int | None = None
+
+    @property
+    def given_args(self) -> dict[str, str]:
+        """The build arguments that have a value."""
+        return {name: value for name, value in self.build_args.items() if value is not None}
+
+    @property
+    def wants_image(self) -> bool:
+        """Whether the image is to be kept in the store: by default, or for an output of it."""
+        return not self.outputs or any(o.type == "image" for o in self.outputs)
+
+
+def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOptions:
+    """The options from the command line's values.  Raises UsageError."""
+    context, dockerfile = text(values, "context"), text(values, "file") or None
+    if not context:
+        raise UsageError("rl build needs a context", remedy="try: rl build -t NAME .")
+    if context == "-" and dockerfile == "-":
+        raise UsageError(
+            "cannot read both the context and the Dockerfile from standard input",
+            remedy="give one of the two a path",
+        )
+    _refuse_unsupported(values)
+    arguments = _build_args(values, environ)
+    epoch = arguments.get("SOURCE_DATE_EPOCH")
+    memory, swap = parse_memory(text(values, "memory"), text(values, "memory_swap"))
+    network, _ = parse_network(text(values, "network"))
+    options = BuildOptions(
+        context=context,
+        dockerfile=dockerfile,
+        tags=tuple(dict.fromkeys(forms.parse_tag(tag) for tag in texts(values, "tag"))),
+        target=text(values, "target"),
+        build_args=arguments,
+        labels=_labels(values),
+        no_cache=flag(values, "no_cache"),
+        no_cache_filter=_words(values, "no_cache_filter"),
+        pull=flag(values, "pull"),
+        platform=_platform(texts(values, "platform")),
+        secrets=_unique(
+            (forms.parse_secret(s, environ) for s in texts(values, "secret")), "--secret"
+        ),
+        ssh=_unique((forms.parse_ssh(s, environ) for s in texts(values, "ssh")), "--ssh"),
+        add_hosts=tuple((n, a) for n, a in parse_add_host(texts(values, "add_host"))),
+        network=network,
+        ulimits=tuple(parse_ulimits(texts(values, "ulimit"))),
+        memory=memory,
+        memory_swap=swap,
+        shm_size=_shm_size(text(values, "shm_size")),
+        build_contexts=dict(
+            forms.parse_build_context(spec) for spec in texts(values, "build_context")
+        ),
+        cache_from=_caches(values, "cache_from", "--cache-from"),
+        cache_to=_caches(values, "cache_to", "--cache-to"),
+        outputs=_outputs(values),
+        iidfile=text(values, "iidfile"),
+        metadata_file=text(values, "metadata_file"),
+        progress=_progress(values, environ),
+        squash=flag(values, "squash"),
+        check=flag(values, "check"),
+        jobs=_jobs(values),
+        quiet=flag(values, "quiet"),
+        shell_on_fail=flag(values, "shell_on_fail"),
+        explain_cache=flag(values, "explain_cache"),
+        source_date_epoch=None if epoch is None else forms.parse_epoch(epoch),
+    )
+    _check_together(options)
+    return options
+
+
+def _refuse_unsupported(values: Mapping[str, object]) -> None:
+    for name in ("provenance", "sbom"):
+        value = text(values, name, "false")
+        if value.lower() not in ("false", "0", ""):
+            raise UsageError(
+                f"cannot make attestations (--{name} {value}): not in this version",
+                remedy=f"use --{name}=false, or leave it out",
+                code=forms.NOT_YET,
+            )
+    if flag(values, "push"):
+        raise UsageError(
+            "cannot push the image (--push): not in this version",
+            remedy="write it to an archive instead: --output type=oci,dest=FILE",
+            code=forms.NOT_YET,
+        )
+    for entitlement in texts(values, "allow"):
+        if entitlement != "network.host":  # which every rl build has
+            raise UsageError(
+                f"cannot allow {entitlement}: a build has the rights of your user, no more",
+                remedy="leave it out",
+                code="RL-NEEDS-ROOT",
+            )
+
+
+def _build_args(values: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    if environ.get("SOURCE_DATE_EPOCH"):
+        found["SOURCE_DATE_EPOCH"] = environ["SOURCE_DATE_EPOCH"]
+    for spec in texts(values, "build_arg"):
+        name, value = forms.parse_assignment(spec, "--build-arg")
+        found[name] = environ.get(name) if value is None else value
+    return found
+
+
+def _labels(values: Mapping[str, object]) -> dict[str, str]:
+    found = {}
+    for spec in texts(values, "label"):
+        name, value = forms.parse_assignment(spec, "--label")
+        found[name] = value or ""
+    return found
+
+
+def _words(values: Mapping[str, object], key: str) -> tuple[str, ...]:
+    option = "--" + key.replace("_", "-")
+    words = (word for value in texts(values, key) for word in csv_fields(value, option))
+    return tuple(word for word in words if word)
+
+
+def _platform(given: list[str]) -> platforms.Platform | None:
+    words = [word for value in given for word in csv_fields(value, "--platform") if word]
+    if len(words) > 1:
+        raise UsageError(
+            f"cannot build for several platforms at once ({', '.join(words)}): not in this version",
+            remedy="build for one at a time",
+            code=forms.NOT_YET,
+        )
+    if not words:
+        return None
+    try:
+        return platforms.host() if words[0] == "local" else platforms.parse(words[0])
+    except BadReference as e:
+        raise UsageError(f"invalid --platform: {e.what}", remedy=e.remedy) from e
+
+
+def _unique(found: Iterable[Named], option: str) -> tuple[Named, ...]:
+    listed: dict[str, Named] = {}
+    for one in found:
+        if one.id in listed:
+            raise UsageError(f"{option} {one.id} is there twice", remedy="give each its own id")
+        listed[one.id] = one
+    return tuple(listed.values())
+
+
+def _shm_size(value: str) -> int:
+    return parse_size(value, "--shm-size") if value else 0
+
+
+def _caches(values: Mapping[str, object], key: str, option: str) -> tuple[CacheStore, ...]:
+    return tuple(forms.parse_cache(value, option) for value in texts(values, key))
+
+
+def _outputs(values: Mapping[str, object]) -> tuple[Output, ...]:
+    found = [forms.parse_output(value) for value in texts(values, "output")]
+    if flag(values, "load") and not any(output.type == "image" for output in found):
+        found.append(Output("image"))
+    return tuple(found)
+
+
+def _progress(values: Mapping[str, object], environ: Mapping[str, str]) -> str:
+    progress = text(values, "progress") or environ.get("BUILDKIT_PROGRESS") or "auto"
+    progress = "quiet" if progress == "none" else progress
+    if progress == "rawjson":
+        raise UsageError(
+            "cannot use --progress rawjson: not in this version",
+            remedy=f"one of {', '.join(PROGRESS)}",
+            code=forms.NOT_YET,
+        )
+    if progress not in PROGRESS:
+        raise UsageError(f"invalid --progress {progress}", remedy=f"one of {', '.join(PROGRESS)}")
+    return progress
+
+
+def _jobs(values: Mapping[str, object]) -> int:
+    jobs = number(values, "jobs")
+    if jobs is not None and jobs < 0:
+        raise UsageError(f"invalid --jobs {jobs}", remedy="a number from 1 on, or 0 for no limit")
+    if jobs == 0:
+        return 1 << 16
+    # Steps wait for the network and the disk as much as they compute.
+    return jobs or max(4, os.cpu_count() or 1)
+
+
+def _check_together(options: BuildOptions) -> None:
+    to_stdout = [o for o in options.outputs if o.dest == "-" and o.type != "local"]
+    if len(to_stdout) > 1:
+        raise UsageError(
+            "several outputs to standard output", remedy="give all but one of them a dest=FILE"
+        )
+    if to_stdout and options.quiet:
+        raise UsageError(
+            "cannot print the image ID and an archive to standard output",
+            remedy="use --iidfile instead of -q",
+        )
+    if options.shell_on_fail and options.context == "-":
+        raise UsageError(
+            "--shell-on-fail needs standard input, which is the context",
+            remedy="unpack the context and give its directory",
+        )
