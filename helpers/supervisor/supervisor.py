@@ -12,7 +12,7 @@ sys.path.insert(0, sys.argv[1])
 if sys.argv[2]:
     sys.path.append(sys.argv[2])
 
-from rootless.runtime import supervisor  # noqa: E402 - the path comes first
+from rootless.runtime import supervisor  # after the path
 
 if __name__ == "__main__":
     sys.exit(supervisor.main(sys.argv[3:]))

@@ -113,6 +113,8 @@ def make_context(debug: bool = False, *, needs_user: bool = True) -> Context:
     store = default_store(environ, home)
     if "RL_STORE" not in environ and isinstance(config.get("store"), str):
         store = os.path.abspath(os.path.expanduser(str(config["store"])))
+    elif "RL_STORE" not in environ and not os.path.exists(f"{store}/version"):
+        store = _first_store(store, uid)
     return Context(
         paths=Paths(store, _runtime_directory(environ, uid) if needs_user else ""),
         uid=uid,
@@ -122,6 +124,16 @@ def make_context(debug: bool = False, *, needs_user: bool = True) -> Context:
         config=config,
         debug=debug,
     )
+
+
+def _first_store(usual: str, uid: int) -> str:
+    """Where the first command makes the store; said aloud when it is not the usual place."""
+    from rootless.store import place
+
+    store, problem = place.choose(usual, uid)
+    if problem is not None:
+        log.note(f"{problem.what}; using {store} instead [{problem.code}]")
+    return store
 
 
 def _refuse_root(environ: "Environ") -> None:

@@ -4,8 +4,11 @@ A driver serves one container.  The parent (rl or the supervisor) makes it befor
 so that everything that can be refused is refused first, and then:
 
     start(pid)      the container's namespaces exist: begin to connect them; doesn't wait
-    finish()        wait until the network works and the ports are published
+    finish()        wait until the network works and the TCP ports are published
+
     close()         the container has ended: end the helper, don't wait for it
+
+UDP ports are forwarded by the parent itself: rootless.network.udp_forward.
 """
 
 from rootless.errors import HostError, UsageError

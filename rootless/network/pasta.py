@@ -45,9 +45,8 @@ class Pasta(driver.Driver):
             "--dns-forward", DNS_FORWARD, "--pid", self._pid_path,
             "-T", "none", "-U", "none",
         ]  # fmt: skip
-        for option, protocol in (("-t", "tcp"), ("-u", "udp")):
-            argv += [option, ",".join(_forward(p) for p in self.ports if p.protocol == protocol)
-                     or "none"]  # fmt: skip
+        tcp = [_forward(port) for port in self.ports if port.protocol == "tcp"]
+        argv += ["-t", ",".join(tcp) or "none", "-u", "none"]
         self._spawned = process.Spawned([*argv, str(pid)], self._environ)
 
     def finish(self) -> None:

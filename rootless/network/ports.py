@@ -64,6 +64,20 @@ def claim(ports: "Iterable[Port]") -> list[Port]:
     return claimed
 
 
+def bind_udp(ports: "Iterable[Port]") -> "list[tuple[Port, _socket.socket]]":
+    """The bound sockets of those that are UDP.  Raises as claim(), with none left open."""
+    bound: list[tuple[Port, _socket.socket]] = []
+    try:
+        for port in ports:
+            if port.protocol == "udp":
+                bound.append((port, _bind(port)))
+    except NetworkError:
+        for _, sock in bound:
+            sock.close()
+        raise
+    return bound
+
+
 def claim_ranges(documents: "Iterable[Mapping[str, object]]") -> list[dict[str, object]]:
     """Check the ports of a new container; one of a range (host_port_end) becomes a free one.
 

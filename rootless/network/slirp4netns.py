@@ -41,11 +41,12 @@ class Slirp4netns(driver.Driver):
             "slirp4netns", environ, "ask the admin for: apt-get install slirp4netns",
             "RL-NETWORK-NO-HELPER",
         )  # fmt: skip
+        self._tcp = [port for port in ports if port.protocol == "tcp"]
         self._socket_path = f"{runtime_directory}.slirp"
         self._pid = 0
         self._ready_fd = self._exit_fd = self._output_fd = -1
         for port in ports:
-            if ":" in port.host_ip:
+            if ":" in port.host_ip and port.protocol == "tcp":
                 raise NetworkError(
                     f"cannot publish {port.host_text()}: slirp4netns forwards IPv4 alone",
                     remedy="use --network pasta, or an IPv4 address",
@@ -58,7 +59,7 @@ class Slirp4netns(driver.Driver):
             "--enable-sandbox", "--enable-seccomp",
             f"--ready-fd={_READY_FD}", f"--exit-fd={_EXIT_FD}",
         ]  # fmt: skip
-        if self.ports:
+        if self._tcp:
             argv.append(f"--api-socket={self._socket_path}")
         self._ready_fd, ready = os.pipe()
         exit_, self._exit_fd = os.pipe()
@@ -90,7 +91,7 @@ class Slirp4netns(driver.Driver):
         try:
             if os.read(self._ready_fd, 1) != b"1":
                 raise self._failure()
-            for port in self.ports:
+            for port in self._tcp:
                 self._publish(port)
         finally:
             os.close(self._ready_fd)
@@ -110,7 +111,7 @@ class Slirp4netns(driver.Driver):
             except ProcessLookupError:
                 pass
             self._pid = 0
-        if self.ports:
+        if self._tcp:
             try:
                 os.unlink(self._socket_path)
             except OSError:

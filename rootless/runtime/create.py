@@ -36,7 +36,7 @@ def create(
     layout.prepare(ctx.paths)
     container_id = ids.new_container_id()
     directory = ctx.paths.container(container_id)
-    network = drivers.choose(options.network, ctx.environ)
+    network = drivers.choose(options.network or str(ctx.config.get("network", "")), ctx.environ)
     config = spec.build(
         options,
         record,

@@ -6,8 +6,8 @@ import time
 
 from rootless.errors import ContainerError
 from rootless.linux import process
-from rootless.runtime.supervise import discard
 from rootless.store import containers
+from rootless.store import volumes as volume_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def remove(ctx: "Context", container: "Container", *, force: bool, volumes: bool
             return  # it was run with --rm, and has removed itself
     with lock:
         if volumes:
-            discard(ctx, container, lock)
+            volume_store.discard(ctx, container, lock)
         else:
             containers.remove(ctx, container, lock)
 

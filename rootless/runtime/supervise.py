@@ -12,7 +12,7 @@ from rootless.network import driver as drivers
 from rootless.network import ports
 from rootless.runtime import launch, limits, logs, rootfs
 from rootless.runtime.streams import Pump
-from rootless.store import containers, mapping
+from rootless.store import containers, mapping, volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Supervision:
         self._lock = lock
         self._started: launch.Started | None = None
         self._pump: Pump | None = None
+        self._udp: list[tuple[ports.Port, Any]] = []
+        self._forwarders: list[Any] = []
         self.notes: list[str] = []
 
     @property
@@ -76,17 +78,21 @@ class Supervision:
         except BaseException:
             for fd in ours:
                 os.close(fd)
+            for _, listener in self._udp:
+                listener.close()
             raise
         finally:
             for fd in theirs:
                 os.close(fd)
         self._make_pump(ours, extension.get("log", {}))
+        self._forward_udp(network.ip)
         self._record_start(network, config)
 
     def _prepare(self, config: "dict[str, Any]") -> "tuple[drivers.Driver, limits.Cgroup | None]":
         """What can be refused is refused before there is a process."""
         container, extension = self._container, config["rl"]
         published = ports.claim(ports.from_dicts(container.config["ports"]))
+        self._udp = ports.bind_udp(published)
         runtime_directory = self._ctx.paths.container_runtime(container.id)
         network = drivers.make(
             container.config["network"], published, runtime_directory, self._ctx.environ
@@ -113,6 +119,15 @@ class Supervision:
             outputs = {self._started.master_fd: "stdout"}
             input_fd = self._started.master_fd
         self._pump = Pump(self._started.pidfd, outputs, input_fd, writer)
+
+    def _forward_udp(self, address: str) -> None:
+        if self._udp:
+            from rootless.network.udp_forward import UdpForwarder
+
+            self._forwarders = [
+                UdpForwarder(self.pump, listener, port, address, self.pidfd)
+                for port, listener in self._udp
+            ]
 
     def _record_start(self, network: drivers.Driver, config: "dict[str, Any]") -> None:
         assert self._started is not None
@@ -145,6 +160,8 @@ class Supervision:
         code = os.waitstatus_to_exitcode(status)
         exit_code = 128 - code if code < 0 else code
         started.network.close()
+        for forwarder in self._forwarders:
+            forwarder.close()
         oom_killed = False
         if started.cgroup is not None:
             oom_killed = started.cgroup.oom_killed()
@@ -152,7 +169,7 @@ class Supervision:
         container = self._container
         if container.config["auto_remove"]:
             self._lock.put_exit_code(exit_code)
-            discard(self._ctx, container, self._lock)
+            volumes.discard(self._ctx, container, self._lock)
         else:
             container.write_state(
                 status="exited",
@@ -168,17 +185,6 @@ class Supervision:
         self._lock.close()
         _reap()
         return exit_code
-
-
-def discard(ctx: "Context", container: "Container", lock: "Lock") -> None:
-    """Remove a container with its anonymous volumes.  The caller holds `lock`."""
-    names = container.config.get("anonymous_volumes", [])
-    containers.remove(ctx, container, lock)
-    if names:
-        from rootless.store import volumes
-
-        for name in names:
-            volumes.remove(ctx, name)
 
 
 def id_map(ctx: "Context", extension: "dict[str, Any]") -> "IdMap":

@@ -360,6 +360,7 @@ def reconcile(ctx: "Context", container: Container) -> "Container | None":
         if not container.running and container.state.get("status") != "removing":
             return container
         _end_leftovers(container)
+        _remove_sockets(ctx.paths, container.id)
         container.write_state(
             status="exited",
             pid=0,
@@ -391,6 +392,21 @@ def _end_leftovers(container: Container) -> None:
             process.signal_process(pidfd, 9)
             _wait_ended(pidfd)
             os.close(pidfd)
+
+
+def _remove_sockets(paths: "Paths", container_id: str) -> None:
+    """What a killed supervisor has left in the runtime directory."""
+    prefix = os.path.basename(paths.container_runtime(container_id))
+    try:
+        names = os.listdir(paths.runtime)
+    except OSError:
+        return
+    for name in names:
+        if name.startswith(f"{prefix}."):
+            try:
+                os.unlink(f"{paths.runtime}/{name}")
+            except OSError:
+                pass
 
 
 def _wait_ended(pidfd: int, timeout_ms: int = 5000) -> bool:

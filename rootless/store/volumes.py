@@ -3,8 +3,7 @@
 import os
 
 from rootless.errors import ContainerError
-from rootless.store import atomic
-from rootless.store.containers import now
+from rootless.store import atomic, containers
 from rootless.store.removal import remove_mapped_tree
 
 TYPE_CHECKING = False
@@ -25,7 +24,7 @@ def ensure(ctx: "Context", name: str, *, anonymous: bool, labels: "dict[str, str
         try:
             os.makedirs(f"{made}/_data", 0o755)
             document = {
-                "name": name, "created": now(), "driver": "local", "labels": labels,
+                "name": name, "created": containers.now(), "driver": "local", "labels": labels,
                 "anonymous": anonymous,
             }  # fmt: skip
             atomic.write_json(f"{made}/volume.json", document, sync=False)
@@ -37,6 +36,14 @@ def ensure(ctx: "Context", name: str, *, anonymous: bool, labels: "dict[str, str
                 return False
             raise atomic.store_error(e, f"make the volume {name}") from e
     return True
+
+
+def discard(ctx: "Context", container: "containers.Container", lock: "containers.Lock") -> None:
+    """Remove a container with its anonymous volumes.  The caller holds `lock`."""
+    names = container.config.get("anonymous_volumes", [])
+    containers.remove(ctx, container, lock)
+    for name in names:
+        remove(ctx, name)
 
 
 def remove(ctx: "Context", name: str) -> None:

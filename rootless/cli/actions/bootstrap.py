@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from rootless.cli.actions.import_image import canonical_name
 from rootless.errors import UsageError
 from rootless.runtime import bootstrap
-from rootless.store import layout
+from rootless.store import atomic, layout
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -32,11 +32,13 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
                 remedy="leave them out, or use: rl bootstrap debian",
             )
         layout.prepare(ctx.paths)
+        atomic.sweep(ctx)  # what a killed bootstrap has left
         record = bootstrap.busybox(ctx, name or canonical_name("busybox"), progress)
     else:
         from rootless.runtime.bootstrap_debian import Request, make
 
         layout.prepare(ctx.paths)
+        atomic.sweep(ctx)  # what a killed bootstrap has left
         request = Request(
             distribution=distribution,
             suite=suite,

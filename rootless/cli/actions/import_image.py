@@ -8,7 +8,7 @@ from rootless.layer import changes, image
 from rootless.layer.compression import Readable
 from rootless.oci import platform as platforms
 from rootless.oci import reference
-from rootless.store import layout
+from rootless.store import atomic, layout
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -29,6 +29,7 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     platform = platforms.parse(platform_text) if platform_text else platforms.host()
     comment = str(values.get("message") or "") or f"Imported from {source}"
     layout.prepare(ctx.paths)
+    atomic.sweep(ctx)  # what a killed import has left
     stream = _open(source)
     try:
         record = image.create(

@@ -9,8 +9,7 @@ from rootless.runtime import create, start
 from rootless.runtime.attach import Connection, Detached
 from rootless.runtime.options import RunOptions
 from rootless.runtime.options_text import parse_detach_keys
-from rootless.runtime.supervise import discard
-from rootless.store import images, layout
+from rootless.store import images, layout, volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
         try:
             create.write_cidfile(options.cidfile, container.id)
         except RlError:
-            discard(ctx, container, lock)
+            volumes.discard(ctx, container, lock)
             raise
     return container, lock, config
 
