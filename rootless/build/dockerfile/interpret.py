@@ -169,16 +169,18 @@ def _maintainer(r: _Request) -> to.Instruction:
 
 def _run(r: _Request) -> to.Instruction:
     flags = r.flags(mount=TEXTS, network=TEXT, security=TEXT, device=TEXTS)
-    r.some("RUN COMMAND")
     texts = flags.texts("mount")
     sources = [mount_source(text) for text in texts]
     mounts = []
     if not any("$" in text for text in texts):
         lexer = Lexer(r.escape)
         mounts = [parse_mount(text, lambda word: lexer.expand(word, {}).text) for text in texts]
+    command = r.command(r.rest, r.node.heredocs)
+    if not command.words:
+        raise r.missing("RUN COMMAND")
     return to.Run(
         **r.common,
-        command=r.command(r.rest, r.node.heredocs),
+        command=command,
         mount_texts=texts,
         mounts=tuple(mounts),
         mount_sources=tuple(source for source in sources if source),

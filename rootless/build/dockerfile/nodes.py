@@ -101,6 +101,13 @@ def read(data: bytes, name: str = "Dockerfile") -> Source:
     reader = _Reader(name, lines)
     try:
         reader.run()
+        if not reader.nodes:
+            reader.first = reader.at = 1
+            raise BuildError(
+                "the Dockerfile has no instructions" if lines else "the Dockerfile is empty",
+                remedy="begin it with FROM IMAGE",
+                code="RL-BUILD-EMPTY",
+            )
     except BuildError as e:
         first, last = reader.first, max(reader.first, reader.at)
         e.locate((name, first, last), excerpt(lines, first, last))
@@ -115,7 +122,11 @@ def read_trigger(text: str, escape: str = "\\") -> Node:
     reader.escape = escape
     reader.run()
     if len(reader.nodes) != 1:
-        raise BuildError("an ONBUILD trigger is not one instruction", code="RL-BUILD-SYNTAX")
+        raise BuildError(
+            "the trigger of ONBUILD is not one instruction",
+            remedy="write it as ONBUILD RUN make",
+            code="RL-BUILD-SYNTAX",
+        )
     return reader.nodes[0]
 
 
@@ -147,13 +158,6 @@ class _Reader:
                 continue
             self.nodes.append(self.node(line, tuple(comments)))
             comments = []
-        if not self.nodes:
-            self.first, self.at = 1, 1
-            raise BuildError(
-                "the Dockerfile has no instructions" if self.lines else "the Dockerfile is empty",
-                remedy="begin it with FROM IMAGE",
-                code="RL-BUILD-EMPTY",
-            )
 
     def directive(self, line: str) -> bool:
         """Take a parser directive; anything else ends them."""

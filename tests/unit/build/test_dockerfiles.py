@@ -1,0 +1,68 @@
+"""Whole Dockerfiles in tests/data/dockerfiles: what they are read as, or why they are refused.
+
+RL_TEST_WRITE=1 writes the expected files anew; read the difference before it is committed.
+"""
+
+import dataclasses
+import glob
+import json
+import os
+
+import pytest
+
+from rootless.build.dockerfile.parse import parse
+from rootless.errors import BuildError
+
+DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data", "dockerfiles")
+VALID = sorted(os.path.basename(os.path.dirname(p)) for p in glob.glob(f"{DATA}/*/Dockerfile"))
+INVALID = sorted(
+    os.path.basename(os.path.dirname(p)) for p in glob.glob(f"{DATA}/invalid/*/Dockerfile")
+)
+
+
+def read(*path: str) -> bytes:
+    with open(os.path.join(DATA, *path), "rb") as file:
+        return file.read()
+
+
+def expected(text: str, *path: str) -> str:
+    """The content of an expected file, written first if we are asked to."""
+    if os.environ.get("RL_TEST_WRITE"):
+        with open(os.path.join(DATA, *path), "w") as file:
+            file.write(text)
+    return read(*path).decode()
+
+
+def plain(value: object) -> object:
+    """A value as JSON: dataclasses with their type's name, without fields that are default."""
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    fields = {"": type(value).__name__}
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if item != field.default:
+            fields[field.name] = plain(item)
+    return fields
+
+
+@pytest.mark.parametrize("case", VALID)
+def test_dockerfile_is_read_as(case: str) -> None:
+    dockerfile = parse(read(case, "Dockerfile"))
+    result = {
+        "directives": {k: v[0] for k, v in dockerfile.source.directives.items()},
+        "globals": plain(dockerfile.globals),
+        "stages": [plain((stage.start, *stage.instructions)) for stage in dockerfile.stages],
+    }
+    text = json.dumps(result, indent=1) + "\n"
+    assert text == expected(text, case, "result.json")
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_dockerfile_is_refused_with(case: str) -> None:
+    with pytest.raises(BuildError) as e:
+        parse(read("invalid", case, "Dockerfile"))
+    text = f"{e.value.one_line()}\n{e.value.excerpt}\n"
+    assert e.value.exit_status == 1 and e.value.remedy
+    assert text == expected(text, "invalid", case, "error.txt")
