@@ -16,9 +16,7 @@ def new_container_id() -> str:
 
 def is_name(name: str) -> bool:
     """Docker's rule: [a-zA-Z0-9][a-zA-Z0-9_.-]+, here at most 128 characters."""
-    return (
-        2 <= len(name) <= 128 and name[0] in NAME_FIRST and all(c in NAME_REST for c in name[1:])
-    )
+    return 2 <= len(name) <= 128 and name[0] in NAME_FIRST and all(c in NAME_REST for c in name[1:])
 
 
 def is_hex(text: str) -> bool:
