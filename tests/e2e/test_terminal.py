@@ -58,8 +58,7 @@ def test_job_control(rl: Rl) -> None:
     terminal.expect(r"[#$] ")
     terminal.send("echo status $?\n")
     terminal.expect("status 130")
-    terminal.send("exit 0\n")
-    terminal.wait()
+    # Its exit is not waited for: busybox's shell may still take the job for a stopped one.
     terminal.close()
 
 
