@@ -158,6 +158,8 @@ class BuildError(RlError):
         remedy: str | None = None,
         code: str | None = None,
     ) -> None:
+        what = _printable(what)
+        remedy = None if remedy is None else _printable(remedy)
         super().__init__(what, remedy=remedy, code=code)
         self.problem = what
         self.location: tuple[str, int, int] | None = None
@@ -172,6 +174,11 @@ class BuildError(RlError):
         self.location, self.excerpt = location, excerpt
         self.what = f"{location[0]}:{location[1]}: {self.problem}"
         self.args = (self.what,)
+
+
+def _printable(text: str) -> str:
+    """What quotes a Dockerfile may have bytes that are no text, or a terminal's commands."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
 class CommandNotExecutable(RlError):

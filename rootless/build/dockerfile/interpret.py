@@ -346,14 +346,13 @@ def _shell(r: _Request) -> to.Instruction:
 
 def _healthcheck(r: _Request) -> to.Instruction:
     kind, _, rest = _cut(r.rest)
-    if kind.upper() == "NONE":
-        r.flags()
-        if rest:
-            raise _error("HEALTHCHECK NONE takes no arguments", "or is it HEALTHCHECK CMD?")
-        return to.Healthcheck(**r.common, test=("NONE",))
     flags = r.flags(
         interval=TEXT, timeout=TEXT, start_period=TEXT, start_interval=TEXT, retries=TEXT
     )
+    if kind.upper() == "NONE":
+        if rest:
+            raise _error("HEALTHCHECK NONE takes no arguments", "or is it HEALTHCHECK CMD?")
+        return to.Healthcheck(**r.common, test=("NONE",))
     if not kind:
         raise r.missing("HEALTHCHECK CMD COMMAND")
     if kind.upper() != "CMD":

@@ -81,6 +81,7 @@ def excerpt(lines: tuple[str, ...], first: int, last: int) -> str:
     for number in range(max(1, first - 2), min(len(lines), end + 2) + 1):
         mark = ">>>" if first <= number <= last else "   "
         text = lines[number - 1].rstrip("\r\n").replace("\t", "    ")
+        text = "".join(c if c.isprintable() else "\ufffd" for c in text)
         shown.append(f"{number:4} | {mark} {text}".rstrip())
     return "\n".join(shown)
 

@@ -46,6 +46,15 @@ def predefined(
     return {name: build_arguments.get(name, value) for name, value in values.items()}
 
 
+def proxy_environment(build_arguments: Mapping[str, str]) -> dict[str, str]:
+    """What RUN gets from the proxy arguments, in both cases as programs look for either."""
+    values = {}
+    for name in PROXY_ARGUMENTS:
+        if name in build_arguments:
+            values[name.upper()] = values[name.lower()] = build_arguments[name]
+    return values
+
+
 def global_arguments(
     dockerfile: Dockerfile,
     predefined_arguments: Mapping[str, str],
@@ -161,6 +170,18 @@ class Scope:
         """The same, split at white space that is not quoted."""
         return self._note(self._lexer.expand(text, self.environment)).words
 
+    def shown(self, line: str, masked: Iterable[str] = ()) -> str:
+        """A line for progress: variables that are known have their values, quotes stay.
+
+        `masked` are variables that a secret fills.
+        """
+        environment = {**self.environment, **dict.fromkeys(masked, "****")}
+        lexer = Lexer(self.dockerfile.escape, keep_quotes=True, keep_escapes=True, keep_unset=True)
+        try:
+            return lexer.expand(line, environment).text
+        except BuildError:
+            return line
+
     def _note(self, expansion: Expansion) -> Expansion:
         self.used |= expansion.found
         self.unmatched |= expansion.missing - self.arguments.keys()
@@ -170,7 +191,8 @@ class Scope:
         """The instruction, expanded; ARG and ENV change the scope after it.
 
         CMD, ENTRYPOINT, SHELL, HEALTHCHECK, ONBUILD, MAINTAINER and the command of RUN are left
-        to the shell in the container.  An ARG comes back with the values in force as defaults.
+        to the shell in the container; --from and --exclude know no variables.  An ARG comes back
+        with the values in force as defaults.
         Raises BuildError with its place.
         """
         self.unmatched = set()
@@ -263,7 +285,6 @@ class Scope:
             target=self.word(i.target),
             chown=self.word(i.chown),
             chmod=self.word(i.chmod),
-            exclude=tuple(self.word(pattern) for pattern in i.exclude),
         )
         if isinstance(expanded, to.Add):
             return replace(expanded, checksum=self.word(expanded.checksum))

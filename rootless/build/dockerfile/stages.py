@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rootless.build.dockerfile.instructions import Arg, From, Instruction
+from rootless.build.dockerfile.instructions import Arg, Copy, From, Instruction, Run
 from rootless.build.dockerfile.nodes import Source
 from rootless.build.dockerfile.text import did_you_mean
 from rootless.errors import BuildError
@@ -131,6 +131,13 @@ class Dockerfile:
                 code="RL-BUILD-STAGE",
             )
         return found
+
+
+def references(instruction: Instruction) -> tuple[str, ...]:
+    """The stages, images or named contexts that an instruction reads: --from and from=."""
+    if isinstance(instruction, Copy):
+        return (instruction.source_stage,) if instruction.source_stage else ()
+    return instruction.mount_sources if isinstance(instruction, Run) else ()
 
 
 OUR_VERSION = (1, 20)

@@ -49,7 +49,8 @@ def test_any_bytes_are_read_or_refused_with_a_place(data: bytes) -> None:
         dockerfile = parse(data)
     except BuildError as e:
         assert e.location and 1 <= e.location[1] <= e.location[2] <= count
-        assert e.remedy and e.one_line()
+        assert e.remedy and e.one_line().replace("\t", "").isprintable()
+        assert all(line.isprintable() for line in e.excerpt.split("\n"))
         return
     before = 0
     for stage in dockerfile.stages:

@@ -9,9 +9,10 @@ from rootless.build.dockerfile.scope import (
     base_of,
     global_arguments,
     predefined,
+    proxy_environment,
     unknown_arguments,
 )
-from rootless.build.dockerfile.stages import Dockerfile, syntax_note
+from rootless.build.dockerfile.stages import Dockerfile, references, syntax_note
 from rootless.errors import BuildError
 from rootless.oci.platform import Platform
 
@@ -234,6 +235,33 @@ def test_build_arguments_that_nothing_declares_are_told() -> None:
     dockerfile = parse(b"ARG A\nFROM x\nARG B\n")
     given = ["A", "B", "C", "http_proxy", "BUILDKIT_INLINE_CACHE", "SOURCE_DATE_EPOCH"]
     assert unknown_arguments(dockerfile, given) == ["C"]
+
+
+def test_proxies_are_there_in_both_cases() -> None:
+    given = {"HTTP_PROXY": "a", "no_proxy": "b", "X": "c"}
+    assert proxy_environment(given) == {
+        "HTTP_PROXY": "a",
+        "http_proxy": "a",
+        "NO_PROXY": "b",
+        "no_proxy": "b",
+    }
+
+
+def test_lines_are_shown_with_values_but_without_secrets() -> None:
+    scope = Scope(parse(b"FROM x"), {}, {}, ["A=1"])
+    assert scope.shown("RUN 'x' \"$A\" $B \\$A $S", ["S"]) == "RUN 'x' \"1\" $B \\$A ****"
+    assert scope.shown("RUN it's $A") == "RUN it's $A"
+
+
+def test_references_of_instructions_are_told() -> None:
+    text = b"FROM x\nCOPY --from=a b c\nCOPY b c\nRUN --mount=from=d,target=/x --mount=target=/y z"
+    instructions = parse(text).stages[0].instructions
+    assert [references(i) for i in instructions] == [("a",), (), ("d",)]
+
+
+def test_exclude_patterns_are_not_expanded() -> None:
+    done = last("FROM scratch\nENV A=1\nCOPY --exclude=$A a b")
+    assert isinstance(done, to.Copy) and done.exclude == ("$A",)
 
 
 @pytest.mark.parametrize(
