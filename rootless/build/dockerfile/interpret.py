@@ -289,6 +289,12 @@ def _transfer(r: _Request, flags: Flags) -> dict[str, Any]:
             continue
         document = Heredoc(begun.name, contents[begun.name], begun.expand, begun.chomp)
         documents.append(to.InlineFile(document.name, document.text, document.expand))
+    if len(documents) < len(contents):
+        raise BuildError(
+            f"{r.name} has a heredoc that is no source of it",
+            remedy=f"write {r.name} <<EOF /path, without spaces after <<",
+            code="RL-BUILD-HEREDOC",
+        )
     return {
         "sources": tuple(sources),
         "documents": tuple(documents),

@@ -193,15 +193,15 @@ class _Reader:
             operator = self.next()
         if not operator:
             raise self.error(f"no }} ends ${{{name}")
-        if operator not in "+-?#%":
-            raise self.error(
-                f"the modifier {':' if empty_is_unset else ''}{operator} of ${{{name}}} is unknown",
-                "known are :- - :+ + :? ? # ## % %% / //",
-            )
+        unknown = operator not in "+-?#%"
+        if unknown and not empty_is_unset:
+            raise self.unknown(name, operator)
         word, _ = self.until("}", operator in "#%")
         value = self.get(name)
         if self.keeps(value):
-            return self.source[start : self.position]
+            return self.source[start : self.position]  # ${v:0:2} too, which a shell will read
+        if unknown:
+            raise self.unknown(name, f":{operator}")
         if operator in "#%":
             return _trim(value or "", word, operator, self)
         is_set = value is not None and not (empty_is_unset and value == "")
@@ -214,6 +214,12 @@ class _Reader:
         problem = word or f"is not allowed to be {'unset' if value is None else 'empty'}"
         raise BuildError(
             f"{name}: {problem}", remedy=f"set it, as {name}=value", code="RL-BUILD-VARIABLE"
+        )
+
+    def unknown(self, name: str, operator: str) -> BuildError:
+        return self.error(
+            f"the modifier {operator} of ${{{name}}} is unknown",
+            "known are :- - :+ + :? ? # ## % %% / //",
         )
 
     def replace(self, start: int, name: str) -> str:

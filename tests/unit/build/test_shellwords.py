@@ -143,6 +143,8 @@ def test_pattern_in_environment(word: str, environment: dict[str, str], result: 
         "${FOO:x}",
         "${FOO=x}",
         "${FOO:=x}",
+        "${FOO:0:2}",
+        "${NO:0:2}",
         "${FOO!}",
         "${FOO//ww}",
         "${FOO//}",
