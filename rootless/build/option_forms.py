@@ -241,7 +241,9 @@ def parse_tag(value: str) -> str:
     try:
         named = reference.parse(value)
     except BadReference as e:
-        raise UsageError(f'invalid tag "{value}": {e.what}', remedy=e.remedy) from e
+        raise UsageError(
+            f'invalid tag "{value}": {e.what}', remedy=e.remedy or "as app or app:1.0"
+        ) from e
     if named.digest:
         raise UsageError(
             f'invalid tag "{value}": it has a digest, which an image gets from its content',

@@ -79,4 +79,14 @@ BUILD: dict[str, tuple[str, str]] = {
         "lines of the Dockerfile, or given as --build-arg BUILDKIT_DOCKERFILE_CHECK=...; "
         "skip=all and experimental=all name all rules.",
     ),
+    "RL-BUILD-LINT": (
+        "The checks found something, and the Dockerfile says that this is an error",
+        "# check=error=true at the top of the Dockerfile makes every finding an error. `rl build "
+        "--check .` prints them all; # check=skip=RULE takes a rule out.",
+    ),
+    "RL-BUILD-OUTPUT": (
+        "The result of a build cannot be written",
+        "The image was built, and is in the cache; but the directory or the archive that --output "
+        "names could not be written, for the reason that the message gives.",
+    ),
 }

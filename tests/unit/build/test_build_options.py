@@ -1,0 +1,210 @@
+"""The options of `rl build`: every grammar, and what is refused."""
+
+import pytest
+
+from rootless.build.option_forms import CacheStore, Output, Secret, Ssh
+from rootless.build.options import BuildOptions, parse
+from rootless.errors import UsageError
+
+
+def options(environ: dict[str, str] | None = None, **values: object) -> BuildOptions:
+    return parse({"context": ".", **values}, environ or {})
+
+
+def refused(environ: dict[str, str] | None = None, **values: object) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        options(environ, **values)
+    assert caught.value.remedy
+    return caught.value
+
+
+def test_nothing_but_a_context() -> None:
+    found = options()
+    assert found.context == "." and found.dockerfile is None
+    assert found.wants_image and found.jobs >= 2 and found.progress == "auto"
+
+
+def test_tags_are_canonical_and_once() -> None:
+    found = options(tag=["app", "app:latest", "127.0.0.1:5000/x/y:1"])
+    assert found.tags == ("docker.io/library/app:latest", "127.0.0.1:5000/x/y:1")
+
+
+@pytest.mark.parametrize("tag", ["App", "a b", "", "x:" + "y" * 129, "x@sha256:" + "0" * 64])
+def test_bad_tag_is_refused(tag: str) -> None:
+    assert f'invalid tag "{tag}"' in refused(tag=[tag]).what
+
+
+def test_build_arguments_come_from_the_environment_too() -> None:
+    found = options({"B": "env"}, build_arg=["A=1=2", "B", "C", "D="])
+    assert found.build_args == {"A": "1=2", "B": "env", "C": None, "D": ""}
+    assert found.given_args == {"A": "1=2", "B": "env", "D": ""}
+    assert "invalid value" in refused(build_arg=["=x"]).what
+
+
+def test_source_date_epoch_from_environment_and_argument() -> None:
+    assert options({"SOURCE_DATE_EPOCH": "7"}).source_date_epoch == 7
+    assert options({"SOURCE_DATE_EPOCH": "7"}).build_args == {"SOURCE_DATE_EPOCH": "7"}
+    assert options({"SOURCE_DATE_EPOCH": "7"}, build_arg=["SOURCE_DATE_EPOCH=8"]) == options(
+        build_arg=["SOURCE_DATE_EPOCH=8"]
+    )
+    refused({"SOURCE_DATE_EPOCH": "yesterday"})
+
+
+def test_labels() -> None:
+    assert options(label=["a=b=c", "d"]).labels == {"a": "b=c", "d": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("id=a,src=/x", Secret("a", "/x")),
+        ("id=a,source=/x", Secret("a", "/x")),
+        ("type=file,id=a,src=/x", Secret("a", "/x")),
+        ("id=a,env=B", Secret("a", env="B")),
+        ("type=env,id=a,src=B", Secret("a", env="B")),
+        ("id=TOKEN", Secret("TOKEN", env="TOKEN")),
+        ("id=plain", Secret("plain", "plain")),
+        ('id=a,"src=/with,comma"', Secret("a", "/with,comma")),
+    ],
+)
+def test_secret(text: str, secret: Secret) -> None:
+    assert options({"TOKEN": "x"}, secret=[text]).secrets == (secret,)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "src=/x", "id=a,src=/x,env=B", "id=a,type=vault", "id=a,sorce=/x"]
+)
+def test_bad_secret_is_refused(text: str) -> None:
+    refused(secret=[text])
+
+
+def test_secret_twice_is_refused() -> None:
+    assert "twice" in refused(secret=["id=a,src=b", "id=a,src=c"]).what
+
+
+def test_ssh() -> None:
+    found = options({"SSH_AUTH_SOCK": "/s"}, ssh=["default", "k=/a,/b"])
+    assert found.ssh == (Ssh("default", ("/s",)), Ssh("k", ("/a", "/b")))
+    assert "SSH_AUTH_SOCK" in refused(ssh=["default"]).what
+    refused(ssh=["a="])
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        ("out", Output("local", {"dest": "out"})),
+        ("-", Output("tar", {"dest": "-"})),
+        ("type=local,dest=out", Output("local", {"dest": "out"})),
+        ("type=tar", Output("tar", {"dest": "-"})),
+        ("type=tar,dest=x.tar", Output("tar", {"dest": "x.tar"})),
+        ("type=oci,dest=x,tar=false", Output("oci", {"dest": "x", "tar": "false"})),
+        ("type=docker", Output("image")),
+        ("type=docker,dest=x.tar", Output("docker", {"dest": "x.tar"})),
+        ("type=image,name=a:1", Output("image", {"name": "a:1"})),
+        ("type=image,push=false", Output("image", {"push": "false"})),
+    ],
+)
+def test_output(text: str, output: Output) -> None:
+    found = options(output=[text])
+    assert found.outputs == (output,)
+    assert found.wants_image == (output.type == "image")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "dest=x", "type=loca,dest=x", "type=local", "type=tar,name=x", "type=oci,compression=lz4"],
+)
+def test_bad_output_is_refused(text: str) -> None:
+    assert refused(output=[text]).code == "RL-USAGE"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"output": ["type=registry,name=x"]},
+        {"output": ["type=image,name=x,push=true"]},
+        {"output": ["type=oci,dest=x,annotation.a=b"]},
+        {"cache_to": ["type=gha"]},
+        {"platform": ["linux/amd64,linux/arm64"]},
+        {"push": True},
+        {"sbom": "true"},
+        {"provenance": "mode=max"},
+        {"progress": "rawjson"},
+        {"network": "container:x"},
+    ],
+)
+def test_what_is_for_later_is_refused_and_not_ignored(values: dict[str, object]) -> None:
+    assert refused(None, **values).code == "RL-NOT-YET"
+
+
+def test_load_keeps_the_image_beside_another_output() -> None:
+    assert options(output=["out"], load=True).wants_image
+    assert options(provenance="false", sbom="false", allow=["network.host"]).wants_image
+    assert refused(allow=["security.insecure"]).code == "RL-NEEDS-ROOT"
+
+
+def test_caches() -> None:
+    found = options(
+        cache_from=["r/x:1", "type=local,src=a"], cache_to=["type=registry,ref=r/x,mode=max"]
+    )
+    assert found.cache_from == (
+        CacheStore("registry", {"ref": "r/x:1"}),
+        CacheStore("local", {"src": "a"}),
+    )
+    assert found.cache_to == (CacheStore("registry", {"ref": "r/x", "mode": "max"}),)
+    refused(cache_from=["type=local"])
+    refused(cache_to=["type=local,src=a"])
+
+
+def test_build_contexts() -> None:
+    found = options(
+        build_context=["src=./a=b", "alpine=docker-image://x:1", "app:1=oci-layout://d"]
+    )
+    assert found.build_contexts == {
+        "src": "./a=b",
+        "alpine": "docker-image://x:1",
+        "app:1": "oci-layout://d",
+    }
+    for bad in ("x", "=x", "x=", "UPPER=x"):
+        refused(build_context=[bad])
+
+
+def test_platform() -> None:
+    assert str(options(platform=["linux/arm64"]).platform) == "linux/arm64"
+    assert options().platform is None
+    assert options(platform=["local"]).platform is not None
+    refused(platform=["a/b/c/d"])
+
+
+def test_limits_and_hosts() -> None:
+    found = options(
+        ulimit=["nofile=10:20"], memory="64m", shm_size="1m", add_host=["a:1.2.3.4"], jobs=3
+    )
+    assert found.ulimits == ({"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20},)
+    assert (found.memory, found.shm_size, found.jobs) == (64 << 20, 1 << 20, 3)
+    assert found.add_hosts == (("a", "1.2.3.4"),)
+    for values in ({"jobs": -1}, {"memory": "1k"}, {"ulimit": ["x"]}, {"add_host": ["a"]}):
+        refused(None, **values)
+
+
+def test_network() -> None:
+    assert options(network="none").network == "none"
+    assert options(network="default").network == options().network == ""
+
+
+def test_progress_from_the_environment() -> None:
+    assert options({"BUILDKIT_PROGRESS": "plain"}).progress == "plain"
+    assert options({"BUILDKIT_PROGRESS": "plain"}, progress="tty").progress == "tty"
+    assert "invalid --progress" in refused(progress="loud").what
+
+
+def test_standard_input_and_output_are_used_once() -> None:
+    refused(context="-", file="-")
+    refused(output=["-", "type=oci"])
+    refused(output=["-"], quiet=True)
+    refused(context="-", shell_on_fail=True)
+    assert options(file="-").dockerfile == "-"
+
+
+def test_no_cache_filter() -> None:
+    assert options(no_cache_filter=["a,b", "c"]).no_cache_filter == ("a", "b", "c")
