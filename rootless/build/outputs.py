@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -217,7 +217,7 @@ def _blobs(
         if blob is not None and not (anew and blob.media_type != wanted):
             layers.append(blob)
         else:
-            layers.append(_pack(ctx, diff_id, kind or "gzip", temporary))
+            layers.append(_pack(ctx, diff_id, blob, kind or "gzip", temporary))
     if layers == stored and blobs.has(ctx.paths, record["digest"]):
         data = blobs.read(ctx.paths, record["digest"])
         return _of(record["media_type"], data), config, layers
@@ -247,13 +247,17 @@ def _stored_layers(ctx: "Context", record: dict[str, Any]) -> "list[_Blob | None
     ]
 
 
-def _pack(ctx: "Context", diff_id: str, kind: str, temporary: str) -> _Blob:
-    """A layer's directory as a compressed blob in `temporary`."""
+def _pack(ctx: "Context", diff_id: str, stored: "_Blob | None", kind: str, temporary: str) -> _Blob:
+    """A layer as a blob in `temporary`: from its blob, or its directory where there is none."""
     path = f"{temporary}/{diff_id.rpartition(':')[2]}"
     checked = hashlib.sha256()
     with open(path, "wb") as file:
         sink = _compressor(file, kind)
-        for chunk in pack.tar_of(ctx, ctx.paths.layer_diff(diff_id)):
+        chunks = pack.tar_of(ctx, ctx.paths.layer_diff(diff_id))
+        if stored is not None:
+            # Who made it wrote the archive in a way of its own, which the diffID is about.
+            chunks = _unpacked(ctx, stored)
+        for chunk in chunks:
             checked.update(chunk)
             sink.write(chunk)
         if sink is not file:
@@ -267,6 +271,13 @@ def _pack(ctx: "Context", diff_id: str, kind: str, temporary: str) -> _Blob:
     with open(path, "rb") as done:
         digest = hashlib.file_digest(done, "sha256").hexdigest()
     return _Blob(_MEDIA_TYPES[kind], f"sha256:{digest}", os.stat(path).st_size, path=path)
+
+
+def _unpacked(ctx: "Context", blob: _Blob) -> Iterator[bytes]:
+    with blobs.VerifiedFile(ctx.paths, blob.digest) as file:
+        source = compression.Decompressed(file, blob.media_type)
+        while chunk := source.read(_CHUNK):
+            yield chunk
 
 
 def _compressor(file: BinaryIO, kind: str) -> Any:
