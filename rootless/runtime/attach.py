@@ -59,8 +59,21 @@ class SocketClient(Client):
         self._pidfd = pidfd
         self._frames = Frames()
         self._outbox = bytearray()
+        self._listening = True  # False while the container's stdin is full
         sock.setblocking(False)
-        pump.watch(sock.fileno(), self._on_readable, 0)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Watch the socket for what is of use now; hang-ups are always reported."""
+        events = select.POLLIN if self._listening else 0
+        if self._outbox:
+            events |= select.POLLOUT
+        if self._socket.fileno() >= 0:
+            self._pump.watch(self._socket.fileno(), self._on_event, 0, events)
+
+    def _listen_again(self) -> None:
+        self._listening = True
+        self._watch()
 
     def output(self, stream: str, data: bytes) -> None:
         self._send(frame(STDOUT if stream == "stdout" else STDERR, data))
@@ -81,27 +94,41 @@ class SocketClient(Client):
 
     def _send(self, data: bytes) -> None:
         self._outbox += data
-        self._flush(0)
+        self._flush()
 
-    def _flush(self, _argument: int) -> None:
-        fd = self._socket.fileno()
+    def _flush(self) -> None:
         try:
             while self._outbox:
                 del self._outbox[: self._socket.send(self._outbox, _socket.MSG_NOSIGNAL)]
         except BlockingIOError:
-            self._pump.watch(fd, self._on_ready, 0, select.POLLIN | select.POLLOUT)
+            self._watch()
             return
         except OSError:
             self._leave()
             return
-        self._pump.watch(fd, self._on_readable, 0)
+        self._watch()
         self._pump.resume()
 
-    def _on_ready(self, _argument: int) -> None:
-        self._flush(0)
-        self._on_readable(0)
+    def _on_event(self, _argument: int) -> None:
+        if self._outbox:
+            self._flush()
+        if self._socket.fileno() < 0:
+            return
+        if self._listening:
+            self._on_readable()
+        elif self._has_left():
+            self._leave()
 
-    def _on_readable(self, _argument: int) -> None:
+    def _has_left(self) -> bool:
+        """Whether the client has gone, with its input still to be read."""
+        try:
+            return not self._socket.recv(1, _socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def _on_readable(self) -> None:
         try:
             data = self._socket.recv(65536)
         except BlockingIOError:
@@ -119,7 +146,9 @@ class SocketClient(Client):
 
     def _take(self, kind: bytes, payload: bytes) -> None:
         if kind == INPUT:
-            self._pump.feed(payload)
+            if not self._pump.feed(payload, self._listen_again):
+                self._listening = False
+                self._watch()
         elif kind == END:
             self._pump.close_input()
         elif kind == WINDOW and self._pump.terminal and len(payload) == 8:

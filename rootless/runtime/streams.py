@@ -51,6 +51,7 @@ class Pump:
         self._input_fd = input_fd
         self._pending = bytearray()
         self._input_closing = False
+        self._waiting: list[Callable[[], None]] = []
         self._log = log
         self._ended = False
         self._paused = False
@@ -142,17 +143,19 @@ class Pump:
 
     # Input.
 
-    def feed(self, data: bytes) -> bool:
-        """Give `data` to the container's stdin; False when no more should come for now."""
+    def feed(self, data: bytes, resume: "Callable[[], None]") -> bool:
+        """Give `data` to the container's stdin.
+
+        False when no more should come for now: `resume()` is called when it may.
+        """
         if self._input_fd < 0:
             return True
         self._pending += data
         self._write_input(0)
-        return len(self._pending) < CHUNK
-
-    def input_waits(self) -> bool:
-        """Whether the container has not yet taken what it was fed."""
-        return len(self._pending) >= CHUNK
+        if len(self._pending) < CHUNK:
+            return True
+        self._waiting.append(resume)
+        return False
 
     def close_input(self) -> None:
         """End the container's stdin after what is pending; a terminal stays open."""
@@ -171,6 +174,10 @@ class Pump:
         except OSError:  # EPIPE, EIO: nobody reads it any more
             self._pending.clear()
             self._input_closing = not self.terminal
+        if len(self._pending) < CHUNK:
+            waiting, self._waiting = self._waiting, []
+            for resume in waiting:
+                resume()
         if self._pending:
             self._watch_input()
             return
@@ -234,18 +241,13 @@ class LocalClient(Client):
             self._pump.close_input()
 
     def _on_input(self, fd: int) -> None:
-        if self._pump.input_waits():
-            # Level-triggered: look again when the container has taken some.
-            import time
-
-            time.sleep(0.001)
-            return
         try:
             data = os.read(fd, CHUNK)
         except OSError:
             data = b""
         if data:
-            self._pump.feed(self.typed(data))
+            if not self._pump.feed(self.typed(data), self._watch):
+                self._pump.forget(fd)
         else:
             self._pump.forget(fd)
             self._pump.close_input()
