@@ -54,13 +54,7 @@ def create(
     extension = config["rl"]
     extension["resources"] = _resources(options)
     extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
-    if extension["rung"]["storage"] == "overlay" and len(extension["layers"]) > mount.LAYERS_MAX:
-        raise ImageError(
-            f"{options.image} has {len(extension['layers'])} layers, and overlayfs takes "
-            f"{mount.LAYERS_MAX}",
-            remedy="use --storage-driver fuse-overlayfs or copy",
-            code="RL-IMAGE-TOO-MANY-LAYERS",
-        )
+    _check_layers(options.image, extension)
     if options.userns["mode"] == "keep-id":
         extension["layer_directory"] = _kept_id_layers(ctx, options, extension["layers"], notify)
     published = ports.claim_ranges(extension["network"]["ports"])
@@ -84,6 +78,16 @@ def create(
             volumes.remove(ctx, name)
         raise
     return container, lock, config
+
+
+def _check_layers(image: str, extension: "dict[str, Any]") -> None:
+    if extension["rung"]["storage"] == "overlay" and len(extension["layers"]) > mount.LAYERS_MAX:
+        raise ImageError(
+            f"{image} has {len(extension['layers'])} layers, and overlayfs takes "
+            f"{mount.LAYERS_MAX}",
+            remedy="use --storage-driver fuse-overlayfs or copy",
+            code="RL-IMAGE-TOO-MANY-LAYERS",
+        )
 
 
 def _kept_id_layers(

@@ -15,7 +15,7 @@ from rootless.runtime.attach import DetachKeys
 from rootless.runtime.execute import ProcessPlan
 from rootless.runtime.execute import execute as become
 from rootless.runtime.options_text import parse_detach_keys
-from rootless.runtime.streams import Client, LocalClient, Pump
+from rootless.runtime.streams import Client, LocalClient, Pump, pipes, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,15 +63,7 @@ def _stdio(extension: "dict[str, Any]", terminal: bool) -> "tuple[list[int], dic
         return [], {}
     if extension["detach"]:
         return [os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC) for _ in range(3)], {}
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
-    ends = {out_read: "stdout", err_read: "stderr"}
-    if extension["interactive"]:
-        in_read, in_write = os.pipe()
-        ends[in_write] = "stdin"
-    else:
-        in_read = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    return [in_read, out_write, err_write], ends
+    return pipes(extension["interactive"])
 
 
 def _join(
@@ -140,8 +132,7 @@ def _relay(
     if master >= 0:
         outputs, input_fd = {master: "stdout"}, master
     else:
-        outputs = {fd: stream for fd, stream in ends.items() if stream != "stdin"}
-        input_fd = next((fd for fd, stream in ends.items() if stream == "stdin"), -1)
+        outputs, input_fd = split(ends)
     pump = Pump(pidfd, outputs, input_fd, None)
     signals.handle(signals.FORWARDED, lambda number, _: process.signal_process(pidfd, number))
     if master >= 0:

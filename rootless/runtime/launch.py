@@ -56,18 +56,7 @@ def launch(
 
     `stdio` are the descriptors for 0, 1 and 2, unused with a terminal.  Raises RlError.
     """
-    ours, theirs = channels.pair()
-    try:
-        # The cgroup namespace is the stage's to make, when it is in its group.
-        pid = syscalls.clone(namespaces & ~syscalls.CLONE_NEWCGROUP)
-    except KernelError as e:
-        from rootless.linux import hostfacts
-
-        raise hostfacts.explain_user_namespace_failure(e.errno) from e
-    if pid == 0:
-        ours.close()
-        stage.run(plan, theirs, stdio)
-    theirs.close()
+    pid, ours = _clone_stage(plan, namespaces, stdio)
     pidfd = os.pidfd_open(pid)
     fuse_pid = 0
     try:
@@ -104,6 +93,25 @@ def launch(
             {"name": "fuse-overlayfs", "pid": fuse_pid, "start_time": process.start_time(fuse_pid)}
         )
     return started
+
+
+def _clone_stage(
+    plan: stage.Plan, namespaces: int, stdio: "Sequence[int]"
+) -> tuple[int, channels.Channel]:
+    """The stage's PID, and our end of the channel to it."""
+    ours, theirs = channels.pair()
+    try:
+        # The cgroup namespace is the stage's to make, when it is in its group.
+        pid = syscalls.clone(namespaces & ~syscalls.CLONE_NEWCGROUP)
+    except KernelError as e:
+        from rootless.linux import hostfacts
+
+        raise hostfacts.explain_user_namespace_failure(e.errno, program=sys.argv[0]) from e
+    if pid == 0:
+        ours.close()
+        stage.run(plan, theirs, stdio)
+    theirs.close()
+    return pid, ours
 
 
 def _expect(channel: channels.Channel, wanted: str) -> None:

@@ -66,34 +66,9 @@ def supervised(
     ours, theirs = channels.pair()
     client, client_end = _socket.socketpair() if attach else (None, None)
     client_fd = client_end.fileno() if client_end is not None else -1
-    inherited = [fd for fd in (theirs.fileno(), lock.fd, client_fd) if fd >= 0]
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    site = next(
-        (path for path in sys.path if path.endswith(("site-packages", "dist-packages"))), ""
-    )
-    argv = [
-        sys.executable, "-I", "-S", ctx.helper("supervisor/supervisor.py"), package, site,
-        ctx.paths.store, ctx.paths.runtime, container.id,
-        str(theirs.fileno()), str(lock.fd), str(client_fd),
-    ]  # fmt: skip
-    for fd in inherited:
-        os.set_inheritable(fd, True)
     try:
-        pid = os.posix_spawn(
-            sys.executable,
-            argv,
-            ctx.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
-                (os.POSIX_SPAWN_DUP2, 0, 1),
-                (os.POSIX_SPAWN_DUP2, 0, 2),
-            ],
-            setsid=True,
-            setsigdef=process.PYTHON_IGNORES,
-        )
+        pid = _spawn(ctx, container, theirs.fileno(), lock.fd, client_fd)
     finally:
-        for fd in inherited:
-            os.set_inheritable(fd, False)
         theirs.close()
         if client_end is not None:
             client_end.close()
@@ -111,6 +86,40 @@ def supervised(
         remedy="it may have been killed for memory; try again, and report it if it stays",
         code="RL-SUPERVISOR",
     )
+
+
+def _spawn(
+    ctx: "Context", container: "Container", report_fd: int, lock_fd: int, client_fd: int
+) -> int:
+    """Start the supervisor process, in a session of its own; its PID."""
+    inherited = [fd for fd in (report_fd, lock_fd, client_fd) if fd >= 0]
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    site = next(
+        (path for path in sys.path if path.endswith(("site-packages", "dist-packages"))), ""
+    )
+    argv = [
+        sys.executable, "-I", "-S", ctx.helper("supervisor/supervisor.py"), package, site,
+        ctx.paths.store, ctx.paths.runtime, container.id,
+        str(report_fd), str(lock_fd), str(client_fd),
+    ]  # fmt: skip
+    for fd in inherited:
+        os.set_inheritable(fd, True)
+    try:
+        return os.posix_spawn(
+            sys.executable,
+            argv,
+            ctx.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+                (os.POSIX_SPAWN_DUP2, 0, 1),
+                (os.POSIX_SPAWN_DUP2, 0, 2),
+            ],
+            setsid=True,
+            setsigdef=process.PYTHON_IGNORES,
+        )
+    finally:
+        for fd in inherited:
+            os.set_inheritable(fd, False)
 
 
 def again(ctx: "Context", container: "Container") -> "Lock":

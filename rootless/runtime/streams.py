@@ -20,6 +20,26 @@ _IN = select.POLLIN | select.POLLHUP | select.POLLERR
 DRAIN_MS = 2000  # for output that is still in a pipe when the init has ended
 
 
+def pipes(interactive: bool) -> "tuple[list[int], dict[int, str]]":
+    """A program's 0, 1 and 2, and our ends of them by stream; stdin is /dev/null unless
+    `interactive`."""
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    ours = {out_read: "stdout", err_read: "stderr"}
+    if interactive:
+        in_read, in_write = os.pipe()
+        ours[in_write] = "stdin"
+    else:
+        in_read = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    return [in_read, out_write, err_write], ours
+
+
+def split(ours: "dict[int, str]") -> "tuple[dict[int, str], int]":
+    """Our ends of pipes() as Pump takes them: the outputs, and the input or -1."""
+    outputs = {fd: stream for fd, stream in ours.items() if stream != "stdin"}
+    return outputs, next((fd for fd, stream in ours.items() if stream == "stdin"), -1)
+
+
 class Client:
     """Somebody who gets the output, and may send input."""
 

@@ -10,7 +10,7 @@ from rootless.errors import RlError
 from rootless.linux import process
 from rootless.network import driver as drivers
 from rootless.network import ports
-from rootless.runtime import launch, limits, logs, rootfs
+from rootless.runtime import launch, limits, logs, rootfs, streams
 from rootless.runtime.streams import Pump
 from rootless.store import containers, mapping, volumes
 
@@ -64,7 +64,7 @@ class Supervision:
             config = config | {"process": config["process"] | {"rlimits": rlimits}}
         plan = rootfs.plan(self._ctx, container, config, idmap, network)
         terminal, interactive = container.config["tty"], container.config["interactive"]
-        theirs, ours = ([], {}) if terminal else _pipes(interactive)
+        theirs, ours = ([], {}) if terminal else streams.pipes(interactive)
         try:
             self._started = launch.launch(
                 plan,
@@ -113,8 +113,7 @@ class Supervision:
     def _make_pump(self, ours: "dict[int, str]", log: "dict[str, Any]") -> None:
         assert self._started is not None
         writer = None if log.get("driver") == "none" else _log_writer(self._container, log)
-        outputs = {fd: stream for fd, stream in ours.items() if stream != "stdin"}
-        input_fd = next((fd for fd, stream in ours.items() if stream == "stdin"), -1)
+        outputs, input_fd = streams.split(ours)
         if self._started.master_fd >= 0:
             outputs = {self._started.master_fd: "stdout"}
             input_fd = self._started.master_fd
@@ -195,19 +194,6 @@ def id_map(ctx: "Context", extension: "dict[str, Any]") -> "IdMap":
         gid = ctx.gid if userns.get("gid") is None else int(userns["gid"])
         return mapping.keep_id_map(ctx, uid, gid)
     return mapping.default_map(ctx)
-
-
-def _pipes(interactive: bool) -> "tuple[list[int], dict[int, str]]":
-    """The container's 0, 1 and 2, and our ends of them."""
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
-    ours = {out_read: "stdout", err_read: "stderr"}
-    if interactive:
-        in_read, in_write = os.pipe()
-        ours[in_write] = "stdin"
-    else:
-        in_read = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    return [in_read, out_write, err_write], ours
 
 
 def _log_writer(container: "Container", log: "dict[str, Any]") -> "logs.Writer | None":
