@@ -19,6 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     Environ = os._Environ[str] | dict[str, str]
 
+# sun_path of unix(7) has 108 bytes, with a null; "/0123456789ab.attach" comes after the directory.
+_RUNTIME_MAX = 107 - 20
+
 # These say the same about rl itself, whoever asks.
 _FOR_ROOT_TOO = frozenset(("explain", "version"))
 
@@ -206,6 +209,8 @@ def _runtime_directory(environ: "Environ", uid: int) -> str:
 
 def _unfit(path: str, uid: int) -> str:
     """Why `path` cannot be the runtime directory; "" when it can.  Makes it when it is missing."""
+    if len(os.fsencode(path)) > _RUNTIME_MAX:
+        return "too long for the path of a socket"
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:

@@ -20,8 +20,12 @@ class WorkerFailed(RlError):
     code = "RL-WORKER"
 
 
-def become_root() -> None:
-    """Take UID and GID 0 of the user namespace that the process is in, and no other groups."""
+def become_root(*, inspectable: bool = True) -> None:
+    """Take UID and GID 0 of the user namespace that the process is in, and no other groups.
+
+    `inspectable` lets the parent, and what it starts, open /proc/PID/ns afterwards.  Never where
+    processes of a container are about: they could look at what this one has brought along.
+    """
     try:
         os.setgroups([])
     except PermissionError:
@@ -29,7 +33,7 @@ def become_root() -> None:
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     # The change of IDs made /proc/self root's; opening ns files from outside needs it back.
-    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, int(inspectable))
 
 
 def run_in_user_namespace(

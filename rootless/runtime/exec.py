@@ -87,7 +87,7 @@ def _join(
         if pid:
             channel.send("pid", pid)
             os._exit(0)
-        become_root()
+        become_root(inspectable=False)
         os.setsid()
         if plan.terminal:
             master, terminal = pty.open_terminal()
