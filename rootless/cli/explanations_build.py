@@ -89,4 +89,69 @@ BUILD: dict[str, tuple[str, str]] = {
         "The image was built, and is in the cache; but the directory or the archive that --output "
         "names could not be written, for the reason that the message gives.",
     ),
+    "RL-BUILD-CONTEXT": (
+        "The context cannot be used",
+        "A context is a directory, - for a tar archive or a Dockerfile on standard input, a git "
+        "repository (https://host/repo.git#REF:SUBDIRECTORY), or the URL of an archive or a "
+        "Dockerfile. Archives may be plain or in gzip, bzip2, xz or zstd. --build-context "
+        "NAME=... takes the same, and docker-image://IMAGE and oci-layout://DIRECTORY.",
+    ),
+    "RL-BUILD-NO-DOCKERFILE": (
+        "There is no Dockerfile",
+        "Without -f it is the file Dockerfile (or dockerfile) in the context's directory. -f FILE "
+        "is relative to where you are; for contexts from an archive or a repository, to their "
+        "root. -f - reads it from standard input.",
+    ),
+    "RL-BUILD-ARCHIVE": (
+        "An archive cannot be unpacked",
+        "ADD unpacks tar archives, and a context may be one. This one is damaged or cut off, or "
+        "has a name that leads out of its directory. ADD --unpack=false copies it as it is.",
+    ),
+    "RL-BUILD-ESCAPE": (
+        "A path leads out of the context",
+        "COPY and ADD see the context and nothing else: a path with .. that leaves it, and a "
+        "symbolic link to something that is not in it, are refused. Build with a directory above "
+        "as context (and name the Dockerfile with -f), or give the other directory a name: "
+        "--build-context lib=../lib and COPY --from=lib.",
+    ),
+    "RL-BUILD-NOT-FOUND": (
+        "A source of COPY or ADD is not there",
+        "Paths are relative to the context's root, or to the root of what --from names; they are "
+        "not relative to the Dockerfile. What .dockerignore leaves out is not there. A wildcard "
+        "that matches nothing copies nothing, as with docker build.",
+    ),
+    "RL-BUILD-COPY": (
+        "Something cannot be copied to where it should go",
+        "A directory is not replaced by a file, and a file or symbolic link not by a directory. "
+        "A destination that ends with / is a directory; without, a single file gets that name. "
+        "Or a file could not be read, for the reason that the message gives.",
+    ),
+    "RL-BUILD-OWNER": (
+        "--chown cannot be followed",
+        "Names are looked up in /etc/passwd and /etc/group of the image as it is at that step; "
+        "with --link it is not looked at, and numbers are needed. A number has to be mapped: "
+        "`rl doctor` shows how many IDs you have.",
+    ),
+    "RL-BUILD-DOWNLOAD": (
+        "A file cannot be downloaded",
+        "The URL of ADD or of a context did not give its file: the message has the server's "
+        "answer, or what the network said. http_proxy, https_proxy and no_proxy are followed.",
+    ),
+    "RL-BUILD-GIT": (
+        "A git repository cannot be used",
+        "It is fetched with your git program and its configuration, which may not ask for a "
+        "password: use an SSH agent or a credential helper. After # comes a branch, tag or "
+        "commit, after : a directory in it.",
+    ),
+    "RL-BUILD-CHECKSUM": (
+        "Something from the network is not what its checksum says",
+        "The file, or the commit that the reference names, has changed since the checksum was "
+        "written down. Find out why before you change it.",
+    ),
+    "RL-HOST-NO-GIT": (
+        "The program git is missing",
+        "Git contexts and ADD of a repository are fetched with the host's git. The administrator "
+        "can install it with: apt-get install git. Or clone the repository elsewhere and give "
+        "its directory.",
+    ),
 }

@@ -1,0 +1,63 @@
+"""Contexts that come as a stream: a tar archive in any compression, or a Dockerfile alone."""
+
+import os
+from typing import IO
+
+from rootless.build import copying_tar
+from rootless.build.copying_target import Target, storage_failure
+from rootless.build.dockerfile.nodes import SIZE_MAX
+from rootless.errors import BuildError
+from rootless.layer.compression import Prefixed, Readable, kind_of
+
+_PEEK = 512
+
+
+def receive(stream: Readable, directory: str, what: str) -> bytes | None:
+    """Unpack an archive into the existing `directory`; the bytes of anything else, a Dockerfile.
+
+    Raises BuildError for what is empty, damaged or leads out of `directory`.
+    """
+    prefix = b""
+    while len(prefix) < _PEEK:
+        more = stream.read(_PEEK - len(prefix))
+        if not more:
+            break
+        prefix += more
+    if not prefix:
+        raise BuildError(
+            f"{what} is empty",
+            remedy="give a tar archive or a Dockerfile",
+            code="RL-BUILD-CONTEXT",
+        )
+    whole = Prefixed(prefix, stream)
+    if not kind_of(prefix):
+        return read_dockerfile(whole, what)
+    unpack(whole, directory, what)
+    return None
+
+
+def unpack(stream: Readable, directory: str, what: str) -> None:
+    """All of an archive below `directory`, as the caller's; the umask is 0 meanwhile."""
+    old = os.umask(0)
+    try:
+        target = Target(directory, owned=False)
+        copying_tar.unpack(stream, what, target, "", (0, 0))
+        target.finish()
+    except OSError as e:
+        raise storage_failure(e, f"unpack {what}") from e
+    finally:
+        os.umask(old)
+
+
+def read_dockerfile(stream: "Readable | IO[bytes]", what: str) -> bytes:
+    """A Dockerfile to its end, or one byte more than the largest: nodes.read() says so then."""
+    data = b""
+    while len(data) <= SIZE_MAX and (more := stream.read(1 << 16)):
+        data += more
+    if b"\0" in data[:_PEEK]:
+        raise BuildError(
+            f"{what} is neither a tar archive nor a Dockerfile",
+            remedy="archives may be plain or in gzip, bzip2, xz or zstd",
+            code="RL-BUILD-CONTEXT",
+        )
+    return data

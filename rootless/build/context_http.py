@@ -1,0 +1,100 @@
+"""Files from the web, for contexts and ADD: one GET, with what it says about itself."""
+
+import email.utils
+import hashlib
+import http.client
+import posixpath
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from rootless import __version__
+from rootless.errors import BuildError
+from rootless.log import printable
+
+CODE = "RL-BUILD-DOWNLOAD"
+_TIMEOUT_S = 60  # without a byte
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that has come: `name` is the last part of its URL's path, "" if that has none."""
+
+    path: str
+    name: str
+    size: int
+    digest: str  # "sha256:…"
+    mtime_ns: int  # Last-Modified, 0 without one, as BuildKit
+
+
+def is_url(text: str) -> bool:
+    """Whether it is an http or https URL."""
+    return text.startswith(("http://", "https://"))
+
+
+def name_of(url: str) -> str:
+    """The file name in a URL, "" for none."""
+    name = unquote(posixpath.basename(urlsplit(url).path))
+    return "" if name in (".", "..") or "/" in name or "\0" in name else name
+
+
+def download(url: str, path: str) -> Download:
+    """GET `url` into the new file `path`.  Raises BuildError; proxies are the environment's."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        urllib.request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        # The scheme was checked, and the opener knows no other than http and https.
+        request = urllib.request.Request(  # noqa: S310
+            url, headers={"User-Agent": f"rl/{__version__}", "Accept-Encoding": "identity"}
+        )
+        with opener.open(request, timeout=_TIMEOUT_S) as response, open(path, "xb") as file:
+            length = response.headers.get("Content-Length") or ""
+            modified = response.headers.get("Last-Modified") or ""
+            while data := response.read(_CHUNK):
+                digest.update(data)
+                file.write(data)
+                size += len(data)
+    except urllib.error.HTTPError as e:
+        raise _failed(url, f"the server answers {e.code} {printable(str(e.reason))[:100]}") from e
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        raise _failed(url, printable(str(getattr(e, "reason", e) or e))[:200]) from e
+    if length.isdecimal() and size != int(length):
+        raise _failed(url, f"the transfer broke off, {int(length) - size} bytes short")
+    return Download(path, name_of(url), size, f"sha256:{digest.hexdigest()}", _time_ns(modified))
+
+
+def _time_ns(text: str) -> int:
+    try:
+        return int(email.utils.parsedate_to_datetime(text).timestamp()) * 1_000_000_000
+    except (ValueError, TypeError, OverflowError):
+        return 0
+
+
+def _failed(url: str, why: str) -> BuildError:
+    return BuildError(
+        f"cannot download {without_password(url)}: {why}",
+        remedy="check the address, the network and the proxy (https_proxy), and try again",
+        code=CODE,
+    )
+
+
+def without_password(url: str) -> str:
+    """The URL for a message."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username}:xxxxx@{host}").geturl()

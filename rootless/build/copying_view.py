@@ -1,0 +1,243 @@
+"""Trees to copy from and into: one directory, or layers seen as overlayfs shows them merged.
+
+Nothing is mounted: names are looked up layer by layer, symbolic links are resolved here and never
+by the kernel, so that none of them leads outside.  Whiteouts are character devices 0/0, opaque
+directories have an extended attribute (Documentation/filesystems/overlayfs.rst).
+"""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Sequence
+
+from rootless.errors import BuildError
+
+LINKS_MAX = 255  # as continuity's fs.RootPath, which BuildKit resolves with
+_OPAQUE = "user.overlay.opaque"
+
+
+class Node:
+    """Something that is there: `path` from the root without a slash in front, "" for the root.
+
+    `places` are the host paths of the directories that merge, topmost first, or of the one file.
+    """
+
+    __slots__ = ("path", "places", "status")
+
+    def __init__(self, path: str, places: list[str], status: os.stat_result) -> None:
+        self.path = path
+        self.places = places
+        self.status = status
+
+    @property
+    def is_directory(self) -> bool:
+        return stat.S_ISDIR(self.status.st_mode)
+
+    @property
+    def is_file(self) -> bool:
+        return stat.S_ISREG(self.status.st_mode)
+
+    @property
+    def is_link(self) -> bool:
+        return stat.S_ISLNK(self.status.st_mode)
+
+    def read_link(self) -> str:
+        return os.readlink(self.places[0])
+
+
+class View:
+    """The tree that `directories` (topmost first) make together; one alone is just itself."""
+
+    def __init__(self, directories: Sequence[str], *, layered: bool = True) -> None:
+        self.layered = layered
+        self.directories = list(directories)
+
+    def root(self) -> Node:
+        """Raises OSError when the topmost directory is not there."""
+        return Node("", list(self.directories), os.stat(self.directories[0]))
+
+    def child(self, node: Node, name: str) -> Node | None:
+        """What `name` is in the directory `node`; its last symbolic link is not followed."""
+        path = f"{node.path}/{name}" if node.path else name
+        found: Node | None = None
+        for place in node.places:
+            host = f"{place}/{name}"
+            try:
+                status = os.lstat(host)
+            except OSError as e:
+                if e.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+                    continue
+                raise
+            if not stat.S_ISDIR(status.st_mode):
+                if found is not None or self._is_whiteout(status):
+                    return found
+                return Node(path, [host], status)
+            if found is None:
+                found = Node(path, [host], status)
+            else:
+                found.places.append(host)
+            if self.layered and is_opaque(host):
+                return found
+        return found
+
+    def children(self, node: Node) -> list[Node]:
+        """Everything in the directory `node`, by name."""
+        if len(node.places) == 1:
+            return self._only(node)
+        found: dict[str, Node] = {}
+        closed: set[str] = set()
+        for place in node.places:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name in closed:
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    if not stat.S_ISDIR(status.st_mode):
+                        closed.add(name)
+                        if name not in found and not self._is_whiteout(status):
+                            found[name] = Node(_join(node.path, name), [entry.path], status)
+                        continue
+                    if name in found:
+                        found[name].places.append(entry.path)
+                    else:
+                        found[name] = Node(_join(node.path, name), [entry.path], status)
+                    if is_opaque(entry.path):
+                        closed.add(name)
+        return [found[name] for name in sorted(found)]
+
+    def _only(self, node: Node) -> list[Node]:
+        prefix = f"{node.path}/" if node.path else ""
+        with os.scandir(node.places[0]) as entries:
+            found = [
+                Node(prefix + e.name, [e.path], e.stat(follow_symlinks=False)) for e in entries
+            ]
+        if self.layered:
+            found = [child for child in found if not self._is_whiteout(child.status)]
+        found.sort(key=lambda child: child.path)
+        return found
+
+    def resolve(self, path: str, *, follow_last: bool = True) -> tuple[Node | None, str]:
+        """What `path` leads to, links followed inside the tree, and its path without any link.
+
+        The path is also known for what is not there: links to nowhere are followed too.
+        Raises BuildError when the links go in circles.
+        """
+        above = [self.root()]
+        missing: list[str] = []
+        pending = _parts(path)
+        links = 0
+        while pending:
+            name = pending.pop()
+            if name == "..":
+                if missing:
+                    missing.pop()
+                elif len(above) > 1:
+                    above.pop()
+                continue
+            node = None
+            if not missing and above[-1].is_directory:
+                node = self.child(above[-1], name)
+            if node is None:
+                missing.append(name)
+            elif node.is_link and (pending or follow_last):
+                links += 1
+                if links > LINKS_MAX:
+                    raise BuildError(
+                        f"{path}: its symbolic links go in circles",
+                        remedy="repair the link",
+                        code="RL-BUILD-COPY",
+                    )
+                text = node.read_link()
+                if text.startswith("/"):
+                    del above[1:]
+                pending += _parts(text)
+            else:
+                above.append(node)
+        if missing:
+            return None, "/".join([above[-1].path, *missing]).lstrip("/")
+        return above[-1], above[-1].path
+
+    def _is_whiteout(self, status: os.stat_result) -> bool:
+        return self.layered and stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def is_opaque(place: str) -> bool:
+    """Whether overlayfs hides what is below this directory of a layer."""
+    try:
+        return os.getxattr(place, _OPAQUE, follow_symlinks=False) == b"y"
+    except OSError:
+        return False
+
+
+def set_opaque(place: str) -> None:
+    """Make it so."""
+    os.setxattr(place, _OPAQUE, b"y", follow_symlinks=False)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _parts(path: str) -> list[str]:
+    """The names of a path that mean something, last first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def has_wildcards(name: str) -> bool:
+    """Whether one of *, ? and [ stands there without a backslash."""
+    return re.search(r"(?:^|[^\\])(?:\\\\)*[*?\[]", name) is not None
+
+
+def compile_name(pattern: str) -> "re.Pattern[str] | None":
+    """Go's path/filepath.Match for one name; None for what is no pattern, which matches nothing.
+
+    Source: go.dev/src/path/filepath/match.go.
+    """
+    parts = []
+    at = 0
+    while at < len(pattern):
+        character = pattern[at]
+        at += 1
+        if character == "*":
+            parts.append("[^/]*")
+        elif character == "?":
+            parts.append("[^/]")
+        elif character == "[":
+            end = _class_end(pattern, at)
+            if end < 0:
+                return None
+            parts.append(_class(pattern[at:end]))
+            at = end + 1
+        elif character == "\\":
+            if at == len(pattern):
+                return None
+            parts.append(re.escape(pattern[at]))
+            at += 1
+        else:
+            parts.append(re.escape(character))
+    try:
+        return re.compile("".join(parts) + r"\Z", re.DOTALL)
+    except re.error:
+        return None
+
+
+def _class_end(pattern: str, at: int) -> int:
+    """Where the ] of a class is; -1 for none.  A class is not empty."""
+    start = at + pattern.startswith("^", at)
+    at = start
+    while at < len(pattern):
+        if pattern[at] == "\\":
+            at += 2
+            continue
+        if pattern[at] == "]":
+            return at if at > start else -1
+        at += 1
+    return -1
+
+
+def _class(body: str) -> str:
+    negated = body.startswith("^")
+    text = re.sub(r"\\(.)|([\[\]^&~|])", lambda m: "\\" + (m[1] or m[2]), body[negated:])
+    return f"[{'^' if negated else ''}{text}]"
