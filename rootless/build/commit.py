@@ -1,0 +1,216 @@
+"""A step's upper directory becomes a layer: moved into place, never copied.
+
+The work is root's of the user namespace, in a child: the files may belong to any of its IDs.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from rootless.build.cache import Entry
+from rootless.linux import mount, namespaces
+from rootless.store import containers, layers, mapping
+
+if TYPE_CHECKING:
+    from rootless.context import Context
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def commit(
+    ctx: "Context",
+    directory: str,
+    *,
+    name: str,
+    epoch: int | None = None,
+    stubs: Sequence[str] = (),
+    lower: Sequence[str] = (),
+) -> Entry:
+    """Put `directory`/upper into the store as a layer, if there is anything in it.
+
+    `directory` is a temporary one of the store.  Times after `epoch` are set to it.  `stubs` are
+    mount points; those that `lower` (topmost first) does not have, are removed.  The caller has
+    one thread.
+    """
+    staged = f"{directory}/layer"
+
+    def work() -> object:
+        root_fd = os.open(f"{directory}/upper", _DIRECTORY)
+        _remove_stubs(root_fd, stubs, lower)
+        if not os.listdir(root_fd):
+            return {"diff_id": "", "size": 0, "tar_size": 0}
+        size = _settle(root_fd, epoch)
+        found = _hash(root_fd)
+        _syncfs(root_fd)
+        os.mkdir(staged, 0o700)
+        os.rename(f"{directory}/upper", f"{staged}/diff")
+        return {**found, "size": size}
+
+    found = cast(
+        "dict[str, Any]",
+        namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work),
+    )
+    created = containers.now() if epoch is None else containers.rfc3339(epoch * 10**9)
+    entry = Entry(found["diff_id"], found["size"], found["tar_size"], created, name)
+    if entry.diff_id:
+        meta = {
+            "diff_id": entry.diff_id,
+            "size": entry.size,
+            "created": created,
+            "tar_size": entry.tar_size,
+        }
+        layers.commit(ctx.paths, staged, meta)
+    return entry
+
+
+def make_directory(
+    ctx: "Context", lower: Sequence[str], directory: str, path: str, user: str
+) -> None:
+    """WORKDIR: make `path`, with what is missing above it, in `directory`/upper.
+
+    `lower` are layers' directories, topmost first; `directory` a temporary one.
+    """
+    from rootless.runtime.execute import resolve_user
+
+    prepare(directory)
+
+    def work() -> object:
+        mount_root(ctx, directory, lower)
+        os.chroot(f"{directory}/rootfs")
+        os.chdir("/")
+        uid, gid, _, _ = resolve_user(user, ())
+        done = ""
+        for name in path.strip("/").split("/"):
+            done += f"/{name}"
+            if not os.path.isdir(done):
+                os.mkdir(done, 0o755)
+                os.chown(done, uid, gid)
+        return None
+
+    namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work, mounts=True)
+
+
+def prepare(directory: str) -> None:
+    """The directories of a step in the temporary `directory`."""
+    for name in ("upper", "work", "rootfs", "links", "private"):
+        os.mkdir(f"{directory}/{name}", 0o755)
+
+
+def mount_root(ctx: "Context", directory: str, lower: Sequence[str]) -> None:
+    """Mount the overlay of a step on `directory`/rootfs."""
+    store = f"{ctx.paths.store}/"
+    place = directory.removeprefix(store)
+    mount.overlay(
+        [layer.removeprefix(store) for layer in lower] or [f"{place}/links"],
+        f"{directory}/rootfs",
+        upper=f"{place}/upper",
+        work=f"{place}/work",
+        base=ctx.paths.store,
+        links=f"{directory}/links",
+    )
+
+
+def layer_directories(ctx: "Context", diff_ids: Sequence[str]) -> list[str]:
+    """The directories of a stack of layers, topmost first."""
+    return [ctx.paths.layer_diff(diff_id) for diff_id in reversed(diff_ids)]
+
+
+def _remove_stubs(root_fd: int, stubs: Sequence[str], lower: Sequence[str]) -> None:
+    """Remove the mount points that were made for the mounts of RUN, and are of no layer below.
+
+    What held them alone goes too: a directory copied up for nothing but its new entry.
+    """
+    for path in sorted(stubs, key=lambda one: -one.count("/")):
+        names = [name for name in path.split("/") if name]
+        while names and _remove_stub(root_fd, names, lower):
+            names.pop()
+
+
+def _remove_stub(root_fd: int, names: Sequence[str], lower: Sequence[str]) -> bool:
+    """Remove one entry if it says nothing; whether it was so."""
+    *above, last = names
+    fd = os.dup(root_fd)
+    try:
+        for name in above:
+            inner = os.open(name, _DIRECTORY, dir_fd=fd)
+            os.close(fd)
+            fd = inner
+        ours = os.stat(last, dir_fd=fd, follow_symlinks=False)
+        theirs = _find(lower, names)
+        if stat.S_ISDIR(ours.st_mode):
+            if theirs is not None and not _same(ours, theirs):
+                return False
+            os.rmdir(last, dir_fd=fd)
+        elif theirs is None and stat.S_ISREG(ours.st_mode) and ours.st_size == 0:
+            os.unlink(last, dir_fd=fd)
+        else:
+            return False
+        return True
+    except OSError:
+        return False  # it was not made, or there is something in it
+    finally:
+        os.close(fd)
+
+
+def _find(lower: Sequence[str], names: Sequence[str]) -> os.stat_result | None:
+    """The entry in the topmost layer that has it."""
+    for layer in lower:
+        try:
+            return os.stat("/".join((layer, *names)), follow_symlinks=False)
+        except OSError:
+            continue
+    return None
+
+
+def _same(ours: os.stat_result, theirs: os.stat_result) -> bool:
+    return (ours.st_mode, ours.st_uid, ours.st_gid) == (
+        theirs.st_mode,
+        theirs.st_uid,
+        theirs.st_gid,
+    )
+
+
+def _settle(root_fd: int, epoch: int | None) -> int:
+    """Set times after `epoch` to it; the size of all files."""
+    size = 0
+    limit = None if epoch is None else epoch * 10**9
+    for _, directories, files, fd in os.fwalk(".", topdown=False, dir_fd=root_fd):
+        for name in files:
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                size += status.st_size
+        if limit is not None:
+            _clamp(fd, [*files, *directories], limit)
+    if limit is not None:
+        os.utime(root_fd, ns=(limit, limit))
+    return size
+
+
+def _clamp(fd: int, names: Sequence[str], limit: int) -> None:
+    for name in names:
+        if os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime_ns > limit:
+            os.utime(name, ns=(limit, limit), dir_fd=fd, follow_symlinks=False)
+
+
+def _hash(root_fd: int) -> dict[str, Any]:
+    from rootless.layer.archive import write_tree
+
+    digest = hashlib.sha256()
+    size = 0
+
+    def write(data: bytes) -> None:
+        nonlocal size
+        digest.update(data)
+        size += len(data)
+
+    write_tree(root_fd, write)
+    return {"diff_id": f"sha256:{digest.hexdigest()}", "tar_size": size}
+
+
+def _syncfs(fd: int) -> None:
+    """syncfs(2): one wait for all files, before the layer gets its name."""
+    import ctypes
+
+    ctypes.CDLL(None, use_errno=True).syncfs(fd)

@@ -1,0 +1,250 @@
+"""What a build gets from outside: base images, contexts, secrets, SSH agents."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
+
+from rootless.build import image
+from rootless.build.cache import Cache
+from rootless.build.dockerfile import instructions as to
+from rootless.build.dockerfile.stages import Dockerfile
+from rootless.build.dockerfile.text import did_you_mean
+from rootless.build.events import Emit, Event
+from rootless.build.jobs import Failed, Job, Link
+from rootless.build.plan import BaseImage, Images, Need, Plan
+from rootless.build.steps import Around
+from rootless.errors import BuildError, RlError
+from rootless.oci import platform as platforms
+from rootless.oci import reference
+from rootless.store import images as stored
+
+if TYPE_CHECKING:
+    from rootless.build.context import BuildContext
+    from rootless.build.options import BuildOptions
+    from rootless.context import Context
+
+SECRET_MAX = 500 * 1024  # bytes, as BuildKit
+
+
+class Inputs:
+    """Found once per build.  `around` is for the steps."""
+
+    def __init__(
+        self,
+        ctx: "Context",
+        options: "BuildOptions",
+        context: "BuildContext",
+        dockerfile: Dockerfile,
+        stack: ExitStack,
+        directory: str,
+        cache: Cache,
+    ) -> None:
+        self.ctx = ctx
+        self.options = options
+        self.dockerfile = dockerfile
+        self._stack = stack
+        self._images: dict[Need, BaseImage] = {}
+        self._contexts = {"": context.tree}
+        self.around = Around(
+            ctx=ctx,
+            options=options,
+            cache=cache,
+            contexts=self._contexts,
+            fetch_directory=directory,
+            epoch=options.source_date_epoch,
+        )
+
+    # Images.
+
+    def images(self, needs: Sequence[Need], emit: Emit) -> Images:
+        """A function that gives each image; those that are missing are pulled side by side."""
+        jobs: list[tuple[Need, str, Job]] = []
+        for need in needs:
+            name = self._image_name(need)
+            record = None if self.options.pull else self._local(name, need)
+            label = f"[internal] load metadata for {_canonical(name)}"
+            if record is not None:
+                self._images[need] = self._base(name, record)
+                continue
+            emit(Event("started", name=label))
+            jobs.append((need, label, self._pull(name, need)))
+        try:
+            for need, label, job in jobs:
+                self._pulled(need, label, job, emit)
+        except BaseException:
+            for _, _, job in jobs:
+                if not job.reaped:
+                    job.stop()
+                    job.wait_stopped()
+            raise
+
+        def find(need: Need) -> BaseImage:
+            if need not in self._images:
+                self.images([need], emit)
+            return self._images[need]
+
+        return find
+
+    def _image_name(self, need: Need) -> str:
+        """The image that a name means: a --build-context of that name goes before."""
+        value = self.options.build_contexts.get(need.name)
+        if value is None:
+            return need.name
+        if value.startswith("docker-image://"):
+            return value.removeprefix("docker-image://")
+        raise self.dockerfile.error(
+            need.where,
+            f"the context {need.name} ({value}) cannot be the base of a stage",
+            remedy="use docker-image://NAME, or COPY --from it",
+            code="RL-NOT-YET",
+        )
+
+    def _local(self, name: str, need: Need) -> dict[str, Any] | None:
+        try:
+            record = cast("dict[str, Any] | None", stored.find(self.ctx.paths, name))
+        except RlError as e:
+            raise self._located(e, need) from e
+        if record is None:
+            return None
+        offered = platforms.Platform.from_json(record["platform"], "the image record")
+        return record if platforms.matches(offered, need.platform) else None
+
+    def _located(self, e: RlError, need: Need) -> BuildError:
+        return self.dockerfile.error(need.where, e.what, remedy=e.remedy, code=e.code)
+
+    def _pull(self, name: str, need: Need) -> Job:
+        def work(link: Link) -> object:
+            from rootless.registry import pull
+
+            def progress(layer: str, phase: str, done: int, total: int) -> None:
+                if phase in ("done", "exists"):
+                    link.note(f"{layer}: {phase}")
+
+            record = pull.pull(self.ctx, name, platform=str(need.platform), progress=progress)
+            return {"id": record["id"]}
+
+        return Job(work)
+
+    def _pulled(self, need: Need, label: str, job: Job, emit: Emit) -> None:
+        try:
+            result = cast("dict[str, Any]", job.wait())
+        except Failed as e:
+            emit(Event("failed", name=label, text=str(e), seconds=job.seconds))
+            error = e.as_error()
+            self.dockerfile.locate(error, need.where)
+            names = tuple(one.name for one in self.dockerfile.stages if one.name)
+            if error.remedy is None or did_you_mean(need.name, names):
+                error.remedy = did_you_mean(need.name, names)
+            raise error from e
+        emit(Event("done", name=label, seconds=job.seconds))
+        record = cast("dict[str, Any]", stored.resolve(self.ctx.paths, result["id"]))
+        self._images[need] = self._base(self._image_name(need), record)
+
+    def _base(self, name: str, record: dict[str, Any]) -> BaseImage:
+        return BaseImage(name, record, image.read_document(self.ctx, record))
+
+    # Contexts, secrets and agents, all of them before the first step.
+
+    def check(self, plan: Plan) -> None:
+        """Get ready what the steps ask for by name.  Raises BuildError with its place."""
+        secrets: dict[str, bytes] = {}
+        agents: dict[str, str] = {}
+        for step in plan.steps:
+            names = [step.source, *(source for _, source in step.mounts)]
+            for source in names:
+                if source is not None and source.context:
+                    self._open(source.context, step.instruction)
+            for mount, _ in step.mounts:
+                if mount.type == "secret" and mount.secret_id not in secrets:
+                    self._secret(mount.secret_id, mount.required, step.instruction, secrets)
+                elif mount.type == "ssh" and (mount.id or "default") not in agents:
+                    self._agent(mount.id or "default", mount.required, step.instruction, agents)
+        self.around.secrets = secrets
+        self.around.agents = agents
+
+    def _open(self, name: str, where: to.Instruction) -> None:
+        if name in self._contexts:
+            return
+        from rootless.build import context
+
+        value = self.options.build_contexts[name]
+        opened = self._stack.enter_context(context.open_named(self.ctx, name, value))
+        if opened.tree is None:
+            raise self.dockerfile.error(
+                where,
+                f"the context {name} is an OCI layout, which cannot be copied from",
+                remedy="import it, and use docker-image://NAME",
+                code="RL-NOT-YET",
+            )
+        self._contexts[name] = opened.tree
+
+    def _secret(
+        self, name: str, required: bool, where: to.Instruction, found: dict[str, bytes]
+    ) -> None:
+        given = {one.id: one for one in self.options.secrets}
+        secret = given.get(name)
+        if secret is None:
+            if required:
+                raise self.dockerfile.error(
+                    where,
+                    f"the secret {name} is required and was not given",
+                    remedy=did_you_mean(name, tuple(given)) or f"add --secret id={name},src=FILE",
+                    code="RL-BUILD-SECRET",
+                )
+            return
+        try:
+            if secret.env is not None:
+                found[name] = os.environb[os.fsencode(secret.env)]
+            else:
+                with open(str(secret.path), "rb") as file:
+                    found[name] = file.read(SECRET_MAX + 1)
+        except (OSError, KeyError) as e:
+            why = e.strerror if isinstance(e, OSError) else "the variable is not set"
+            raise BuildError(
+                f"cannot read the secret {name}: {why}",
+                remedy="check --secret",
+                code="RL-BUILD-SECRET",
+            ) from e
+        if len(found[name]) > SECRET_MAX:
+            raise BuildError(
+                f"the secret {name} has more than {SECRET_MAX} bytes",
+                remedy="secrets are keys and passwords; use a bind mount for files",
+                code="RL-BUILD-SECRET",
+            )
+
+    def _agent(
+        self, name: str, required: bool, where: to.Instruction, found: dict[str, str]
+    ) -> None:
+        given = {one.id: one for one in self.options.ssh}
+        agent = given.get(name)
+        if agent is None:
+            if required:
+                raise self.dockerfile.error(
+                    where,
+                    f"the SSH agent {name} is required and was not given",
+                    remedy=f"add --ssh {name}",
+                    code="RL-BUILD-SSH",
+                )
+            return
+        path = agent.paths[0] if agent.paths else self.ctx.environ.get("SSH_AUTH_SOCK", "")
+        if len(agent.paths) > 1 or (path and os.path.isfile(path)):
+            raise BuildError(
+                "--ssh with key files is not supported yet",
+                remedy="start an agent: eval $(ssh-agent); ssh-add KEY; rl build --ssh default",
+                code="RL-NOT-YET",
+            )
+        if not path or not os.path.exists(path):
+            raise BuildError(
+                f"there is no SSH agent for --ssh {name}",
+                remedy="start one: eval $(ssh-agent); ssh-add",
+                code="RL-BUILD-SSH",
+            )
+        found[name] = path
+
+
+def _canonical(name: str) -> str:
+    try:
+        return reference.parse(name).tagged().canonical()
+    except RlError:
+        return name
