@@ -30,6 +30,17 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "A command can be run in, and a signal be sent to, a running container only. `rl ps -a` "
         "says how it ended, `rl logs NAME` what it wrote, `rl start NAME` starts it again.",
     ),
+    "RL-CONTAINER-NAME": (
+        "Not a name for a container",
+        "A name has 2 to 128 letters, digits, dots, dashes and underscores, and begins with a "
+        "letter or digit.",
+    ),
+    "RL-CONTAINER-FOREGROUND": (
+        "The container has no supervisor to attach to",
+        "A container that `rl run` started in the foreground, without a terminal, is a child of "
+        "that rl, which shows its output. `rl logs -f NAME` follows it from elsewhere. Containers "
+        "started with -d, -t or `rl start` can be attached to.",
+    ),
     "RL-CONTAINER-RUNNING": (
         "The container runs",
         "A running container is not removed by mistake. Stop it first, or use `rl rm -f`.",

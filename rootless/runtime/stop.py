@@ -11,8 +11,18 @@ from rootless.store import volumes as volume_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypedDict
+
     from rootless.context import Context
     from rootless.store.containers import Container
+
+    class Manner(TypedDict):
+        """Keywords of stop()."""
+
+        signal: str
+        timeout_s: float
+
 
 KILL = 9
 NAMES = (
@@ -39,6 +49,14 @@ def signal_number(text: str) -> int:
         remedy="use a name as SIGTERM or a number from 1 to 64",
         code="RL-SIGNAL",
     )
+
+
+def manner(container: "Container", values: "Mapping[str, object]") -> "Manner":
+    """How to stop `container`: --signal and --time, else what it was created with."""
+    asked = values.get("time")
+    timeout_s = asked if isinstance(asked, int) else container.config.get("stop_timeout", 10)
+    signal = str(values.get("signal") or container.config.get("stop_signal", "SIGTERM"))
+    return {"signal": signal, "timeout_s": timeout_s}
 
 
 def stop(container: "Container", *, signal: str, timeout_s: float) -> None:

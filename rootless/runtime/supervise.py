@@ -166,7 +166,7 @@ class Supervision:
             oom_killed = started.cgroup.oom_killed()
             started.cgroup.remove()
         container = self._container
-        if container.config["auto_remove"]:
+        if container.config["auto_remove"] and not os.path.exists(container.restart_mark):
             self._lock.put_exit_code(exit_code)
             volumes.discard(self._ctx, container, self._lock)
         else:

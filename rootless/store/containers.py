@@ -86,6 +86,11 @@ class Container:
             return -1
         return process.open_pidfd(pid, started)
 
+    @property
+    def restart_mark(self) -> str:
+        """A file that keeps a container of --rm through the stop of its restart."""
+        return f"{self.directory}/restarting"
+
     def need_running(self, purpose: str) -> int:
         """pidfd() of a running container.  Raises ContainerError RL-CONTAINER-NOT-RUNNING."""
         pidfd = self.pidfd()
@@ -232,6 +237,32 @@ def _name_taken(paths: "Paths", name: str) -> ContainerError:
         remedy=f"choose another name, or remove that container with: rl rm -f {name}",
         code="RL-CONTAINER-NAME-TAKEN",
     )
+
+
+def rename(ctx: "Context", container: Container, name: str) -> None:
+    """Give the container another name; both names are its own for an instant, never none.
+
+    Raises ContainerError RL-CONTAINER-NAME-TAKEN, RL-CONTAINER-NAME.
+    """
+    paths = ctx.paths
+    name = name.removeprefix("/")
+    if not ids.is_name(name):
+        raise ContainerError(
+            f"invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+            remedy="2 to 128 of these characters",
+            code="RL-CONTAINER-NAME",
+        )
+    try:
+        os.symlink(f"../{container.id}", paths.container_by_name(name))
+    except FileExistsError:
+        raise _name_taken(paths, name) from None
+    old = container.name
+    container.config["name"] = name
+    atomic.write_json(f"{container.directory}/container.json", container.config, sync=False)
+    try:
+        os.unlink(paths.container_by_name(old))
+    except FileNotFoundError:
+        pass
 
 
 def remove(ctx: "Context", container: Container, lock: Lock) -> None:

@@ -1,0 +1,47 @@
+"""`rl attach`.  Warm."""
+
+import _socket
+
+from rootless.cli.actions import several
+from rootless.cli.actions.run import DEFAULT_KEYS
+from rootless.errors import ContainerError
+from rootless.runtime.attach import Connection, Detached
+from rootless.runtime.options_text import parse_detach_keys
+from rootless.runtime.supervisor import attach_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.context import Context
+
+
+def main(ctx: "Context", values: "dict[str, object]") -> int:
+    """Relay this process's streams to a running container; its exit code, 0 after detaching."""
+    container = several.find(ctx, str(values["container"]))
+    container.need_running("attach to")
+    keys = str(values.get("detach_keys") or ctx.config.get("detach-keys", DEFAULT_KEYS))
+    connection = Connection(
+        connect(attach_path(ctx.paths, container.id), container.name),
+        terminal=bool(container.config["tty"]),
+        read_input=bool(container.config["interactive"]) and not values.get("no_stdin"),
+        detach_keys=parse_detach_keys(keys),
+        sig_proxy=bool(values.get("sig_proxy", True)),
+    )
+    try:
+        return connection.relay()
+    except Detached:
+        return 0
+
+
+def connect(path: str, name: str) -> "_socket.socket":
+    """The supervisor's socket.  Raises ContainerError where there is no supervisor."""
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        sock.connect(path)
+    except OSError as e:
+        sock.close()
+        raise ContainerError(
+            f"cannot attach to {name}: it belongs to an rl run in the foreground",
+            remedy=f"follow its output with: rl logs -f {name}",
+            code="RL-CONTAINER-FOREGROUND",
+        ) from e
+    return sock

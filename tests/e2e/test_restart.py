@@ -1,0 +1,80 @@
+"""attach, restart and rename."""
+
+import subprocess
+
+from support.program import Rl, program
+
+
+def test_attach_sees_output_gives_input_and_returns_the_exit_code(rl: Rl) -> None:
+    name = rl.name()
+    rl.run("run", "-d", "-i", "--name", name, "--network", "none", "busybox",
+           "sh", "-c", "read line; echo got $line; exit 5")  # fmt: skip
+    done = subprocess.run(
+        [program(), "attach", name], env=rl.environment(), input="hello\n", text=True,
+        capture_output=True, timeout=30,
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("got hello\n", 5), done.stderr
+
+
+def test_two_are_attached_at_once(rl: Rl) -> None:
+    name = rl.name()
+    command = "while ! read -t 1 line; do echo tick; done; echo got $line"
+    rl.run("run", "-d", "-i", "--name", name, "--network", "none", "busybox", "sh", "-c", command)
+    watching = subprocess.Popen(
+        [program(), "attach", "--no-stdin", name], env=rl.environment(), text=True,
+        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert watching.stdout is not None and watching.stdout.readline() == "tick\n"
+    rl.run("attach", name, input="x\n")
+    assert watching.communicate(timeout=30)[0].endswith("got x\n")
+
+
+def test_attach_to_a_container_in_the_foreground_is_an_error(rl: Rl) -> None:
+    name = rl.name()
+    process = rl.popen("run", "--rm", "--name", name, "--network", "none", "busybox",
+                       "sh", "-c", "echo up; sleep 100")  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "up\n"
+    rl.fails("attach", name, status=1, code="RL-CONTAINER-FOREGROUND")
+    rl.run("kill", name)
+    process.wait(timeout=30)
+
+
+def test_attach_to_a_stopped_container_is_an_error(rl: Rl) -> None:
+    name = rl.name()
+    rl.run("create", "--name", name, "busybox", "true")
+    rl.fails("attach", name, status=1, code="RL-CONTAINER-NOT-RUNNING")
+
+
+def test_restart_runs_the_program_again(rl: Rl) -> None:
+    container = rl.start(command="echo run; sleep 100")
+    rl.wait_log(container, "run")
+    assert rl.out("restart", "-t", "0", container) == container
+    rl.wait_log(container, "run\nrun")
+    assert rl.inspect(container)["State"]["Running"]
+
+
+def test_restart_starts_a_stopped_container(rl: Rl) -> None:
+    name = rl.name()
+    rl.run("create", "--name", name, "--network", "none", "busybox", "sleep", "100")
+    rl.run("restart", name)
+    assert rl.inspect(name)["State"]["Running"]
+
+
+def test_restart_keeps_a_container_of_rm(rl: Rl) -> None:
+    name = rl.name()
+    rl.run("run", "-d", "--rm", "--name", name, "--network", "none", "busybox", "sleep", "100")
+    rl.run("restart", "-t", "0", name)
+    assert rl.inspect(name)["State"]["Running"]
+    rl.run("stop", "-t", "0", name)
+    rl.fails("inspect", name, status=1)
+
+
+def test_rename(rl: Rl) -> None:
+    old, new = rl.name(), rl.name()
+    rl.run("create", "--name", old, "busybox", "true")
+    rl.run("rename", old, new)
+    assert rl.inspect(new)["Name"] == f"/{new}"
+    rl.fails("inspect", old, status=1)
+    rl.run("create", "--name", old, "busybox", "true")
+    rl.fails("rename", old, new, status=1, code="RL-CONTAINER-NAME-TAKEN")
+    rl.fails("rename", old, "a/b", status=1, code="RL-CONTAINER-NAME")
