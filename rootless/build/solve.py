@@ -134,7 +134,7 @@ class _Build:
                 continue
             with self._located(step):
                 self.transfers[step.number] = steps.transfer_of(self.inputs.around, step, {})
-                steps.digest_of(self.inputs.around, self.transfers[step.number])
+                self.inputs.around.digest(step.number, self.transfers[step.number])
 
     def _located(self, step: Step) -> "_Located":
         return _Located(self, step)

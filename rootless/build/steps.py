@@ -34,6 +34,13 @@ class Around:
     epoch: int | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     agents: Mapping[str, str] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+
+    def digest(self, number: int, transfer: copying.Transfer) -> str:
+        """The content key of the transfer of step `number`, found once."""
+        if number not in self.digests:
+            self.digests[number] = digest_of(self, transfer)
+        return self.digests[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ def prepare(
             parts |= {
                 "instruction": [type(step.instruction).__name__, transfer.target, transfer.chown,
                                 transfer.chmod, transfer.sources],
-                "files": digest_of(around, transfer),
+                "files": around.digest(step.number, transfer),
             }  # fmt: skip
     return Prepared(step, caches.digest(parts), parts, list(lower), transfer, trees)
 

@@ -154,4 +154,42 @@ BUILD: dict[str, tuple[str, str]] = {
         "can install it with: apt-get install git. Or clone the repository elsewhere and give "
         "its directory.",
     ),
+    "RL-BUILD-RUN": (
+        "The command of a RUN has failed",
+        "Its exit code and its last lines of output are shown: what went wrong is said there. "
+        "127 means that the program is not in the image, 126 that it cannot be executed, 137 that "
+        "it was killed, often for memory. --shell-on-fail opens a shell in the step's files.",
+    ),
+    "RL-BUILD-STEP": (
+        "A step of the build could not be done",
+        "The system refused something that the step needs, as the message says: a full disk, a "
+        "file that cannot be read. `rl doctor` checks what the host offers.",
+    ),
+    "RL-BUILD-STEP-KILLED": (
+        "The process of a step has ended unexpectedly",
+        "Somebody or the kernel (out of memory: see dmesg) has killed it. Nothing is damaged; what "
+        "was built before stays in the cache. Build again, with less in parallel: --jobs 1.",
+    ),
+    "RL-BUILD-STORAGE": (
+        "No file system for the layers of a build",
+        "A step's layer is what an overlay has caught; rl build needs overlayfs in user namespaces "
+        "(Linux 5.11) or the program fuse-overlayfs with /dev/fuse. `rl doctor` says which of them "
+        "is missing, and why.",
+    ),
+    "RL-BUILD-MOUNT-SOURCE": (
+        "What RUN --mount shall mount is not there",
+        "source= is a path in the context, or in the stage or image that from= names. What "
+        ".dockerignore leaves out is not there.",
+    ),
+    "RL-BUILD-SECRET": (
+        "A secret is missing or cannot be read",
+        "RUN --mount=type=secret,id=NAME gets what --secret id=NAME,src=FILE or "
+        "id=NAME,env=VARIABLE gives. Without required it would go on without. Secrets have at most "
+        "500 KiB.",
+    ),
+    "RL-BUILD-SSH": (
+        "There is no SSH agent for a RUN",
+        "RUN --mount=type=ssh reaches the agent that --ssh default names: the one of $SSH_AUTH_SOCK "
+        "or that of a socket's path. Start one with: eval $(ssh-agent); ssh-add.",
+    ),
 }
