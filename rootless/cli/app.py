@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rm": ("rm", "Containers", "Remove containers"),
     "wait": ("wait", "Containers", "Wait until containers have ended and print their exit codes"),
     "port": ("port", "Containers", "List the published ports of a container"),
+    "build": ("build", "Images", "Make an image as a Dockerfile says"),
     "pull": ("pull", "Images", "Get images from a registry"),
     "images": ("images", "Images", "List images"),
     "rmi": ("rmi", "Images", "Remove images"),
@@ -45,6 +46,8 @@ _CONTAINER = ("create", "exec", "kill", "logs", "port", "rm", "run", "start", "s
 
 # Docker's management commands: group -> subcommand -> (command, values that it implies).
 GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
+    "builder": {"build": ("build", {})},
+    "buildx": {"build": ("build", {})},
     "container": {
         **{name: (name, {}) for name in _CONTAINER},
         "inspect": ("inspect", {"type": "container"}),
@@ -54,6 +57,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "remove": ("rm", {}),
     },
     "image": {
+        "build": ("build", {}),
         "import": ("import", {}),
         "inspect": ("inspect", {"type": "image"}),
         "list": ("images", {}),
@@ -65,6 +69,8 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
     "system": {"info": ("info", {})},
 }
 _GROUP_SUMMARIES = {
+    "builder": "Commands about builds",
+    "buildx": "Commands about builds, as docker buildx names them",
     "container": "Commands about containers",
     "image": "Commands about images",
     "system": "Commands about rl as a whole",

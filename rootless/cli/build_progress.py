@@ -179,7 +179,7 @@ class Terminal(Progress):
         self._explain = explain
         self._drawn: list[str] = []  # the lines on the screen that may be drawn over
         self._notes: list[str] = []  # to go above them
-        self._busy = self._over = False
+        self._busy = self._over = self._frozen = False
         self._pid = os.getpid()
         self._colour = "NO_COLOR" not in os.environ
         self._before: object = None
@@ -202,7 +202,8 @@ class Terminal(Progress):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         self._over = True
-        self._draw()
+        if not self._frozen:
+            self._draw()
         _write("\x1b[?25h")
 
     def _tick(self, number: int, frame: "FrameType | None") -> None:
@@ -219,12 +220,19 @@ class Terminal(Progress):
 
     def show_note(self, step: "_Step | None", text: str) -> None:
         (step.notes if step else self._notes).append(text)
+        if self.failed is not None:
+            # A shell comes now (--shell-on-fail): the screen is its own.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._draw()
+            self._frozen = True
+            _write("\x1b[?25h")
 
     def show_end(self, step: _Step, text: str) -> None:
         if self._explain and step.state == "cached" and text:
             step.notes.append(text)
 
     def _draw(self) -> None:
+        before = self._busy
         self._busy = True
         try:
             columns, rows = shutil.get_terminal_size()
@@ -237,7 +245,7 @@ class Terminal(Progress):
             _write(f"\r{up}{text}\x1b[J")
             self._drawn = lines
         finally:
-            self._busy = False
+            self._busy = before
 
     def _picture(self, columns: int, rows: int) -> "list[str]":
         finished = sum(step.state not in ("running",) for step in self.steps.values())

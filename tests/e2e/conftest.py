@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from support.builds import Project
 from support.images import Image, busybox_tar
 from support.program import Rl
 from support.registry import Registry
@@ -35,3 +36,9 @@ def entry_image(shared_rl: Rl, registry: Registry) -> str:
     reference = registry.push("test/entry", Image([busybox_tar()], config))
     shared_rl.run("pull", reference)
     return reference
+
+
+@pytest.fixture
+def project(rl: Rl, tmp_path: object) -> Project:
+    """An empty build context."""
+    return Project(rl, f"{tmp_path}/context")

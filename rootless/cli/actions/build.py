@@ -1,0 +1,274 @@
+"""`rl build`: an image from a Dockerfile."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rootless.build import options as build_options
+from rootless.build.context import open_context
+from rootless.build.dockerfile import lint
+from rootless.build.dockerfile.nodes import excerpt
+from rootless.build.events import Event, Result
+from rootless.build.options import BuildOptions
+from rootless.build.solve import build
+from rootless.cli import build_progress
+from rootless.cli.output import printable, write
+from rootless.errors import BuildError, RlError, UsageError
+from rootless.oci import platform as platforms
+from rootless.store import images, layout
+
+if TYPE_CHECKING:
+    from rootless.build.context import BuildContext
+    from rootless.context import Context
+
+
+def main(ctx: "Context", values: "dict[str, object]") -> int:
+    """Build; with --check only look at the Dockerfile."""
+    options = build_options.parse(values, ctx.environ)
+    if options.context == "-" and os.isatty(0):
+        raise UsageError(
+            "rl build - reads the context from standard input, which is a terminal",
+            remedy="redirect a tar archive or a Dockerfile to it",
+        )
+    _refuse_unfinished(options)
+    _check_files(options)
+    layout.prepare(ctx.paths)
+    with open_context(ctx, options, 0) as context:
+        report = lint.check(
+            context.dockerfile, context.dockerfile_name, _given(ctx, options, context)
+        )
+        if options.check:
+            return _show_report(report, context)
+        if report.options.error and report.findings:
+            raise _refused(report, context)
+        return _build(ctx, options, context, report)
+
+
+def _refuse_unfinished(options: BuildOptions) -> None:
+    """What the options can say and no part of the build does yet."""
+    unfinished = {
+        "--squash": (options.squash, "leave it out: nothing but the number of layers is other"),
+        "--cache-from": (options.cache_from, "leave it out: the steps are done here"),
+        "--cache-to": (options.cache_to, "leave it out: the store keeps the steps"),
+    }
+    for name, (asked, remedy) in unfinished.items():
+        if asked:
+            raise UsageError(
+                f"cannot use {name}: not in this version", remedy=remedy, code="RL-NOT-YET"
+            )
+
+
+def _check_files(options: BuildOptions) -> None:
+    """What is to be written at the end must be writable at the beginning."""
+    for path, option in (
+        (options.iidfile, "--iidfile"),
+        (options.metadata_file, "--metadata-file"),
+    ):
+        parent = os.path.dirname(path) or "."
+        if path and not os.access(parent, os.W_OK):
+            raise UsageError(
+                f"cannot write {option} {path}: {parent} is no directory that you can write",
+                remedy="make it, or name another place",
+            )
+    if options.iidfile:
+        # As docker does: a build that fails leaves no ID of an earlier one.
+        with suppress(FileNotFoundError):
+            os.unlink(options.iidfile)
+    for output in options.outputs:
+        if output.type != "local" and output.dest == "-" and os.isatty(1):
+            raise UsageError(
+                "an archive goes to standard output, which is a terminal",
+                remedy="redirect it, or name a file: --output type=tar,dest=FILE",
+            )
+
+
+def _build(
+    ctx: "Context", options: BuildOptions, context: "BuildContext", report: lint.Report
+) -> int:
+    # Names are for images that are kept; archives get theirs when they are written.
+    wanted = options if options.wants_image else replace(options, tags=())
+    kind = "quiet" if options.quiet else options.progress
+    progress = build_progress.make(kind, explain=options.explain_cache)
+    try:
+        with progress:
+            result = build(ctx, wanted, context, progress.emit)
+            _export(ctx, options, result, progress)
+    except BuildError as e:
+        build_progress.show_failure(progress, e.excerpt, e.location)
+        raise
+    except (RlError, KeyboardInterrupt):
+        build_progress.show_failure(progress, "", None)
+        raise
+    if options.progress != "quiet" and not options.quiet:
+        _show_warnings(report)
+    if options.iidfile:
+        _write_file(options.iidfile, result.image_id)
+    if options.metadata_file:
+        _write_file(options.metadata_file, json.dumps(_metadata(ctx, options, result), indent=2))
+    if options.quiet:
+        write(f"{result.image_id}\n")
+    return 0
+
+
+def _export(
+    ctx: "Context", options: BuildOptions, result: Result, progress: build_progress.Progress
+) -> None:
+    """The outputs, shown as one more step."""
+    from rootless.build import outputs
+
+    number = max(progress.steps, default=0) + 1
+    total = progress.total + 1
+    begin = time.monotonic()
+
+    def tell(kind: Any, text: str = "", name: str = "") -> None:
+        seconds = time.monotonic() - begin
+        progress.emit(Event(kind, number, total, name=name, text=text, seconds=seconds))
+
+    kinds = ", ".join(dict.fromkeys(o.type for o in options.outputs)) or "image"
+    tell("started", name=f"exporting to {kinds}")
+    if options.wants_image:
+        tell("note", f"writing image {result.image_id}")
+        for name in result.names:
+            tell("note", f"naming to {name}")
+    for output in options.outputs:
+        if output.type != "image":
+            outputs.write(ctx, output, result.record, options.tags)
+            tell("note", f"writing {output.type} {output.dest}")
+    tell("done")
+
+
+def _write_file(path: str, text: str) -> None:
+    try:
+        with open(path, "w") as file:
+            file.write(text)
+    except OSError as e:
+        raise RlError(
+            f"cannot write {path}: {e.strerror}; the image is built",
+            remedy="check that path",
+            code="RL-OUTPUT",
+        ) from e
+
+
+def _metadata(ctx: "Context", options: BuildOptions, result: Result) -> "dict[str, object]":
+    """What buildx writes to --metadata-file, as far as it applies."""
+    found: dict[str, object] = {"containerimage.config.digest": result.image_id}
+    if result.digest:
+        record = result.record
+        found["containerimage.digest"] = result.digest
+        with suppress(OSError):
+            found["containerimage.descriptor"] = {
+                "mediaType": record.get("media_type", ""),
+                "digest": result.digest,
+                "size": os.stat(ctx.paths.blob(result.digest)).st_size,
+                "platform": record.get("platform", {}),
+            }
+    if options.tags:
+        found["image.name"] = ",".join(options.tags)
+    return found
+
+
+# The checks.
+
+
+class _KnownImages(Mapping[str, "tuple[Sequence[str], Sequence[str]]"]):
+    """Env and Shell of the images that are in the store; each is looked up when asked for."""
+
+    def __init__(self, ctx: "Context") -> None:
+        self._paths = ctx.paths
+
+    def __getitem__(self, name: str) -> "tuple[Sequence[str], Sequence[str]]":
+        try:
+            record = images.find(self._paths, name)
+        except RlError:
+            record = None
+        if record is None:
+            raise KeyError(name)
+        config = record.get("config") or {}
+        assert isinstance(config, dict)
+        return tuple(config.get("Env") or ()), tuple(config.get("Shell") or ())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _given(ctx: "Context", options: BuildOptions, context: "BuildContext") -> lint.Given:
+    return lint.Given(
+        build_arguments=options.given_args,
+        target_platform=options.platform or platforms.host(),
+        target=options.target,
+        images=_KnownImages(ctx),
+        ignore=context.matcher,
+    )
+
+
+def _show_report(report: lint.Report, context: "BuildContext") -> int:
+    """Every error and finding, as `docker build --check` prints them."""
+    name = printable(context.dockerfile_name)
+    lines = tuple(context.dockerfile.decode("utf-8", "surrogateescape").split("\n"))
+    text = ""
+    for finding in report.findings:
+        text += f"\nWARNING: {finding.rule.name} - {finding.rule.url}\n{finding.message}\n"
+        text += _place(name, lines, finding.first_line, finding.last_line)
+    for error in report.errors:
+        text += f"\nERROR: {printable(error.problem)}"
+        text += (
+            f"; {printable(error.remedy)} [{error.code}]\n"
+            if error.remedy
+            else f" [{error.code}]\n"
+        )
+        if error.location is not None:
+            text += _place(name, lines, error.location[1], error.location[2])
+    count = len(report.findings) + len(report.errors)
+    if not count:
+        write("Check complete, no warnings found.\n")
+        return 0
+    counts = []
+    if report.findings:
+        counts.append(_count(len(report.findings), "warning"))
+    if report.errors:
+        counts.append(_count(len(report.errors), "error"))
+    verb = "has" if count == 1 else "have"
+    write(f"Check complete, {' and '.join(counts)} {verb} been found!\n{text}")
+    return 1
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _place(name: str, lines: "tuple[str, ...]", first: int, last: int) -> str:
+    rule = "-" * 20
+    body = "\n".join(printable(line) for line in excerpt(lines, first, last).split("\n"))
+    return f"{name}:{first}\n{rule}\n{body}\n{rule}\n"
+
+
+def _show_warnings(report: lint.Report) -> None:
+    """A line for each finding, after the build, as docker build."""
+    if not report.findings:
+        return
+    text = f"\n {_count(len(report.findings), 'warning')} found (rl build --check tells more):\n"
+    for finding in report.findings:
+        text += (
+            f" - {finding.rule.name}: {printable(finding.message)} (line {finding.first_line})\n"
+        )
+    os.write(2, text.encode("utf-8", "surrogateescape"))
+
+
+def _refused(report: lint.Report, context: "BuildContext") -> BuildError:
+    first = report.findings[0]
+    lines = tuple(context.dockerfile.decode("utf-8", "surrogateescape").split("\n"))
+    names = ", ".join(dict.fromkeys(finding.rule.name for finding in report.findings))
+    return BuildError(
+        f"lint violation found for rules: {names}",
+        location=(context.dockerfile_name, first.first_line, first.last_line),
+        excerpt=excerpt(lines, first.first_line, first.last_line),
+        remedy="correct it, or take error=true out of the check directive",
+        code="RL-BUILD-LINT",
+    )

@@ -1,0 +1,209 @@
+"""Which steps run again, stages side by side, and builds that are killed or run together."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from support import traces
+from support.builds import Project, states
+from support.program import Rl
+
+
+def test_nothing_changed_runs_nothing(project: Project) -> None:
+    project.write({"a": "a"})
+    text = "COPY a /\nRUN cat /a >/b\nENV X=1\nRUN echo $X >/c\n"
+    first = project.build(text)
+    found = states(project.run())
+    ran = [name for name in found if name.startswith(("COPY", "RUN"))]
+    assert ran and all(found[name] == "CACHED" for name in ran), found
+    assert project.build() == first
+
+
+def test_times_and_unread_files_do_not_matter_content_and_mode_do(project: Project) -> None:
+    project.write({"a": "a", "other": "x"}).dockerfile("COPY a /\nRUN cat /a\n")
+    project.run()
+    os.utime(f"{project.directory}/a", (1, 1))
+    project.write({"other": "y"})
+    assert states(project.run())["COPY a /"] == "CACHED"
+    project.write({"a": "b"})
+    found = states(project.run())
+    assert found["COPY a /"] == "DONE" and found["RUN cat /a"] == "DONE"
+    os.chmod(f"{project.directory}/a", 0o700)
+    assert states(project.run())["COPY a /"] == "DONE"
+    # Back again: what was made before is still known.
+    os.chmod(f"{project.directory}/a", 0o644)
+    assert states(project.run())["RUN cat /a"] == "CACHED"
+
+
+def test_change_of_same_size_within_the_clocks_grain_is_seen(project: Project) -> None:
+    project.write({"a": "1"}).dockerfile("COPY a /\nRUN cat /a\n")
+    for number in range(2, 6):
+        project.run()
+        project.write({"a": str(number)})
+        assert project.inside(project.build(), "cat /a") == str(number)
+
+
+def test_arguments_matter_only_where_they_are_used(project: Project) -> None:
+    text = "FROM busybox\nRUN echo first\nARG A\nRUN echo second\nARG B\nENV C=1\n"
+    project.dockerfile(text).run("--build-arg", "A=1")
+    found = states(project.run("--build-arg", "A=2"))
+    assert found["RUN echo first"] == "CACHED" and found["RUN echo second"] == "DONE"
+
+
+def test_no_cache_and_no_cache_filter(project: Project) -> None:
+    text = """
+        FROM busybox AS one
+        RUN echo one >/one
+        FROM busybox AS two
+        COPY --from=one /one /
+        RUN echo two
+    """
+    project.dockerfile(text).run()
+    assert "CACHED" not in states(project.run("--no-cache")).values()
+    found = states(project.run("--no-cache-filter", "two"))
+    assert found["RUN echo one >/one"] == "CACHED" and found["RUN echo two"] == "DONE"
+
+
+def test_explain_cache_gives_reasons(project: Project) -> None:
+    project.write({"a": "a"}).dockerfile("COPY a /\nRUN cat /a\n")
+    project.run()
+    project.write({"a": "b"})
+    text = project.run("--explain-cache").stderr
+    assert "COPY a /" in text and len(text) > len(project.run().stderr)
+
+
+def test_target_and_stages_that_nothing_needs(project: Project) -> None:
+    text = """
+        FROM busybox AS base
+        RUN echo base >/note
+        FROM base AS unused
+        RUN exit 1
+        FROM base AS wanted
+        RUN echo wanted >>/note
+        FROM base
+        RUN echo last >>/note
+    """
+    assert project.script(text, "cat /note").split() == ["base", "last"]
+    assert project.script("", "cat /note", "--target", "wanted").split() == ["base", "wanted"]
+    assert project.script("", "cat /note", "--target", "0").split() == ["base"]
+    err = project.fails("", "--target", "wantd")
+    assert "wanted" in err
+
+
+def test_stages_run_side_by_side(project: Project) -> None:
+    text = """
+        FROM busybox AS one
+        RUN sleep 3; echo one >/one
+        FROM busybox AS two
+        RUN sleep 3; echo two >/two
+        FROM busybox
+        COPY --from=one /one /
+        COPY --from=two /two /
+    """
+    project.dockerfile(text)
+    begin = time.monotonic()
+    project.run("--no-cache")
+    assert time.monotonic() - begin < 5.5
+    begin = time.monotonic()
+    project.run("--no-cache", "--jobs", "1")
+    assert time.monotonic() - begin > 6
+
+
+def test_failure_cancels_what_runs_beside_it(project: Project, no_leftovers: None) -> None:
+    text = """
+        FROM busybox AS slow
+        RUN sleep 60; echo one >/one
+        FROM busybox
+        RUN sleep 0.5; exit 3
+        COPY --from=slow /one /
+    """
+    begin = time.monotonic()
+    err = project.fails(text)
+    assert time.monotonic() - begin < 20
+    assert "exit code: 3" in err and "CANCELED" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_build_ends_its_steps(
+    project: Project, rl: Rl, no_leftovers: None, number: int
+) -> None:
+    project.dockerfile("RUN echo started; sleep 100\n")
+    words = ["build", "--progress", "plain", "--network", "none", project.directory]
+    with rl.popen(*words) as process:
+        assert process.stderr is not None
+        while "started" not in process.stderr.readline().partition(" ")[2]:
+            assert process.poll() is None
+        time.sleep(0.2)
+        process.send_signal(number)
+        process.communicate(timeout=15)
+        assert process.returncode not in (0, None)
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.2, 0.4, 0.8])
+def test_killed_build_leaves_the_cache_right(project: Project, rl: Rl, delay: float) -> None:
+    project.write({f"d/{n}": "x" * 1000 for n in range(200)})
+    text = "COPY d /d\nRUN sleep 0.3; cat /d/* | wc -c >/note\nRUN echo more >>/note; sleep 0.2\n"
+    project.dockerfile(f"FROM busybox\nENV TEST={rl.name()}\n{text}")
+    words = ["build", "--network", "none", project.directory]
+    with rl.popen(*words, process_group=0) as process:
+        time.sleep(delay)
+        process.kill()
+        process.communicate(timeout=15)
+    assert project.inside(project.build(), "cat /note").split() == ["200000", "more"]
+    # Nothing of the killed one runs on.
+    traces.wait_until(lambda: not traces.processes(rl.worker, rl.root), 10)
+
+
+def test_two_builds_at_once_both_succeed(project: Project, rl: Rl) -> None:
+    name = rl.name("twins")
+    project.write({"a": "a"})
+    project.dockerfile(f"FROM busybox\nENV TEST={name}\nCOPY a /\nRUN sleep 1; echo x >/note\n")
+    words = ["build", "-q", "--network", "none", project.directory]
+    several = [rl.popen(*words, "-t", f"{name}:{n}") for n in range(3)]
+    images = {process.communicate(timeout=60)[0].strip() for process in several}
+    assert all(process.returncode == 0 for process in several)
+    # Whoever came second took the step of the first.
+    assert len(images) == 1 and "sha256:" in images.pop()
+    assert rl.out("run", "--rm", "--network", "none", f"{name}:2", "cat", "/note") == "x"
+    rl.run("rmi", *(f"{name}:{n}" for n in range(3)))
+
+
+def test_removed_image_does_not_break_the_cache(project: Project, rl: Rl) -> None:
+    text = f"ENV TEST={rl.name()}\nRUN echo one >/note\n"
+    image = project.build(text, "-t", "gone:1")
+    rl.run("rmi", "gone:1")
+    assert project.build() == image
+    assert project.inside(image, "cat /note") == "one"
+
+
+def test_source_date_epoch_makes_the_same_image_in_two_stores(project: Project) -> None:
+    project.write({"a": "a", "d/b": "b"})
+    text = """
+        FROM scratch
+        COPY --chmod=644 a /
+        COPY --chmod=755 d /d
+        WORKDIR /w
+        LABEL x=1
+        CMD ["/a"]
+    """
+    project.dockerfile(text)
+    args = ["--no-cache", "--build-arg", "SOURCE_DATE_EPOCH=1700000000"]
+    first = project.build("", *args)
+    os.utime(f"{project.directory}/a", (5, 5))
+    time.sleep(1.1)
+    assert project.build("", *args) == first
+    assert project.rl.inspect(first)["Created"].startswith("2023-11-14T22:13:20")
+    value = first.partition(":")[2]
+    with open(f"{project.rl.store}/blobs/sha256/{value}") as file:
+        document = json.load(file)
+    assert {h["created"] for h in document["history"]} == {"2023-11-14T22:13:20Z"}
+
+
+def test_run_with_source_date_epoch_is_reproducible(project: Project) -> None:
+    project.dockerfile("RUN mkdir /d && date >/dev/null && echo x >/d/f\n")
+    args = ["--no-cache", "--build-arg", "SOURCE_DATE_EPOCH=1700000000"]
+    first = project.build("", *args)
+    time.sleep(1.1)
+    assert project.build("", *args) == first

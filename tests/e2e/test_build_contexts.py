@@ -1,0 +1,140 @@
+"""Where the context and the Dockerfile come from."""
+
+import http.server
+import io
+import os
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+
+import pytest
+from support.builds import Project
+from support.program import Rl
+
+BUILD = ["build", "--network", "none", "-q"]
+
+
+def archive(files: dict[str, str], mode: str = "w") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as tar:  # type: ignore[call-overload]
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+FILES = {"Dockerfile": "FROM busybox\nCOPY a /note\n", "a": "in the archive"}
+
+
+def shown(rl: Rl, image: str) -> str:
+    return rl.out("run", "--rm", "--network", "none", image, "cat", "/note")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_archive_on_standard_input(rl: Rl, tmp_path: object, mode: str) -> None:
+    path = f"{tmp_path}/context.tar"
+    with open(path, "wb") as file:
+        file.write(archive(FILES, mode))
+    with open(path, "rb") as file:
+        image = rl.out(*BUILD, "-", stdin=file)
+    assert shown(rl, image) == "in the archive"
+
+
+def test_dockerfile_alone_on_standard_input(rl: Rl) -> None:
+    image = rl.out(*BUILD, "-", input="FROM busybox\nRUN echo alone >/note\n")
+    assert shown(rl, image) == "alone"
+
+
+def test_dockerfile_on_standard_input_with_a_directory(project: Project, rl: Rl) -> None:
+    project.write({"a": "from the directory"})
+    image = rl.out(*BUILD, "-f", "-", project.directory, input=FILES["Dockerfile"])
+    assert shown(rl, image) == "from the directory"
+
+
+def test_dockerfile_elsewhere_and_of_another_name(project: Project, rl: Rl) -> None:
+    project.write({"a": "a", "sub/Other": "FROM busybox\nCOPY a /note\n"})
+    image = rl.out(*BUILD, "-f", f"{project.directory}/sub/Other", project.directory)
+    assert shown(rl, image) == "a"
+    image = rl.out(*BUILD, "-f", "sub/Other", ".", cwd=project.directory)
+    assert shown(rl, image) == "a"
+
+
+@pytest.fixture
+def web(project: Project) -> Iterator[str]:
+    directory = os.path.normpath(f"{project.directory}/../web")
+    os.makedirs(directory)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=directory)  # type: ignore[arg-type]
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_archive_from_a_url(project: Project, rl: Rl, web: str) -> None:
+    project.write({"../web/c.tar.gz": archive(FILES, "w:gz")})
+    assert shown(rl, rl.out(*BUILD, f"{web}/c.tar.gz")) == "in the archive"
+    rl.fails(*BUILD, f"{web}/missing.tar.gz", status=1)
+
+
+@pytest.mark.needs("git")
+def test_git_repository_with_a_subdirectory(project: Project, rl: Rl, web: str) -> None:
+    source = os.path.normpath(f"{project.directory}/../source")
+    project.write({f"../source/sub/{name}": text for name, text in FILES.items()})
+    run = {"cwd": source, "check": True, "capture_output": True}
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], [*identity, "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], **run)  # type: ignore[call-overload]
+    bare = os.path.normpath(f"{project.directory}/../web/repo.git")
+    subprocess.run(["git", "clone", "-q", "--bare", source, bare], check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    assert shown(rl, rl.out(*BUILD, f"{web}/repo.git#main:sub")) == "in the archive"
+
+
+def test_named_contexts_replace_images_and_stages(project: Project, rl: Rl) -> None:
+    base = f"{rl.name('named')}:1"
+    project.build("RUN echo base >/note\n", "-t", base)
+    layout = os.path.normpath(f"{project.directory}/../layout")
+    project.build("RUN echo layout >/note\n", "-o", f"type=oci,tar=false,dest={layout}", "--load")
+    project.write({"../dir/f": "directory\n"})
+    other = os.path.normpath(f"{project.directory}/../dir")
+    project.dockerfile("FROM replaced\nCOPY --from=dir f /two\nCOPY --from=oci /note /three\n")
+    image = project.build(
+        "",
+        "--build-context", f"replaced=docker-image://{base}",
+        "--build-context", f"dir={other}",
+        "--build-context", f"oci=oci-layout://{layout}",
+    )  # fmt: skip
+    assert project.inside(image, "cat /note /two /three").split() == [
+        "base", "directory", "layout",
+    ]  # fmt: skip
+    rl.run("rmi", "-f", base)
+
+
+def test_contexts_that_are_not_there(project: Project, rl: Rl, no_leftovers: None) -> None:
+    rl.fails(*BUILD, f"{project.directory}/nowhere", status=1)
+    rl.fails(*BUILD, project.directory, status=1)  # no Dockerfile in it
+    project.dockerfile("COPY --from=x f /\n")
+    rl.fails(*BUILD, "--build-context", "x=/nowhere", project.directory, status=1)
+    rl.fails(*BUILD, "-", input="", status=1)
+    rl.fails("build")
+    rl.fails(*BUILD, "-f", "-", "-", input="x")
+
+
+def test_base_image_is_pulled_when_it_is_missing(
+    project: Project, rl: Rl, busybox_reference: str
+) -> None:
+    text = f"FROM {busybox_reference}\nRUN echo pulled >/note\n"
+    assert project.script(text, "cat /note") == "pulled"
+    rl.run("rmi", busybox_reference, check=False)
+    err = project.fails(f"FROM {busybox_reference}-none\n")
+    assert "Dockerfile:1" in err

@@ -1,0 +1,166 @@
+"""What a build shows and where its result goes."""
+
+import json
+import os
+import re
+import subprocess
+import tarfile
+
+import pytest
+from support.builds import Project
+from support.program import Rl, program
+
+NONE = ["--network", "none"]
+
+
+def test_several_tags_one_image(project: Project, rl: Rl) -> None:
+    name = rl.name("tags")
+    image = project.build("RUN true\n", "-t", name, "-t", f"{name}:two")
+    assert rl.inspect(f"{name}:latest")["Id"] == rl.inspect(f"{name}:two")["Id"] == image
+    other = project.build("RUN true\nENV A=1\n", "-t", name)
+    assert other != image and rl.inspect(name)["Id"] == other
+    rl.run("rmi", name, f"{name}:two")
+
+
+def test_quiet_prints_the_id_alone(project: Project, rl: Rl) -> None:
+    project.dockerfile("RUN echo noise\n")
+    done = rl.run("build", "-q", *NONE, project.directory)
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", done.stdout) and done.stderr == ""
+    project.dockerfile("RUN echo reason; exit 3\n")
+    done = rl.run("build", "-q", *NONE, project.directory, status=1)
+    assert done.stdout == "" and "reason" in done.stderr
+
+
+def test_plain_progress_has_buildkits_lines(project: Project) -> None:
+    project.dockerfile(f"ENV TEST={project.rl.name()}\nRUN echo hello\n")
+    text = project.run().stderr
+    number = re.search(r"^#(\d+) \[.*2/2\] RUN echo hello$", text, re.M)
+    assert number, text
+    assert re.search(rf"^#{number[1]} \d+\.\d+ hello$", text, re.M)
+    assert re.search(rf"^#{number[1]} DONE \d+\.\ds$", text, re.M)
+    assert re.search(rf"^#{number[1]} CACHED$", project.run().stderr, re.M)
+    assert project.run().stdout == ""
+
+
+def test_terminal_shows_steps_in_place(project: Project, rl: Rl) -> None:
+    project.dockerfile(f"FROM busybox\nENV TEST={rl.name()}\nRUN echo hello; sleep 1\n")
+    terminal = rl.pty("build", *NONE, project.directory)
+    terminal.expect(r"\[\+\] Building")
+    terminal.expect("=> => # hello")
+    terminal.expect("FINISHED")
+    assert terminal.wait() == 0
+    terminal.close()
+
+
+def test_iidfile_and_metadata_file(project: Project, rl: Rl, tmp_path: object) -> None:
+    file = f"{tmp_path}/metadata.json"
+    name = rl.name("meta")
+    image = project.build("RUN true\n", "--metadata-file", file, "-t", name)
+    with open(file) as metadata:
+        found = json.load(metadata)
+    assert found["containerimage.config.digest"] == image
+    assert found["image.name"] == f"docker.io/library/{name}:latest"
+    assert found["containerimage.digest"].startswith("sha256:")
+    rl.run("rmi", name)
+
+
+def test_failed_build_leaves_no_iidfile(project: Project, tmp_path: object) -> None:
+    file = f"{tmp_path}/iid"
+    project.dockerfile("RUN true\n").run("--iidfile", file)
+    project.fails("RUN exit 1\n", "--iidfile", file)
+    assert not os.path.exists(file)
+    project.rl.fails("build", "--iidfile", f"{tmp_path}/no/iid", project.directory)
+
+
+def test_directory_and_tar_of_the_file_system(project: Project, rl: Rl, tmp_path: object) -> None:
+    project.write({"a": "a"})
+    text = "FROM busybox AS b\nRUN echo x >/f\nFROM scratch\nCOPY a /d/\nCOPY --from=b /f /\n"
+    out = f"{tmp_path}/out"
+    project.dockerfile(text).run("-o", out)
+    assert sorted(os.listdir(out)) == ["d", "f"] and os.listdir(f"{out}/d") == ["a"]
+    assert os.stat(f"{out}/f").st_uid == os.getuid()
+    project.run("-o", f"type=tar,dest={out}.tar")
+    with tarfile.open(f"{out}.tar") as tar:
+        assert {"d/a", "f"} <= {name.removeprefix("./") for name in tar.getnames()}
+    with open(f"{out}-2.tar", "wb") as file:
+        subprocess.run(
+            [program(), "build", "-o", "-", project.directory],
+            env=rl.environment(), stdout=file, stderr=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+    with tarfile.open(f"{out}-2.tar") as tar:
+        assert "f" in {name.removeprefix("./") for name in tar.getnames()}
+
+
+@pytest.mark.parametrize("kind", ["oci", "docker"])
+def test_archive_of_the_image(project: Project, tmp_path: object, kind: str) -> None:
+    file = f"{tmp_path}/image.tar"
+    project.build("RUN echo x >/f\n")
+    project.run("-o", f"type={kind},dest={file}", "-t", "archived:1")
+    with tarfile.open(file) as tar:
+        names = tar.getnames()
+        index = json.load(tar.extractfile("index.json") or open(os.devnull))
+        digest = index["manifests"][0]["digest"].replace(":", "/")
+        manifest = json.load(tar.extractfile(f"blobs/{digest}") or open(os.devnull))
+        for layer in manifest["layers"]:
+            assert f"blobs/{layer['digest'].replace(':', '/')}" in names
+        assert ("manifest.json" in names) == (kind == "docker")
+    annotations = index["manifests"][0]["annotations"]
+    assert annotations["io.containerd.image.name"] == "docker.io/library/archived:1"
+    # It went to the archive, and only there.
+    assert project.rl.out("images", "-q", "archived:1") == ""
+
+
+@pytest.mark.needs("podman")
+def test_podman_loads_the_archive_and_runs_the_image(project: Project, tmp_path: object) -> None:
+    file = f"{tmp_path}/image.tar"
+    project.build("RUN echo x >/f\n", "-o", f"type=docker,dest={file}", "-t", "loaded:1", "--load")
+    podman = ["podman", "--root", f"{tmp_path}/p", "--runroot", f"{tmp_path}/r"]
+    done = subprocess.run([*podman, "load", "-i", file], capture_output=True, text=True)
+    subprocess.run([*podman, "system", "reset", "-f"], capture_output=True)
+    assert "loaded:1" in done.stdout, done.stderr
+
+
+def test_squash_makes_one_layer_of_what_the_build_adds(project: Project) -> None:
+    text = "RUN echo 1 >/1; echo x >/gone\nRUN echo 2 >/2; rm /gone\nENV A=1\n"
+    image = project.build(text, "--squash")
+    base = project.rl.inspect("busybox")["RootFS"]["Layers"]
+    layers = project.rl.inspect(image)["RootFS"]["Layers"]
+    assert layers[: len(base)] == base and len(layers) == len(base) + 1
+    assert project.inside(image, "cat /1 /2; ls /gone 2>/dev/null").split() == ["1", "2"]
+
+
+def test_check_prints_every_problem(project: Project) -> None:
+    project.write({"Dockerfile": "FROM busybox as a\nMAINTAINER x\nCMD echo\nWORKDIR rel\n"})
+    done = project.run("--check", status=1)
+    for rule in ("FromAsCasing", "MaintainerDeprecated", "JSONArgsRecommended"):
+        assert f"WARNING: {rule} - https://docs.docker.com/" in done.stdout
+    assert "warnings have been found!" in done.stdout and "Dockerfile:3\n---" in done.stdout
+    assert "   3 | >>> CMD echo" in done.stdout
+    project.write({"Dockerfile": "FROM busybox\nRUNN x\nCOPY a\n"})
+    done = project.run("--check", status=1)
+    assert "Dockerfile:2" in done.stdout and "Dockerfile:3" in done.stdout
+    project.write({"Dockerfile": "FROM busybox\nRUN exit 1\n"})
+    assert "no warnings found" in project.run("--check").stdout
+
+
+def test_warnings_come_after_the_build_or_fail_it(project: Project) -> None:
+    project.write({"Dockerfile": "FROM busybox\nCMD echo\n"})
+    assert " - JSONArgsRecommended: " in project.run().stderr
+    project.write({"Dockerfile": "# check=error=true\nFROM busybox\nCMD echo\n"})
+    assert "JSONArgsRecommended" in project.fails("", code="RL-BUILD-LINT")
+    project.write({"Dockerfile": "# check=skip=all;error=true\nFROM busybox\nCMD echo\n"})
+    project.run()
+
+
+@pytest.mark.parametrize("words", [["image", "build"], ["builder", "build"], ["buildx", "build"]])
+def test_dockers_other_names(project: Project, rl: Rl, words: list[str]) -> None:
+    project.dockerfile("ENV A=1\n")
+    assert "sha256:" in rl.out(*words, "-q", "--force-rm", "--provenance=false", project.directory)
+
+
+@pytest.mark.parametrize(
+    "args", [["--push"], ["-o", "type=registry,name=x"], ["--platform", "linux/a,linux/b"]]
+)
+def test_what_is_for_later_is_refused(project: Project, rl: Rl, args: list[str]) -> None:
+    project.dockerfile("ENV A=1\n")
+    rl.fails("build", *args, project.directory, code="RL-NOT-YET")

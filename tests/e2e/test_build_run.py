@@ -1,0 +1,173 @@
+"""RUN: its mounts, networks, secrets, limits, and failures."""
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from support.builds import Project, states
+from support.program import Rl
+
+
+def test_bind_mounts_of_context_and_stage(project: Project) -> None:
+    project.write({"src/a": "context\n"})
+    text = """
+        FROM busybox AS one
+        RUN echo stage >/note
+        FROM busybox
+        RUN --mount=target=/src cat /src/src/a >/1
+        RUN --mount=type=bind,from=one,source=/note,target=/mnt/note cat /mnt/note >/2
+        RUN --mount=type=bind,source=src,target=/src,rw echo x >/src/new && ls /src >/3
+        RUN --mount=type=bind,source=src,target=/src touch /src/no 2>/dev/null || echo ro >/4
+    """
+    assert project.script(text, "cat /1 /2 /3 /4; ls /src 2>/dev/null").split() == [
+        "context", "stage", "a", "new", "ro",
+    ]  # fmt: skip
+    assert os.listdir(f"{project.directory}/src") == ["a"]
+
+
+def test_cache_mount_keeps_its_content_between_builds(project: Project) -> None:
+    name = project.rl.name("cache")
+    step = f"RUN --mount=type=cache,id={name},target=/cache"
+    project.build(f"{step} echo kept >/cache/f\n")
+    text = f"{step} cat /cache/f >/note\nRUN {step[4:]} ls /cache >>/note\n"
+    assert project.script(text, "cat /note; ls /cache 2>/dev/null").split() == ["kept", "f"]
+    text = f"RUN --mount=type=cache,id={name}-2,target=/cache,mode=0700,uid=5 stat -c %u:%a /cache"
+    if not os.path.exists("/etc/subuid"):
+        pytest.skip("this user has no subordinate IDs")
+    assert project.script(f"{text} >/note\n", "cat /note") == "5:700"
+
+
+def test_tmpfs_mount(project: Project) -> None:
+    text = """
+        RUN --mount=type=tmpfs,target=/t,size=1m echo x >/t/f && df -k /t | tail -1 >/note
+    """
+    assert "1024" in project.script(text, "cat /note; ls /t")
+
+
+def test_secret_is_there_for_its_step_and_nowhere_else(project: Project, rl: Rl) -> None:
+    secret = "tops3cret-" + rl.name()
+    path = project.write({"../token": secret}).directory + "/../token"
+    text = """
+        RUN --mount=type=secret,id=token,required cat /run/secrets/token | wc -c >/1
+        RUN --mount=type=secret,id=token,target=/etc/tok,mode=0440,uid=0 stat -c %a /etc/tok >/2
+        RUN --mount=type=secret,id=var,env=VAR echo $VAR | wc -c >/3
+        RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
+    """
+    project.dockerfile(text)
+    args = ["--secret", f"id=token,src={path}", "--secret", "id=var,env=SECRET_VAR"]
+    done = project.run(*args, "-t", "secret:1", env={"SECRET_VAR": secret})
+    shown = project.inside("secret:1", "cat /1 /2 /3; ls /run/secrets /etc/tok 2>/dev/null")
+    assert shown.split() == [str(len(secret)), "440", str(len(secret) + 1)]
+    assert secret not in done.stderr + done.stdout
+    for directory, _, names in os.walk(rl.store):
+        for name in names:
+            file = f"{directory}/{name}"
+            if os.path.isfile(file) and not os.path.islink(file) and os.access(file, os.R_OK):
+                assert secret.encode() not in Path(file).read_bytes(), file
+    # Another value is no reason to run the steps again.
+    Path(path).write_text("another")
+    assert "CACHED" in states(project.run(*args, env={"SECRET_VAR": "b"})).values()
+    rl.run("rmi", "secret:1")
+
+
+def test_required_secret_that_is_missing_fails(project: Project) -> None:
+    err = project.fails("RUN --mount=type=secret,id=token,required true\n")
+    assert "token" in err and "Dockerfile:2" in err
+
+
+def test_ssh_mount_forwards_the_agents_socket(project: Project) -> None:
+    path = os.path.normpath(f"{project.directory}/../agent")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"agent says hello\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        text = "RUN --mount=type=ssh nc local:$SSH_AUTH_SOCK </dev/null >/note; true\n"
+        image = project.build(text, "--ssh", f"default={path}")
+    assert project.inside(image, "cat /note") == "agent says hello"
+
+
+@pytest.mark.needs("slirp4netns")
+def test_networks(project: Project) -> None:
+    project.network = []
+    text = """
+        RUN --network=none ls /sys/class/net >/1
+        RUN --network=host ls /sys/class/net | grep -c . >/2
+        RUN ip -o addr | grep -c 'inet ' >/3
+    """
+    shown = project.script(text, "cat /1; echo -; cat /3")
+    assert shown.split() == ["lo", "-", "2"]
+
+
+def test_hosts_shm_and_ulimits(project: Project) -> None:
+    text = "RUN grep -h extra /etc/hosts >/1; df -k /dev/shm | tail -1 >/2; ulimit -n >/3\n"
+    image = project.build(
+        text, "--add-host", "extra:10.1.2.3", "--shm-size", "2m", "--ulimit", "nofile=100:100"
+    )
+    shown = project.inside(image, "cat /1 /2 /3; grep -c extra /etc/hosts").split()
+    assert shown[0] == "10.1.2.3" and "2048" in shown and shown[-2:] == ["100", "0"]
+
+
+def test_resolv_conf_and_hosts_do_not_become_part_of_the_image(project: Project) -> None:
+    project.network = []
+    image = project.build("RUN cat /etc/hosts /etc/resolv.conf >/dev/null\n")
+    value = project.rl.inspect(image)["RootFS"]["Layers"][-1].partition(":")[2]
+    diff = f"{project.rl.store}/layers/{value}/diff"
+    found = [f"{d}/{n}" for d, _, names in os.walk(diff) for n in names]
+    assert found == []
+
+
+def test_step_is_unprivileged_and_sees_no_processes_of_others(project: Project) -> None:
+    text = (
+        "RUN ps | wc -l >/1; id -u >/2; cat /proc/1/comm >/3; mount -t proc p /mnt || echo no >/4\n"
+    )
+    shown = project.script(text, "cat /2 /4").split()
+    assert shown == ["0", "no"]
+
+
+def test_failing_step_shows_its_line_status_and_output(project: Project) -> None:
+    err = project.fails("RUN true\nRUN echo one; echo two >&2; \\\n    exit 7\nRUN true\n")
+    assert "Dockerfile:3" in err and ">>> RUN echo one" in err
+    assert "exit code: 7" in err
+    tail = err[err.index("------") :]
+    assert "one\n" in tail and "two\n" in tail
+    assert "RUN true:" not in tail
+
+
+def test_command_that_does_not_exist(project: Project) -> None:
+    assert "Dockerfile:2" in project.fails('RUN ["/no/such/program"]\n')
+    assert "exit code: 127" in project.fails("RUN no-such-program\n")
+
+
+def test_output_that_is_no_text(project: Project) -> None:
+    project.dockerfile(
+        "RUN printf '\\033]0;title\\007\\377\\000bytes\\r\\nprogress 1\\rprogress 2'\n"
+    )
+    done = project.run()
+    assert "\x1b]0" not in done.stderr and "progress 2" in done.stderr
+
+
+def test_much_output_and_a_closed_standard_input(project: Project) -> None:
+    project.dockerfile("RUN seq 20000; cat\n")
+    assert " 20000\n" in project.run().stderr
+
+
+def test_processes_left_by_a_step_end_with_it(project: Project, no_leftovers: None) -> None:
+    project.dockerfile("RUN sleep 1000 & echo started\nRUN ps | grep -c '[s]leep' || echo gone\n")
+    assert "gone" in project.run(timeout=30).stderr
+
+
+def test_what_a_step_removes_is_gone(project: Project) -> None:
+    text = """
+        RUN mkdir /d && touch /d/a /d/b /c
+        RUN rm -r /d && mkdir /d && touch /d/new && rm /c && mv /etc/group /etc/moved
+    """
+    image = project.build(text)
+    assert project.inside(image, "ls /d /c /etc/group 2>/dev/null").split() == ["/d:", "new"]
