@@ -54,6 +54,8 @@ def create(
     extension = config["rl"]
     extension["resources"] = _resources(options)
     extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
+    if options.init:
+        extension["init_program"] = rootfs.init_program(ctx)
     _check_layers(options.image, extension)
     if options.userns["mode"] == "keep-id":
         extension["layer_directory"] = _kept_id_layers(ctx, options, extension["layers"], notify)

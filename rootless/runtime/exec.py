@@ -14,7 +14,6 @@ from rootless.runtime import rootfs, stage
 from rootless.runtime.attach import DetachKeys
 from rootless.runtime.execute import ProcessPlan
 from rootless.runtime.execute import execute as become
-from rootless.runtime.options_text import parse_detach_keys
 from rootless.runtime.streams import Client, LocalClient, Pump, pipes, split
 
 TYPE_CHECKING = False
@@ -24,10 +23,9 @@ if TYPE_CHECKING:
     from rootless.store.containers import Container
 
 CLONE_PARENT = 0x00008000
-DEFAULT_KEYS = "ctrl-p,ctrl-q"
 
 
-def execute(container: "Container", document: "dict[str, Any]", detach_keys: str) -> int:
+def execute(container: "Container", document: "dict[str, Any]", detach_keys: bytes) -> int:
     """Run the process of `document` (exec_options) in the container; its exit status.
 
     0 at once with detach.  Raises RlError: not running, no such program, user or directory.
@@ -126,7 +124,7 @@ def _started(channel: channels.Channel) -> tuple[int, int]:
 
 
 def _relay(
-    pid: int, ends: "dict[int, str]", master: int, extension: "dict[str, Any]", detach_keys: str
+    pid: int, ends: "dict[int, str]", master: int, extension: "dict[str, Any]", detach_keys: bytes
 ) -> int:
     pidfd = os.pidfd_open(pid)
     if master >= 0:
@@ -136,8 +134,7 @@ def _relay(
     pump = Pump(pidfd, outputs, input_fd, None)
     signals.handle(signals.FORWARDED, lambda number, _: process.signal_process(pidfd, number))
     if master >= 0:
-        keys = parse_detach_keys(detach_keys or DEFAULT_KEYS)
-        client: Client = TerminalClient(pump, keys, read_input=extension["interactive"])
+        client: Client = TerminalClient(pump, detach_keys, read_input=extension["interactive"])
         pump.clients.append(client)
         with _Raw(extension["interactive"]):
             pump.run(until=lambda: client.detached)

@@ -68,7 +68,9 @@ def plan(
     program = process_plan(config["process"], extension["user"], extension["groups"],
                            extension["seccomp"])  # fmt: skip
     if extension["init"]:
-        operations.append(mount.Bind(init_program(ctx), INIT_TARGET, mount.ATTRIBUTES["ro"]))
+        operations.append(
+            mount.Bind(extension["init_program"], INIT_TARGET, mount.ATTRIBUTES["ro"])
+        )
         program.args = [INIT_TARGET, "--", *program.args]
     operations += [mount.ReadOnly(path) for path in config["linux"]["readonlyPaths"]]
     operations += [mount.Mask(path) for path in config["linux"]["maskedPaths"]]

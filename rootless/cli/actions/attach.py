@@ -3,10 +3,8 @@
 import _socket
 
 from rootless.cli.actions import several
-from rootless.cli.actions.run import DEFAULT_KEYS
 from rootless.errors import ContainerError
 from rootless.runtime.attach import Connection, Detached
-from rootless.runtime.options_text import parse_detach_keys
 from rootless.runtime.supervisor import attach_path
 
 TYPE_CHECKING = False
@@ -18,12 +16,11 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Relay this process's streams to a running container; its exit code, 0 after detaching."""
     container = several.find(ctx, str(values["container"]))
     container.need_running("attach to")
-    keys = str(values.get("detach_keys") or ctx.config.get("detach-keys", DEFAULT_KEYS))
     connection = Connection(
         connect(attach_path(ctx.paths, container.id), container.name),
         terminal=bool(container.config["tty"]),
         read_input=bool(container.config["interactive"]) and not values.get("no_stdin"),
-        detach_keys=parse_detach_keys(keys),
+        detach_keys=several.detach_keys(ctx, values.get("detach_keys")),
         sig_proxy=bool(values.get("sig_proxy", True)),
     )
     try:

@@ -24,5 +24,5 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
             remedy="leave -t out: rl exec -i …",
             code="RL-NO-TERMINAL",
         )
-    keys = document["rl"]["detach_keys"] or str(ctx.config.get("detach-keys", ""))
+    keys = several.detach_keys(ctx, document["rl"]["detach_keys"])
     return execution.execute(container, document, keys)

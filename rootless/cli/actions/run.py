@@ -4,11 +4,11 @@ import os
 import sys
 
 from rootless import log
+from rootless.cli.actions import several
 from rootless.errors import ContainerError, RlError, UsageError
 from rootless.runtime import create, start
 from rootless.runtime.attach import Connection, Detached
 from rootless.runtime.options import RunOptions
-from rootless.runtime.options_text import parse_detach_keys
 from rootless.store import images, layout, volumes
 
 TYPE_CHECKING = False
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from rootless.context import Context
     from rootless.store.containers import Container, Lock
-
-DEFAULT_KEYS = "ctrl-p,ctrl-q"
 
 
 def main(ctx: "Context", values: "dict[str, object]") -> int:
@@ -127,12 +125,11 @@ def _attached(
     client = start.supervised(ctx, container, lock, attach=True, notify=log.note)
     assert client is not None
     lock.close()
-    keys = options.detach_keys or str(ctx.config.get("detach-keys", DEFAULT_KEYS))
     connection = Connection(
         client,
         terminal=options.tty,
         read_input=options.interactive,
-        detach_keys=parse_detach_keys(keys),
+        detach_keys=several.detach_keys(ctx, options.detach_keys),
         sig_proxy=options.sig_proxy,
         streams=streams,
     )

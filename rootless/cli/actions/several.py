@@ -2,6 +2,7 @@
 
 from rootless import log
 from rootless.errors import RlError, UsageError
+from rootless.runtime.options_text import parse_detach_keys
 from rootless.store import containers
 
 TYPE_CHECKING = False
@@ -27,6 +28,12 @@ def find(ctx: "Context", name: str) -> "Container":
     if container.notice:
         log.note(container.notice)
     return container
+
+
+def detach_keys(ctx: "Context", asked: object) -> bytes:
+    """The keys that leave a container running: asked for, configured, or Docker's; b"" for none."""
+    text = str(asked or ctx.config.get("detach-keys", "ctrl-p,ctrl-q"))
+    return parse_detach_keys(text) if text else b""
 
 
 def for_each(ctx: "Context", given: list[str], act: "Callable[[Container], str | None]") -> int:

@@ -4,11 +4,9 @@ import _socket
 
 from rootless import log
 from rootless.cli.actions import several
-from rootless.cli.actions.run import DEFAULT_KEYS
 from rootless.errors import UsageError
 from rootless.runtime import start
 from rootless.runtime.attach import Connection, Detached
-from rootless.runtime.options_text import parse_detach_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,14 +44,13 @@ def _start(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.
 
 def _attached(ctx: "Context", name: str, values: "dict[str, object]", *, interactive: bool) -> int:
     container = several.find(ctx, name)
-    keys = str(values.get("detach_keys") or ctx.config.get("detach-keys", DEFAULT_KEYS))
     client = _start(ctx, container, attach=True)
     assert client is not None
     connection = Connection(
         client,
         terminal=bool(container.config["tty"]),
         read_input=interactive and bool(container.config["interactive"]),
-        detach_keys=parse_detach_keys(keys),
+        detach_keys=several.detach_keys(ctx, values.get("detach_keys")),
         sig_proxy=True,
     )
     try:
