@@ -405,8 +405,44 @@ TABLE: "dict[str, Row]" = {
             'detach_keys': None,
         },
     ),
+    'attach': (
+        'attach',
+        True,
+        {
+            '--detach-keys': ('detach_keys', 2),
+            '--no-stdin': ('no_stdin', 0),
+            '--sig-proxy': ('sig_proxy', 0),
+            '--no-sig-proxy': ('sig_proxy', 1),
+        },
+        (
+            ('container', 0),
+        ),
+        {
+            'detach_keys': None,
+            'no_stdin': False,
+            'sig_proxy': True,
+        },
+    ),
     'stop': (
         'stop',
+        True,
+        {
+            '--time': ('time', 4),
+            '--timeout': ('time', 4),
+            '-t': ('time', 4),
+            '--signal': ('signal', 2),
+            '-s': ('signal', 2),
+        },
+        (
+            ('containers', 2),
+        ),
+        {
+            'time': None,
+            'signal': None,
+        },
+    ),
+    'restart': (
+        'restart',
         True,
         {
             '--time': ('time', 4),
@@ -436,6 +472,16 @@ TABLE: "dict[str, Row]" = {
         {
             'signal': None,
         },
+    ),
+    'rename': (
+        'rename',
+        True,
+        {},
+        (
+            ('container', 0),
+            ('name', 0),
+        ),
+        {},
     ),
     'rm': (
         'rm',
@@ -756,11 +802,14 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'build': ('build', {}),
     },
     'container': {
+        'attach': ('attach', {}),
         'create': ('create', {}),
         'exec': ('exec', {}),
         'kill': ('kill', {}),
         'logs': ('logs', {}),
         'port': ('port', {}),
+        'rename': ('rename', {}),
+        'restart': ('restart', {}),
         'rm': ('rm', {}),
         'run': ('run', {}),
         'start': ('start', {}),

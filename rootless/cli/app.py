@@ -21,8 +21,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "logs": ("logs", "Containers", "Show what a container has written"),
     "create": ("create", "Containers", "Make a container without starting it"),
     "start": ("start", "Containers", "Start stopped or created containers"),
+    "attach": ("attach", "Containers", "Attach to a running container"),
     "stop": ("stop", "Containers", "Stop containers, gently at first"),
+    "restart": ("restart", "Containers", "Stop containers, if they run, and start them again"),
     "kill": ("kill", "Containers", "Send a signal to containers"),
+    "rename": ("rename", "Containers", "Give a container another name"),
     "rm": ("rm", "Containers", "Remove containers"),
     "wait": ("wait", "Containers", "Wait until containers have ended and print their exit codes"),
     "port": ("port", "Containers", "List the published ports of a container"),
@@ -42,7 +45,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 # Docker's older and second names.
 ALIASES: dict[str, str] = {}
 
-_CONTAINER = ("create", "exec", "kill", "logs", "port", "rm", "run", "start", "stop", "wait")
+_CONTAINER = (
+    "attach", "create", "exec", "kill", "logs", "port", "rename", "restart", "rm", "run", "start",
+    "stop", "wait",
+)  # fmt: skip
 
 # Docker's management commands: group -> subcommand -> (command, values that it implies).
 GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {

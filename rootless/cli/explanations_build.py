@@ -189,41 +189,7 @@ BUILD: dict[str, tuple[str, str]] = {
     ),
     "RL-BUILD-SSH": (
         "There is no SSH agent for a RUN",
-        "RUN --mount=type=ssh reaches the agent that --ssh default names: the one of $SSH_AUTH_SOCK "
-        "or that of a socket's path. Start one with: eval $(ssh-agent); ssh-add.",
-    ),
-    "RL-BUILD-RUN": (
-        "A program that RUN started has failed",
-        "The last lines of its output and its exit code are shown above. `rl build "
-        "--shell-on-fail` opens a shell in the files of the step as it left them.",
-    ),
-    "RL-BUILD-STEP": (
-        "A step could not be done",
-        "The host refused something that the step needs; the message says what. A full disk and "
-        "a file that may not be read are the usual reasons.",
-    ),
-    "RL-BUILD-STEP-KILLED": (
-        "The process of a step has ended unexpectedly",
-        "Somebody killed it, or the kernel did for want of memory. The cache is right; build "
-        "again.",
-    ),
-    "RL-BUILD-STORAGE": (
-        "Neither overlayfs nor fuse-overlayfs works here",
-        "A step works on the layers below it without changing them, which takes one of the two. "
-        "`rl doctor` says what this host can do.",
-    ),
-    "RL-BUILD-MOUNT-SOURCE": (
-        "What --mount is to show does not exist",
-        "source= is a path in the context, or in what from= names. .dockerignore may leave it out.",
-    ),
-    "RL-BUILD-SECRET": (
-        "A secret is missing, or cannot be read",
-        "RUN --mount=type=secret,id=NAME takes what --secret id=NAME,src=FILE or "
-        "id=NAME,env=VARIABLE names on the command line; a file has at most 500 KiB.",
-    ),
-    "RL-BUILD-SSH": (
-        "There is no SSH agent for a step",
-        "RUN --mount=type=ssh takes what --ssh default, or --ssh ID=SOCKET, names on the command "
-        "line; default stands for the agent of $SSH_AUTH_SOCK.",
+        "RUN --mount=type=ssh reaches the agent that --ssh default names: that of $SSH_AUTH_SOCK, "
+        "or that of a socket. Start one with: eval $(ssh-agent); ssh-add.",
     ),
 }
