@@ -676,6 +676,26 @@ TABLE: "dict[str, Row]" = {
             'no_prune': False,
         },
     ),
+    'tag': (
+        'tag',
+        True,
+        {},
+        (
+            ('source', 0),
+            ('targets', 2),
+        ),
+        {},
+    ),
+    'untag': (
+        'untag',
+        True,
+        {},
+        (
+            ('image', 0),
+            ('names', 3),
+        ),
+        {},
+    ),
     'import': (
         'import_image',
         True,
@@ -830,6 +850,8 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'pull': ('pull', {}),
         'remove': ('rmi', {}),
         'rm': ('rmi', {}),
+        'tag': ('tag', {}),
+        'untag': ('untag', {}),
     },
     'system': {
         'info': ('info', {}),

@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pull": ("pull", "Images", "Get images from a registry"),
     "images": ("images", "Images", "List images"),
     "rmi": ("rmi", "Images", "Remove images"),
+    "tag": ("tag", "Images", "Give an image more names"),
+    "untag": ("untag", "Images", "Take names from an image"),
     "import": ("import_image", "Images", "Make an image of a root file system in a tar archive"),
     "bootstrap": ("bootstrap", "Images", "Make a base image on this machine, without a registry"),
     "inspect": ("inspect", "Information", "Show everything about containers and images"),
@@ -71,6 +73,8 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "pull": ("pull", {}),
         "remove": ("rmi", {}),
         "rm": ("rmi", {}),
+        "tag": ("tag", {}),
+        "untag": ("untag", {}),
     },
     "system": {"info": ("info", {})},
 }

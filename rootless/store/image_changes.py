@@ -63,6 +63,27 @@ def tag(paths: Paths, image_id: str, name: str) -> None:
     add(paths, record, name)
 
 
+def untag(paths: Paths, image_id: str, names: list[str]) -> None:
+    """Take canonical names, or all without any, from an image that stays in the store.
+
+    Raises ImageError RL-IMAGE-NOT-FOUND, and nothing is done, when one of them is not its name.
+    """
+    with _lock(paths):
+        held = images.names_of(paths, image_id)
+        for name in names:
+            if name not in held:
+                short = reference.parse(name).familiar()
+                raise ImageError(
+                    f"{short} is not a name of image {image_id[7:19]}",
+                    remedy="rl images shows the names",
+                    code="RL-IMAGE-NOT-FOUND",
+                )
+        for name in names or held:
+            _unlink(paths.image_by_name(name))
+        _refresh_names(paths, image_id)
+        _write_index(paths)
+
+
 def remove(
     ctx: Context, text: str, *, force: bool = False, prune: bool = True
 ) -> list[tuple[str, str]]:
