@@ -42,7 +42,8 @@ class Repository:
 def parse(text: str) -> Repository | None:
     """The repository that `text` names; None when it is no git URL.  Raises BuildError."""
     body, _, fragment = text.partition("#")
-    if body.startswith("github.com/"):
+    is_github = body.startswith("github.com/")
+    if is_github:
         body = f"https://{body}"
     if _SCP.match(body):
         return _with_fragment(Repository(body), fragment)
@@ -53,7 +54,8 @@ def parse(text: str) -> Repository | None:
         parts = urlsplit(body)
     except ValueError:
         return None
-    if scheme in ("http", "https") and not parts.path.rstrip("/").endswith(".git"):
+    is_web = scheme in ("http", "https") and not is_github
+    if is_web and not parts.path.rstrip("/").endswith(".git"):
         return None
     found = Repository(parts._replace(query="").geturl())
     if parts.query:
@@ -183,25 +185,25 @@ class _Git:
 
     def fetch(self, ref: str, shown: str) -> str:
         """The commit that `ref` is, fetched."""
-        options = ("fetch", "--quiet", "--depth=1", "--no-tags", "origin")
-        status, _, errors = self._call((*options, ref))
+        fetch = ("fetch", "--quiet", "--no-tags")
+        status, _, errors = self._call((*fetch, "--depth=1", "origin", ref))
+        if status != 0 and "shallow" in errors:  # a web server with files, and no git of its own
+            status, _, errors = self._call((*fetch, "origin", ref))
         if status == 0:
             return self.run("rev-parse", "FETCH_HEAD^{commit}")
         # A server may not give single commits, and a short ID is known only with the history.
         if re.fullmatch(r"[0-9a-f]{4,64}", ref):
-            everything = (
-                "fetch",
-                "--quiet",
-                "--tags",
-                "origin",
-                "+refs/heads/*:refs/remotes/origin/*",
-            )
-            status, _, errors = self._call(everything)
+            branches = "+refs/heads/*:refs/remotes/origin/*"
+            status, _, why = self._call(("fetch", "--quiet", "--tags", "origin", branches))
             if status == 0:
-                status, output, errors = self._call(("rev-parse", "--verify", f"{ref}^{{commit}}"))
+                status, output, _ = self._call(
+                    ("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+                )
                 if status == 0:
                     return output.strip()
-        if "couldn't find remote ref" in errors or "unknown revision" in errors.lower():
+                why = "unknown revision"
+            errors = why
+        if "couldn't find remote ref" in errors or "unknown revision" in errors:
             raise BuildError(
                 f"{shown}: the repository has no such branch, tag or commit",
                 remedy="check what stands behind #",

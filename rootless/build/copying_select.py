@@ -183,7 +183,13 @@ class Source:
         return posixpath.normpath(f"/{path}").lstrip("/")
 
     def _one(self, path: str, pattern: str) -> Found:
-        node, canonical = self.view.resolve(path)
+        try:
+            node, canonical = self.view.resolve(path)
+        except BuildError:
+            where = self._link_on_the_way(pattern)  # to itself, as seen from the context
+            if not where:
+                raise
+            raise self._not_found(pattern, path) from None
         if node is None or not self.visible(node):
             raise self._not_found(pattern, canonical, ignored=node is not None)
         return Found(node, posixpath.basename(path))

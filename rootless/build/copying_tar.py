@@ -128,9 +128,10 @@ class _Unpacker:
         node = self._target.look_up(path)
         if node is not None and not node.is_directory:
             self._target.clear(path)
-        real, made = self._target.directory(path)
-        if made and path in self._hidden:
-            self._target.hide_below(path)
+            if path in self._hidden:
+                # The one from below must not come back.
+                self._target.opaque_directory(path)
+        real, _ = self._target.directory(path)
         self._target.directory_attributes(real, member.mode, owner, time, _xattrs(member))
 
     def _hard_link(self, path: str, member: Member) -> None:

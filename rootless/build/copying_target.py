@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from rootless.build.copying_view import Node, View, is_opaque, set_opaque
+from rootless.build.copying_view import Node, View, set_opaque
 from rootless.errors import BuildError, StoreError
 from rootless.store.removal import remove_tree
 
@@ -167,16 +167,12 @@ class Target:
                 os.unlink(real)
         return True
 
-    def hide_below(self, path: str) -> None:
-        """Make the directory `path` of the layer opaque, if there is one below it."""
-        parent, _, name = path.rpartition("/")
-        above = self.look_up(parent)
-        real = f"{self._upper}/{path}"
-        if above is None or is_opaque(real):
-            return
-        if any(os.path.isdir(f"{place}/{name}") for place in above.places[1:]):
-            set_opaque(real)
-            self._nodes = _without(self._nodes, path)
+    def opaque_directory(self, path: str) -> None:
+        """Make the directory `path`, which hides one below that a file had replaced."""
+        real = self.place(path)
+        os.mkdir(real, 0o755)
+        set_opaque(real)
+        self._ready[path] = real
 
     # Files and the rest.  Nothing is at their path, and the directory above it is there.
 
