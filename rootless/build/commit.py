@@ -27,8 +27,9 @@ def commit(
     epoch: int | None = None,
     stubs: Sequence[str] = (),
     lower: Sequence[str] = (),
+    keep_empty: bool = True,
 ) -> Entry:
-    """Put `directory`/upper into the store as a layer, if there is anything in it.
+    """Put `directory`/upper into the store as a layer; an empty one without `keep_empty` is none.
 
     `directory` is a temporary one of the store.  Times after `epoch` are set to it.  `stubs` are
     mount points; those that `lower` (topmost first) does not have, are removed.  The caller has
@@ -39,9 +40,11 @@ def commit(
     def work() -> object:
         root_fd = os.open(f"{directory}/upper", _DIRECTORY)
         _remove_stubs(root_fd, stubs, lower)
-        if not os.listdir(root_fd):
+        empty = not os.listdir(root_fd)
+        if empty and not keep_empty:
             return {"diff_id": "", "size": 0, "tar_size": 0}
-        size = _settle(root_fd, epoch)
+        # All empty layers are the same one.
+        size = _settle(root_fd, 0 if empty else epoch)
         found = _hash(root_fd)
         _syncfs(root_fd)
         os.mkdir(staged, 0o700)

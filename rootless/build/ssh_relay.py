@@ -57,16 +57,18 @@ def _pass_on(
     peers: dict[int, socket.socket],
     poll: select.poll,
 ) -> None:
-    """Bytes of one side to the other; the end of one is the end of both."""
+    """Bytes of one side to the other.  Each says by itself that it has no more."""
     other = peers[fd]
     try:
         data = sockets[fd].recv(_CHUNK)
         if data:
             other.sendall(data)
             return
+        other.shutdown(socket.SHUT_WR)
     except OSError:
         pass
-    for number in (fd, other.fileno()):
-        poll.unregister(number)
-        peers.pop(number)
-        sockets.pop(number).close()
+    poll.unregister(fd)
+    del peers[fd]
+    if other.fileno() not in peers:
+        sockets.pop(fd).close()
+        sockets.pop(other.fileno()).close()

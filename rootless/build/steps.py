@@ -208,7 +208,13 @@ def _make(around: Around, prepared: Prepared, directory: str, link: Link) -> Ent
             assert prepared.transfer is not None
             copying.perform(ctx, prepared.transfer, lower, directory)
     return commit.commit(
-        ctx, directory, name=step.name, epoch=around.epoch, stubs=stubs, lower=lower
+        ctx,
+        directory,
+        name=step.name,
+        epoch=around.epoch,
+        stubs=stubs,
+        lower=lower,
+        keep_empty=not isinstance(step.instruction, to.Workdir),
     )
 
 
