@@ -158,6 +158,18 @@ def registry(test_dir: str, _ports: Iterator[int]) -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="session")
+def private_registry(test_dir: str, _ports: Iterator[int]) -> Iterator[Registry]:
+    """A registry that wants the user and password of support/registry.py."""
+    reason = missing("docker-registry")
+    if reason:
+        (pytest.fail if strict() else pytest.skip)(reason)
+    port = next(port for port in _ports if is_free(port))
+    running = Registry(f"{test_dir}/private-registry", port, private=True)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
 def busybox_image(shared_rl: Rl) -> Image:
     """The bootstrapped busybox as an image to push: its files as one layer."""
     from support.bootstrapped import image_of

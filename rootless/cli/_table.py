@@ -738,6 +738,40 @@ TABLE: "dict[str, Row]" = {
             'tag': None,
         },
     ),
+    'login': (
+        'login',
+        True,
+        {
+            '--username': ('username', 2),
+            '-u': ('username', 2),
+            '--password': ('password', 2),
+            '-p': ('password', 2),
+            '--password-stdin': ('password_stdin', 0),
+            '--tls-verify': ('tls_verify', 0),
+            '--no-tls-verify': ('tls_verify', 1),
+        },
+        (
+            ('server', 1),
+        ),
+        {
+            'server': None,
+            'username': None,
+            'password': None,
+            'password_stdin': False,
+            'tls_verify': True,
+        },
+    ),
+    'logout': (
+        'logout',
+        True,
+        {},
+        (
+            ('server', 1),
+        ),
+        {
+            'server': None,
+        },
+    ),
     'inspect': (
         'inspect',
         True,

@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "untag": ("untag", "Images", "Take names from an image"),
     "import": ("import_image", "Images", "Make an image of a root file system in a tar archive"),
     "bootstrap": ("bootstrap", "Images", "Make a base image on this machine, without a registry"),
+    "login": ("login", "Images", "Log in to a registry"),
+    "logout": ("logout", "Images", "Forget the credentials for a registry"),
     "inspect": ("inspect", "Information", "Show everything about containers and images"),
     "doctor": ("doctor", "Information", "Say what this host can do, and what to ask its admin for"),
     "explain": ("explain", "Information", "Explain an error code"),

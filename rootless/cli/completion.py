@@ -114,3 +114,21 @@ def _images(ctx: "Context | None", incomplete: str) -> "list[str]":
         return []
     # The full name only for who has begun to write it.
     return sorted(one for one in found if incomplete or not one.startswith("docker.io/"))
+
+
+def registries(incomplete: str) -> "list[str]":
+    """The registries that the names of images mention, and those in Docker's file."""
+    ctx = _context()
+    if ctx is None:
+        return []
+    from rootless.registry import credentials
+    from rootless.store.images import names
+
+    found: set[str] = set()
+    try:
+        found.update(name.partition("/")[0] for name in names(ctx.paths))
+        auths = (credentials.read_file(credentials.docker_file(ctx)) or {}).get("auths")
+        found.update(str(key) for key in auths if "/" not in key) if isinstance(auths, dict) else ()
+    except (RlError, OSError):
+        pass
+    return sorted(one for one in found if one.startswith(incomplete))

@@ -79,12 +79,12 @@ IMAGES: dict[str, tuple[str, str]] = {
         "The registry denies access",
         "The image does not exist (many registries do not tell the difference), or needs "
         "credentials. rl reads ~/.docker/config.json ($DOCKER_CONFIG) with its credential "
-        "helpers, then podman's auth.json; docker login and podman login write them.",
+        "helpers, then podman's auth.json. `rl login REGISTRY` writes the former, as docker login.",
     ),
     "RL-REGISTRY-CREDENTIALS": (
-        "Credentials cannot be read",
-        "A file with credentials is damaged, or the credential helper that it names is not "
-        "installed or fails. The message names it.",
+        "Credentials cannot be read or kept",
+        "A file with credentials is damaged or cannot be written, or the credential helper that it "
+        "names is not installed or fails. The message names it.",
     ),
     "RL-REGISTRY-NOT-FOUND": (
         "The registry does not have it",

@@ -163,7 +163,7 @@ def unauthorized(domain: str, why: str) -> RegistryError:
     return RegistryError(
         f"access denied by {domain}: {why}",
         remedy="check the image's name; for a private one put credentials into "
-        f"~/.docker/config.json (docker login {domain}, podman login {domain})",
+        f"~/.docker/config.json: rl login {domain}",
         code="RL-REGISTRY-UNAUTHORIZED",
     )
 

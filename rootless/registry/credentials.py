@@ -35,7 +35,7 @@ def find(ctx: Context, domain: str, path: str = "") -> Credentials | None:
     Raises RegistryError RL-REGISTRY-CREDENTIALS: a file or helper that should know, but fails.
     """
     for file in _files(ctx):
-        config = _read(file)
+        config = read_file(file)
         if config is None:
             continue
         found = _from_helper(ctx, config, domain, file) or _from_file(config, domain, path, file)
@@ -47,7 +47,7 @@ def find(ctx: Context, domain: str, path: str = "") -> Credentials | None:
 def _files(ctx: Context) -> Iterator[str]:
     """Docker's file, then podman's three places."""
     environ = ctx.environ
-    yield f"{environ.get('DOCKER_CONFIG') or f'{ctx.home}/.docker'}/config.json"
+    yield docker_file(ctx)
     if environ.get("REGISTRY_AUTH_FILE"):
         yield environ["REGISTRY_AUTH_FILE"]
     runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{ctx.uid}"
@@ -56,7 +56,16 @@ def _files(ctx: Context) -> Iterator[str]:
     yield f"{config_home}/containers/auth.json"
 
 
-def _read(file: str) -> dict[str, object] | None:
+def docker_file(ctx: Context) -> str:
+    """The file that `docker login` writes."""
+    return f"{ctx.environ.get('DOCKER_CONFIG') or f'{ctx.home}/.docker'}/config.json"
+
+
+def read_file(file: str) -> dict[str, object] | None:
+    """The object in a file with credentials, or None where there is none.
+
+    Raises RegistryError RL-REGISTRY-CREDENTIALS.
+    """
     try:
         with open(file, "rb") as stream:
             config = json.loads(stream.read())
@@ -122,23 +131,64 @@ def _from_entry(entry: Mapping[str, object], where: str) -> Credentials | None:
     return None  # an empty entry says that a helper keeps it
 
 
-def _from_helper(
-    ctx: Context, config: dict[str, object], domain: str, file: str
-) -> Credentials | None:
-    server = DOCKER_HUB_KEY if domain == reference.DEFAULT_DOMAIN else domain
+def helper(config: Mapping[str, object], domain: str, file: str) -> str:
+    """The program that `config` makes responsible for `domain`, or ""."""
     helpers = config.get("credHelpers")
     name: object = None
     if isinstance(helpers, dict):
-        name = helpers.get(domain) or helpers.get(server)
+        name = helpers.get(domain) or helpers.get(_server(domain))
     name = name or config.get("credsStore")
     if not isinstance(name, str) or not name:
-        return None
+        return ""
     if "/" in name:
         raise _failed(f"{file}: {name!r} is not the name of a credential helper", f"repair {file}")
-    return _ask_helper(ctx, f"docker-credential-{name}", server)
+    return f"docker-credential-{name}"
 
 
-def _ask_helper(ctx: Context, program: str, server: str) -> Credentials | None:
+def _server(domain: str) -> str:
+    return DOCKER_HUB_KEY if domain == reference.DEFAULT_DOMAIN else domain
+
+
+def _from_helper(
+    ctx: Context, config: dict[str, object], domain: str, file: str
+) -> Credentials | None:
+    program = helper(config, domain, file)
+    if not program:
+        return None
+    answer = _ask_helper(ctx, program, "get", _server(domain))
+    if answer is None:
+        return None
+    try:
+        entry = json.loads(answer)
+        user, secret = entry["Username"], entry["Secret"]
+    except (ValueError, KeyError, TypeError) as e:
+        raise _failed(f"{program} gave no credentials that make sense", "try it by hand") from e
+    if not isinstance(user, str) or not isinstance(secret, str):
+        raise _failed(f"{program} gave no credentials that make sense", "try it by hand")
+    return Credentials(identity_token=secret) if user == "<token>" else Credentials(user, secret)
+
+
+def helper_store(ctx: Context, program: str, server: str, given: Credentials) -> None:
+    """Give a credential helper what it is to keep.  Raises RegistryError."""
+    token = given.identity_token
+    entry = {
+        "ServerURL": server,
+        "Username": "<token>" if token else given.username,
+        "Secret": token or given.password,
+    }
+    _ask_helper(ctx, program, "store", json.dumps(entry))
+
+
+def helper_erase(ctx: Context, program: str, server: str) -> bool:
+    """Make a credential helper forget; whether it knew.  Raises RegistryError."""
+    if _ask_helper(ctx, program, "get", server) is None:
+        return False
+    _ask_helper(ctx, program, "erase", server)
+    return True
+
+
+def _ask_helper(ctx: Context, program: str, verb: str, text: str) -> bytes | None:
+    """What the helper answers; None when it has nothing for this registry."""
     path = shutil.which(program, path=ctx.environ.get("PATH", os.defpath))
     if path is None:
         raise _failed(
@@ -147,8 +197,8 @@ def _ask_helper(ctx: Context, program: str, server: str) -> Credentials | None:
         )
     try:
         answer = subprocess.run(
-            [path, "get"],
-            input=server.encode(),
+            [path, verb],
+            input=text.encode(),
             capture_output=True,
             timeout=HELPER_TIMEOUT_S,
             env=dict(ctx.environ),
@@ -156,20 +206,14 @@ def _ask_helper(ctx: Context, program: str, server: str) -> Credentials | None:
         )
     except (OSError, subprocess.TimeoutExpired) as e:
         raise _failed(f"the credential helper {program} failed: {e}", "try it by hand") from e
-    if answer.returncode != 0:
-        # The helpers' protocol has no status for "none": this sentence is it.
-        said = (answer.stdout + answer.stderr).decode(errors="replace").strip()
-        if "credentials not found" in said:
-            return None
-        raise _failed(f"{program} failed: {said[:200]}", f"try: echo {server} | {program} get")
-    try:
-        entry = json.loads(answer.stdout)
-        user, secret = entry["Username"], entry["Secret"]
-    except (ValueError, KeyError, TypeError) as e:
-        raise _failed(f"{program} gave no credentials that make sense", "try it by hand") from e
-    if not isinstance(user, str) or not isinstance(secret, str):
-        raise _failed(f"{program} gave no credentials that make sense", "try it by hand")
-    return Credentials(identity_token=secret) if user == "<token>" else Credentials(user, secret)
+    if answer.returncode == 0:
+        return answer.stdout
+    # The helpers' protocol has no status for "none": this sentence is it.
+    said = (answer.stdout + answer.stderr).decode(errors="replace").strip()
+    if "credentials not found" in said:
+        return None
+    hint = f"try: echo {text} | {program} {verb}" if verb != "store" else "try it by hand"
+    raise _failed(f"{program} failed: {said[:200]}", hint)
 
 
 def _failed(what: str, remedy: str) -> RegistryError:

@@ -1,5 +1,6 @@
 """Debian's docker-registry on loopback, and a push of a few lines: rl itself has none yet."""
 
+import base64
 import http.client
 import json
 import os
@@ -8,29 +9,37 @@ import time
 
 from support.images import DOCKER_LIST, OCI_INDEX, Image, digest
 
+USER, PASSWORD = "ann", "secret"  # of a private registry
+HTPASSWD = "ann:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
+
 
 class Registry:
     """A running registry; `host` is what goes before the first slash of a reference."""
 
-    def __init__(self, directory: str, port: int) -> None:
+    def __init__(self, directory: str, port: int, *, private: bool = False) -> None:
+        self.headers: dict[str, str] = {}
         self.host = f"127.0.0.1:{port}"
         self.port = port
         self.directory = directory
         os.makedirs(directory, exist_ok=True)
         configuration = f"{directory}/config.json"  # JSON is YAML
+        settings = {
+            "version": 0.1,
+            "log": {"level": "error", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": f"{directory}/data"},
+                "delete": {"enabled": True},
+            },
+            "http": {"addr": self.host},
+        }
+        if private:
+            with open(f"{directory}/htpasswd", "w") as f:
+                f.write(HTPASSWD)
+            settings["auth"] = {"htpasswd": {"realm": "test", "path": f"{directory}/htpasswd"}}
+            pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+            self.headers["Authorization"] = f"Basic {pair}"
         with open(configuration, "w") as f:
-            json.dump(
-                {
-                    "version": 0.1,
-                    "log": {"level": "error", "accesslog": {"disabled": True}},
-                    "storage": {
-                        "filesystem": {"rootdirectory": f"{directory}/data"},
-                        "delete": {"enabled": True},
-                    },
-                    "http": {"addr": self.host},
-                },
-                f,
-            )
+            json.dump(settings, f)
         with open(f"{directory}/log", "wb") as log:
             self._process = subprocess.Popen(
                 ["docker-registry", "serve", configuration],
@@ -68,7 +77,7 @@ class Registry:
         """One HTTP request: status, headers (lower case) and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path, body, headers or {})
+            connection.request(method, path, body, {**self.headers, **(headers or {})})
             answer = connection.getresponse()
             head = {name.lower(): value for name, value in answer.getheaders()}
             return answer.status, head, answer.read()
