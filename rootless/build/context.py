@@ -67,7 +67,8 @@ class BuildContext:
 class NamedContext:
     """One of --build-context: a `tree`, or an `image` by its reference, or an OCI layout.
 
-    `layout` is the layout's directory and `image` then the tag or digest in it, "" for its only.
+    `layout` is the layout's directory and `image` then the tag or digest in it, "" for its only:
+    context_layout.load() puts that into the store.
     """
 
     name: str
@@ -218,7 +219,7 @@ def _no_dockerfile(path: str, root: str, *, asked: bool) -> BuildError:
 def _ignore(root: str, dockerfile: str) -> Matcher | None:
     """What is left out.  Raises BuildError naming the file for a bad pattern."""
     # An empty name: the Dockerfile is no file, so it has no ignore file of its own.
-    beside = os.path.join(root, dockerfile) if dockerfile else f"{root}/\0"
+    beside = os.path.abspath(dockerfile) if dockerfile else f"{root}/\0"
 
     def exists(path: str) -> bool:
         return "\0" not in path and os.path.isfile(path)

@@ -151,8 +151,18 @@ def check_out(
             code=CODE,
         )
     if not keep_git_dir and not found.keep_git_dir:
-        remove_tree(f"{directory}/.git")
+        _remove_git_directories(directory)
     return root, commit
+
+
+def _remove_git_directories(directory: str) -> None:
+    """The repository's own, and the files in submodules that point into it."""
+    for place, directories, files in os.walk(directory):
+        if ".git" in directories:
+            directories.remove(".git")
+            remove_tree(f"{place}/.git")
+        if ".git" in files:
+            os.unlink(f"{place}/.git")
 
 
 def _plain(directory: str, subdirectory: str) -> str:
@@ -174,7 +184,7 @@ class _Git:
         self._environ = {k: v for k, v in environ.items() if not k.startswith("GIT_DIR")}
         for name in ("GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
             self._environ.pop(name, None)
-        self._environ.update(GIT_TERMINAL_PROMPT="0", GIT_LFS_SKIP_SMUDGE="0", LC_ALL="C.UTF-8")
+        self._environ.update(GIT_TERMINAL_PROMPT="0", LC_ALL="C.UTF-8")
         self._environ.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
 
     def run(self, *words: str) -> str:

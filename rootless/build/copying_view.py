@@ -54,8 +54,9 @@ class View:
         self.directories = list(directories)
 
     def root(self) -> Node:
-        """Raises OSError when the topmost directory is not there."""
-        return Node("", list(self.directories), os.stat(self.directories[0]))
+        """Raises OSError when the topmost directory is not there; no layers are an empty one."""
+        top = self.directories[0] if self.directories else "/"
+        return Node("", list(self.directories), os.stat(top))
 
     def child(self, node: Node, name: str) -> Node | None:
         """What `name` is in the directory `node`; its last symbolic link is not followed."""

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import json
 import lzma
 import os
 import subprocess
@@ -14,14 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.images import Image, digest
 from support.stores import make_context
 
-from rootless.build import checksum, context_git, copying_remote
+from rootless.build import checksum, context_git, context_layout, copying_remote
 from rootless.build.context import BuildContext, open_context, open_named
 from rootless.build.copying import Transfer, Tree, perform
 from rootless.build.copying_select import Source
 from rootless.context import Context
 from rootless.errors import BuildError, RlError
+from rootless.oci import platform as platforms
 from rootless.store.removal import remove_mapped_tree
 
 pytestmark = pytest.mark.needs("user", "userns", "subids")
@@ -99,8 +102,10 @@ def test_named_dockerfile_is_relative_to_the_working_directory(
     (project / "docker").mkdir()
     (project / "docker/Other").write_bytes(b"FROM x")
     monkeypatch.chdir(project / "docker")
+    (project / "docker/Other.dockerignore").write_text("*")
     with open_context(ctx, Options("..", "Other")) as context:
         assert (context.dockerfile, context.root) == (b"FROM x", str(project))
+        assert names(context) == []
     monkeypatch.chdir("/")
     error = fails(ctx, Options(str(project), "docker/Other"), "RL-BUILD-NO-DOCKERFILE")
     assert f"-f {project}/docker/Other" in str(error.remedy)
@@ -362,6 +367,59 @@ def test_named_contexts(ctx: Context, project: Path) -> None:
     for text in ("oci-layout:///no/where", "target:x", "/no/where"):
         with pytest.raises(BuildError), open_named(ctx, "x", text):
             pass
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", ""])
+def test_oci_layouts_become_images(ctx: Context, project: Path, compression: str) -> None:
+    image = Image([tar(x=b"one"), tar(y=b"two")], {"Env": ["A=1"]}, compression=compression)
+    write_layout(project, {"v1": image, "v2": Image([tar(z=b"three")])})
+    for asked in ("v1", digest(image.manifest())):
+        record = context_layout.load(ctx, str(project), asked, platforms.parse("linux/amd64"))
+        assert record["id"] == image.id
+        assert [len(os.listdir(ctx.paths.layer_diff(str(one)))) for one in record["layers"]] == [
+            1,
+            1,
+        ]  # type: ignore[attr-defined]
+    for asked in ("", "v3"):
+        with pytest.raises(BuildError) as caught:
+            context_layout.load(ctx, str(project), asked)
+        assert caught.value.code == "RL-BUILD-CONTEXT"
+        assert "v1, v2" in str(caught.value.remedy)
+
+
+def test_damaged_layouts_are_refused(ctx: Context, project: Path) -> None:
+    image = Image([tar(x=b"one")])
+    write_layout(project, {"v1": image})
+    layer = digest(image.layer_blobs()[0][1])
+    place = project / "blobs" / layer.replace(":", "/")
+    place.write_bytes(place.read_bytes()[:-3] + b"abc")
+    with pytest.raises(RlError) as caught:
+        context_layout.load(ctx, str(project))
+    assert caught.value.code in ("RL-DIGEST-MISMATCH", "RL-BAD-DOCUMENT")
+
+
+def write_layout(root: Path, images: dict[str, Image]) -> None:
+    def put(data: bytes) -> str:
+        place = root / "blobs" / digest(data).replace(":", "/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        return digest(data)
+
+    entries = []
+    for name, image in images.items():
+        for _, blob in image.layer_blobs():
+            put(blob)
+        put(image.config_blob())
+        entries.append(
+            {
+                "mediaType": image.media_type,
+                "digest": put(image.manifest()),
+                "size": len(image.manifest()),
+                "annotations": {"org.opencontainers.image.ref.name": name},
+            }
+        )
+    (root / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": entries}))
 
 
 # ADD.
