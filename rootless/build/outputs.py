@@ -34,6 +34,12 @@ _MEDIA_TYPES = {
     "uncompressed": manifests.OCI_LAYER,
 }
 
+_KINDS = {
+    compression.GZIP: manifests.OCI_LAYER_GZIP,
+    compression.ZSTD: manifests.OCI_LAYER_ZSTD,
+    compression.PLAIN: manifests.OCI_LAYER,
+}
+
 
 def write(ctx: "Context", output: Output, record: dict[str, Any], names: Iterable[str]) -> None:
     """Write one output of the image `record`; `names` are for archives of the image.
@@ -218,7 +224,7 @@ def _blobs(
             layers.append(blob)
         else:
             layers.append(_pack(ctx, diff_id, blob, kind or "gzip", temporary))
-    if layers == stored and blobs.has(ctx.paths, record["digest"]):
+    if layers == stored and record.get("digest") and blobs.has(ctx.paths, record["digest"]):
         data = blobs.read(ctx.paths, record["digest"])
         return _of(record["media_type"], data), config, layers
     document = {
@@ -231,20 +237,22 @@ def _blobs(
 
 
 def _stored_layers(ctx: "Context", record: dict[str, Any]) -> "list[_Blob | None]":
-    """The layers' blobs that the store has, as the image's manifest describes them."""
-    nothing: list[_Blob | None] = [None] * len(record["layers"])
-    if not record.get("digest") or not blobs.has(ctx.paths, record["digest"]):
-        return nothing
-    document = json.loads(blobs.read(ctx.paths, record["digest"]))
-    described = document.get("layers", [])
-    if len(described) != len(nothing):
-        return nothing
-    return [
-        _Blob(one["mediaType"], one["digest"], one["size"], path=ctx.paths.blob(one["digest"]))
-        if blobs.has(ctx.paths, one["digest"], one["size"])
-        else None
-        for one in described
-    ]
+    """The layers' blobs; None for one that only its directory has."""
+    count = len(record["layers"])
+    digests = [str(digest) for digest in record.get("layer_blobs") or ()]
+    return [_stored(ctx, digest) for digest in digests] if len(digests) == count else [None] * count
+
+
+def _stored(ctx: "Context", digest: str) -> "_Blob | None":
+    path = ctx.paths.blob(digest)
+    try:
+        with open(path, "rb") as file:
+            kind = compression.kind_of(file.read(512))
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return None
+    media_type = _KINDS.get(kind)
+    return _Blob(media_type, digest, size, path=path) if media_type else None
 
 
 def _pack(ctx: "Context", diff_id: str, stored: "_Blob | None", kind: str, temporary: str) -> _Blob:

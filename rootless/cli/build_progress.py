@@ -19,6 +19,7 @@ from rootless.cli.output import printable
 _TICK_S = 0.15  # between two drawings, as BuildKit
 _TAIL = 6  # lines of output below a running step on a terminal
 _KEPT = 20  # lines of output that are shown again when their step has failed
+_HIT = "used: the instruction, the layers below and all that it reads are as they were"
 # Colours and movements: programs write them also where nobody asked for a terminal.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 
@@ -38,7 +39,8 @@ class _Step:
 class Progress:
     """Keeps what is known of the steps.  Itself shows nothing: --progress quiet."""
 
-    def __init__(self) -> None:
+    def __init__(self, explain: bool = False) -> None:
+        self.explain = explain
         self.steps: dict[int, _Step] = {}
         self.failed: _Step | None = None
         self.total = 0
@@ -79,7 +81,8 @@ class Progress:
             step.state, step.seconds = event.kind, event.seconds
             if event.kind == "failed":
                 self.failed = step
-            self.show_end(step, printable(event.text))
+            text = event.text or (_HIT if self.explain and event.kind == "cached" else "")
+            self.show_end(step, printable(text))
             return
         if new and event.text:
             self.show_note(step, printable(event.text))
@@ -125,8 +128,8 @@ def _clean(line: bytes) -> str:
 class Plain(Progress):
     """A line for each thing: `#5 [2/4] RUN make`, `#5 0.312 output`, `#5 DONE 1.2s`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, explain: bool = False) -> None:
+        super().__init__(explain)
         self._current = 0  # the step whose header was printed last
 
     def _switch(self, step: _Step) -> None:
@@ -175,8 +178,7 @@ class Terminal(Progress):
     """
 
     def __init__(self, explain: bool = False) -> None:
-        super().__init__()
-        self._explain = explain
+        super().__init__(explain)
         self._drawn: list[str] = []  # the lines on the screen that may be drawn over
         self._notes: list[str] = []  # to go above them
         self._busy = self._over = self._frozen = False
@@ -228,7 +230,7 @@ class Terminal(Progress):
             _write("\x1b[?25h")
 
     def show_end(self, step: _Step, text: str) -> None:
-        if self._explain and step.state == "cached" and text:
+        if self.explain and step.state == "cached" and text:
             step.notes.append(text)
 
     def _draw(self) -> None:
@@ -285,21 +287,15 @@ def make(progress: str, *, explain: bool = False) -> Progress:
     dumb = os.environ.get("TERM", "dumb") in ("", "dumb")
     if progress == "tty" or (progress == "auto" and os.isatty(2) and not dumb):
         return Terminal(explain)
-    return Plain()
+    return Plain(explain)
 
 
-def show_failure(progress: Progress, excerpt: str, where: "tuple[str, int, int] | None") -> None:
-    """The end of a failed step's output and the place in the Dockerfile, in BuildKit's form."""
+def show_failure(progress: Progress) -> None:
+    """The end of a failed step's output, in BuildKit's form; the error's own line comes below."""
     step = progress.failed
-    text = ""
     if step is not None:
         lines = "".join(f"{line}\n" for line in step.tail)
-        text += f"------\n > {step.name}:\n{lines}------\n"
-    if excerpt and where is not None:
-        body = "\n".join(printable(line) for line in excerpt.split("\n"))
-        rule = "-" * 20
-        text += f"{printable(where[0])}:{where[1]}\n{rule}\n{body}\n{rule}\n"
-    _write(text)
+        _write(f"------\n > {step.name}:\n{lines}------\n")
 
 
 def _write(text: str) -> None:

@@ -46,7 +46,10 @@ def test_destination_is_relative_to_workdir_and_follows_links_inside(project: Pr
 def test_modes_and_links_of_the_context_are_kept(project: Project) -> None:
     project.write({"run": "#!/bin/sh\necho ran\n", "d/link": "-> ../run", "d/dead": "-> /nowhere"})
     os.chmod(f"{project.directory}/run", 0o751)
-    shown = project.script("COPY . /out\n", "/out/run; stat -c %a:%u /out/run; readlink /out/d/*")
+    shown = project.script(
+        "COPY . /out\n",
+        "/out/run; stat -c %a:%u /out/run; readlink /out/d/dead; readlink /out/d/link",
+    )
     assert shown.split() == ["ran", "751:0", "/nowhere", "../run"]
 
 
@@ -156,7 +159,6 @@ def test_replacing_a_file_by_a_directory_or_the_other_way_is_refused(project: Pr
         ("COPY nothing /\n", 2),
         ("RUN true\nCOPY a nothing /\n", 3),
         ("COPY ../secret /\n", 2),
-        ("COPY a b /no-slash\n", 2),
         ("COPY --from=nowhere:1 /a /\n", 2),
         ("COPY --chown=nobody-here a /\n", 2),
         ("COPY ignored /\n", 2),
@@ -173,7 +175,9 @@ def test_symbolic_links_do_not_lead_out_of_the_context(project: Project) -> None
     project.write({"../secret": "outside", "link": "-> ../secret", "etc": "-> /etc", "a": "a"})
     for source in ("link", "etc/passwd"):
         assert "Dockerfile:2" in project.fails(f"COPY {source} /out/\n")
-    assert project.script("COPY . /out\n", "readlink /out/link /out/etc") == "../secret\n/etc"
+    assert project.script("COPY . /out\n", "readlink /out/link; readlink /out/etc") == (
+        "../secret\n/etc"
+    )
 
 
 def test_dockerignore(project: Project) -> None:

@@ -79,7 +79,15 @@ class Project:
     def inside(self, image: str, script: str) -> str:
         """What a shell script prints in a container of `image`."""
         return self.rl.out(
-            "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image, "-c", script
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--entrypoint",
+            "/bin/sh",
+            image,
+            "-c",
+            f"{script}\n:",
         )
 
     def config(self, image: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +38,30 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     _refuse_unfinished(options)
     _check_files(options)
     layout.prepare(ctx.paths)
+    _end_on_sigterm()
+    try:
+        return _with_context(ctx, options)
+    except _Terminated:
+        return 128 + signal.SIGTERM
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: a build ends its steps, and removes what is half done, as for Ctrl-C."""
+
+
+def _end_on_sigterm() -> None:
+    builder = os.getpid()
+
+    def handle(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getpid() == builder:
+            raise _Terminated
+        os.kill(os.getpid(), signal.SIGTERM)  # a step's process has inherited this
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _with_context(ctx: "Context", options: BuildOptions) -> int:
     with open_context(ctx, options, 0) as context:
         report = lint.check(
             context.dockerfile, context.dockerfile_name, _given(ctx, options, context)
@@ -97,11 +122,8 @@ def _build(
         with progress:
             result = build(ctx, wanted, context, progress.emit)
             _export(ctx, options, result, progress)
-    except BuildError as e:
-        build_progress.show_failure(progress, e.excerpt, e.location)
-        raise
-    except (RlError, KeyboardInterrupt):
-        build_progress.show_failure(progress, "", None)
+    except RlError:
+        build_progress.show_failure(progress)
         raise
     if options.progress != "quiet" and not options.quiet:
         _show_warnings(report)
