@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rootless.errors import RlError
-from rootless.store import atomic, layers
+from rootless.store import atomic, buildcache, containers, layers
 from rootless.store.locks import Locked
 
 if TYPE_CHECKING:
@@ -59,6 +59,13 @@ def digest(parts: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def timestamp(time_ns: int) -> str:
+    """RFC 3339 as Go writes it: without zeros at the end."""
+    whole, _, fraction = containers.rfc3339(time_ns).removesuffix("Z").partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
+
+
 def chain(diff_ids: Iterable[str]) -> str:
     """What stands for the content of a stack of layers."""
     return hashlib.sha256("\n".join(diff_ids).encode()).hexdigest()
@@ -69,7 +76,7 @@ class Cache:
 
     def __init__(self, ctx: "Context") -> None:
         self._paths = ctx.paths
-        self.directory = f"{ctx.paths.store}/buildcache"
+        self.directory = buildcache.directory(ctx.paths)
 
     def prepare(self) -> None:
         """Make its directories."""
@@ -86,6 +93,7 @@ class Cache:
             return None  # a damaged entry is none: it will be made again
         if entry.diff_id and not layers.exists(self._paths, entry.diff_id):
             return None
+        buildcache.touch(f"{self.directory}/{key}.json")
         return entry
 
     def save(self, key: str, entry: Entry) -> None:
@@ -140,6 +148,10 @@ class Last:
     def note(self, slot: str, parts: Mapping[str, object]) -> None:
         """Remember the parts of a key; long ones by their digests, as they may tell too much."""
         self._now[slot] = {name: digest(value)[:16] for name, value in parts.items()}
+
+    def explain_hit(self) -> str:
+        """Why nothing had to be done."""
+        return "the layers below it, the instruction and what it reads are as in an earlier build"
 
     def explain(self, slot: str, parts: Mapping[str, object]) -> str:
         """Why the key is another than the last time."""

@@ -6,12 +6,13 @@ The work is root's of the user namespace, in a child: the files may belong to an
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from rootless.build.cache import Entry
+from rootless.build.cache import Entry, timestamp
 from rootless.linux import mount, namespaces
-from rootless.store import containers, layers, mapping
+from rootless.store import layers, mapping
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -55,7 +56,7 @@ def commit(
         "dict[str, Any]",
         namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work),
     )
-    created = containers.now() if epoch is None else containers.rfc3339(epoch * 10**9)
+    created = timestamp(time.time_ns() if epoch is None else epoch * 10**9)
     entry = Entry(found["diff_id"], found["size"], found["tar_size"], created, name)
     if entry.diff_id:
         meta = {

@@ -1,7 +1,7 @@
 """The image that a build makes: its config, its manifest, and the record in the store.
 
-Its layers are directories; the manifest names them as uncompressed archives, which `rl push` and
-`--output` make when they are asked to.  Nothing is written for an image that is there already.
+Its layers are directories; the manifest names them as uncompressed archives, which are made when
+`--output` asks for them.  Nothing is written for an image that is there already.
 """
 
 import json
@@ -9,13 +9,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from rootless.build.cache import Entry
+from rootless.build.cache import Entry, timestamp
 from rootless.build.plan import BaseImage, StagePlan
 from rootless.build.state import LAYER
 from rootless.oci import digest as digests
 from rootless.oci import manifest as manifests
 from rootless.store import blobs, images, layers
-from rootless.store.containers import rfc3339
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -44,7 +43,7 @@ def config_of(
 
     `entries` are what the steps of each stage made, by the stage's index.
     """
-    history = _history(plan, entries, None if epoch is None else rfc3339(epoch * 10**9))
+    history = _history(plan, entries, None if epoch is None else timestamp(epoch * 10**9))
     base = base_of(plan)
     times = [str(entry["created"]) for entry in history if entry.get("created")]
     config = {key: value for key, value in plan.state.config.items() if value is not None}
@@ -128,7 +127,7 @@ def put(
     from rootless.store import image_changes
 
     blobs.put(ctx.paths, data, directory)
-    record = _record(ctx, plan, document, image_id, len(data))
+    record = _record(ctx, plan, document, image_id, len(data), directory)
     for name in tags or ("",):
         record = cast(Doc, image_changes.add(ctx.paths, record, name))
     return record
@@ -147,7 +146,9 @@ def _existing(ctx: "Context", image_id: str, tags: Sequence[str]) -> Doc | None:
     return record
 
 
-def _record(ctx: "Context", plan: StagePlan, document: Doc, image_id: str, config_size: int) -> Doc:
+def _record(
+    ctx: "Context", plan: StagePlan, document: Doc, image_id: str, config_size: int, directory: str
+) -> Doc:
     diff_ids = document["rootfs"]["diff_ids"]
     base = base_of(plan)
     stored = [str(one) for one in base.record.get("layer_blobs") or ()] if base else []
@@ -170,7 +171,7 @@ def _record(ctx: "Context", plan: StagePlan, document: Doc, image_id: str, confi
     )
     return {
         "id": image_id,
-        "digest": digests.of(manifest),
+        "digest": blobs.put(ctx.paths, manifest, directory),
         "media_type": manifests.OCI_MANIFEST,
         "names": [],
         "repo_digests": [],

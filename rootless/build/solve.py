@@ -7,6 +7,7 @@ forked children (jobs.py), at most --jobs of them, and stages go on beside each 
 import hashlib
 import os
 import select
+import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,27 @@ def build(ctx: "Context", options: "BuildOptions", context: "BuildContext", emit
     """
     layout.prepare(ctx.paths)
     atomic.sweep(ctx)
-    with Lease(ctx) as lease, ExitStack() as stack:
+    with _Signals(), Lease(ctx) as lease, ExitStack() as stack:
         lease.keep_all()  # which layers there will be is known at the end only
         return _Build(ctx, options, context, emit, lease.path, stack).run()
+
+
+class _Signals:
+    """SIGTERM and SIGHUP end a build as Ctrl-C does: with its steps, and nothing left behind."""
+
+    def __enter__(self) -> None:
+        self._before = {
+            number: signal.signal(number, self._end)
+            for number in (signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) == signal.SIG_DFL
+        }
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _end(self, number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
 
 
 class _Stage:
@@ -170,7 +189,8 @@ class _Build:
             if entry is None:
                 self._start(stage, step, prepared)
             else:
-                self._event("cached", step)
+                why = self.last.explain_hit() if self.options.explain_cache else ""
+                self._event("cached", step, text=why)
                 self._done(stage, prepared, entry, cached=True)
             taken = True
         return taken

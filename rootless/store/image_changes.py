@@ -12,7 +12,7 @@ from rootless.context import Context
 from rootless.errors import ImageError, StoreError
 from rootless.oci import reference
 from rootless.paths import Paths
-from rootless.store import atomic, images, layout
+from rootless.store import atomic, buildcache, images, layout
 from rootless.store.leases import leased
 from rootless.store.locks import Locked
 from rootless.store.removal import remove_mapped_tree
@@ -260,7 +260,7 @@ def _used(paths: Paths) -> set[str] | None:
         extension = config.get("rl")
         if isinstance(extension, dict):
             used.update(str(digest) for digest in _list(extension.get("layers")))
-    return used
+    return used | buildcache.held_layers(paths)
 
 
 def _users(paths: Paths, image_id: str) -> list[tuple[str, bool]]:

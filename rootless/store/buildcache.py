@@ -1,0 +1,52 @@
+"""Which layers the build cache still holds: those of entries that were used not long ago.
+
+buildcache/<key>.json has the diffID of a step's layer; its mtime is its last use.
+"""
+
+import os
+import time
+
+from rootless.errors import RlError
+from rootless.store import atomic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.paths import Paths
+
+KEEP_S = 14 * 86400  # an entry that no build has used for so long is dropped
+_TOUCH_S = 3600
+
+
+def directory(paths: "Paths") -> str:
+    return f"{paths.store}/buildcache"
+
+
+def touch(path: str) -> None:
+    """Note that an entry was used; once an hour is enough."""
+    try:
+        if os.stat(path).st_mtime < time.time() - _TOUCH_S:
+            os.utime(path)
+    except OSError:
+        pass
+
+
+def held_layers(paths: "Paths") -> set[str]:
+    """The diffIDs of entries in use; the others are removed.  The caller holds the image lock."""
+    found: set[str] = set()
+    oldest = time.time() - KEEP_S
+    try:
+        names = os.listdir(directory(paths))
+    except OSError:
+        return found
+    for name in names:
+        path = f"{directory(paths)}/{name}"
+        if not name.endswith(".json") or atomic.is_temporary(name):
+            continue
+        try:
+            if os.stat(path).st_mtime < oldest:
+                os.unlink(path)
+                continue
+            found.add(str(atomic.read_json(path).get("diff_id", "")))
+        except (OSError, RlError):
+            continue
+    return found
