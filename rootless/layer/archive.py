@@ -135,6 +135,9 @@ class _Writer:
             member.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
         if fd is not None:
             member.xattrs = _xattrs(fd)
+            owner = _xattr(fd, whiteout.OWNER_XATTR)
+            if owner is not None:
+                member.uid, member.gid = whiteout.recorded_owner(owner) or (member.uid, member.gid)
         self._write(header(member))
 
 

@@ -11,8 +11,10 @@ OPAQUE = b".wh..wh..opq"
 
 OPAQUE_XATTR = b"user.overlay.opaque"
 OPAQUE_VALUE = b"y"
-# overlayfs obeys these: one that came with an image could lead it anywhere (redirect).
-RESERVED_XATTRS = (b"user.overlay.", b"trusted.overlay.")
+# Where one ID alone is mapped: "UID:GID", the owner that a file was given and cannot have here.
+OWNER_XATTR = b"user.rl.owner"
+# overlayfs obeys these: one that came with an image could lead it anywhere (redirect).  And ours.
+RESERVED_XATTRS = (b"user.overlay.", b"trusted.overlay.", b"user.rl.")
 
 NONE = 0  # an ordinary name
 HIDE = 1  # hides one name below
@@ -33,6 +35,14 @@ def hidden_name(name: bytes) -> bytes | None:
     """What the whiteout `name` hides; None when that is no name: .wh., .wh.. and .wh...."""
     hidden = name[len(PREFIX) :]
     return None if hidden in (b"", b".", b"..") else hidden
+
+
+def recorded_owner(value: bytes) -> tuple[int, int] | None:
+    """(UID, GID) that a value of OWNER_XATTR says; None for what says nothing."""
+    uid, colon, gid = value.partition(b":")
+    if not (colon and uid.isdigit() and gid.isdigit() and len(value) <= 21):
+        return None
+    return int(uid), int(gid)
 
 
 def is_reserved_xattr(name: bytes) -> bool:
