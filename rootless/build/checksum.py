@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rootless import fastjson
 from rootless.build.copying import Transfer, in_worker
 from rootless.build.copying_select import Layers, Source, Tree, split_pivot
-from rootless.build.copying_target import read_xattrs, storage_failure
+from rootless.build.copying_target import owner_of, read_xattrs, storage_failure
 from rootless.build.copying_view import Node, has_wildcards
 from rootless.build.dockerfile.ignore import Matcher
 from rootless.errors import RlError
@@ -137,7 +137,7 @@ def _walk(
 
 def _node(digest: "hashlib._Hash", source: Source, node: Node, name: str, sums: "_Sums") -> None:
     status = node.status
-    owner = f"{status.st_uid}:{status.st_gid}" if source.keeps_owners else ""
+    owner = "{}:{}".format(*owner_of(node.places[0], status)) if source.keeps_owners else ""
     kind = stat.S_IFMT(status.st_mode)
     if kind == stat.S_IFLNK:
         _line(digest, name, "link", owner, node.read_link())

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 from rootless.build import copying_tar
 from rootless.build.copying_modes import Change, parse_chmod, parse_chown
 from rootless.build.copying_select import Found, Layers, Source, Tree, split_pivot
-from rootless.build.copying_target import Owner, Target, read_xattrs, storage_failure
+from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs, storage_failure
 from rootless.build.copying_view import Node, has_wildcards
 from rootless.build.dockerfile.ignore import Matcher
 from rootless.build.dockerfile.instructions import Add, Copy, InlineFile
@@ -142,9 +142,12 @@ def perform(ctx: "Context", transfer: Transfer, lower: Sequence[str], directory:
     `directory`.  Raises BuildError, StoreError RL-STORE-FULL.
     """
 
+    # With one ID alone owners are noted, so that the image says what was asked for all the same.
+    record = mapping.default_map(ctx).single
+
     def work() -> object:
         os.umask(0)
-        copier = _Copier(transfer, lower, f"{directory}/upper")
+        copier = _Copier(transfer, lower, f"{directory}/upper", record=record)
         try:
             copier.run()
         except OSError as e:
@@ -168,12 +171,15 @@ def in_worker(ctx: "Context", function: Callable[[], object]) -> object:
 class _Copier:
     """One Transfer in the worker."""
 
-    def __init__(self, transfer: Transfer, lower: Sequence[str], upper: str) -> None:
+    def __init__(
+        self, transfer: Transfer, lower: Sequence[str], upper: str, *, record: bool
+    ) -> None:
         epoch = transfer.epoch
         self.transfer = transfer
         self.target = Target(
             upper,
             () if transfer.link else lower,
+            record=record,
             epoch_ns=None if epoch is None else epoch * 1_000_000_000,
         )
         self._chown = parse_chown(transfer.chown, self._read_account_file)
@@ -336,7 +342,7 @@ class _Copier:
         if self._chown is not None:
             return self._chown
         if source.keeps_owners:
-            return node.status.st_uid, node.status.st_gid
+            return owner_of(node.places[0], node.status)
         return 0, 0
 
     def _mode(self, mode: int, *, directory: bool) -> int:

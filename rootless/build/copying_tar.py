@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable
 
-from rootless.build.copying_target import Owner, Target, read_xattrs
+from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs
 from rootless.build.copying_view import View
 from rootless.errors import BadDocument, BuildError
 from rootless.layer import tarstream
@@ -19,7 +19,7 @@ from rootless.layer.tarstream import Member, TarReader
 
 _CHUNK = 1 << 18
 _TIME_MAX_NS = (1 << 34) * 1_000_000_000  # the year 2514, the end of an ext4 inode's range
-_RESERVED = (b"user.overlay.", b"user.fuseoverlayfs.", b"trusted.")
+_RESERVED = (b"user.overlay.", b"user.fuseoverlayfs.", b"user.rl.", b"trusted.")
 
 
 def is_archive(path: str) -> bool:
@@ -158,7 +158,7 @@ class _Unpacker:
             raise BadDocument(f"tar: a hard link to {shown(os.fsencode(path))}, no file")
         fd = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            owner = (status.st_uid, status.st_gid)
+            owner = owner_of(fd, status)
             mode = stat.S_IMODE(status.st_mode)
             return self._target.file(path, fd, mode, owner, status.st_mtime_ns, read_xattrs(fd))
         finally:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from rootless.build.copying_view import Node, View, set_opaque
 from rootless.errors import BuildError, StoreError
+from rootless.layer import whiteout
 from rootless.store.removal import remove_tree
 
 Owner = tuple[int, int]
@@ -23,7 +24,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE = 0x40049409
 # Labels (security.selinux) and trusted.* are the host's, overlayfs's own are the layer's.
 _KEPT = ("user.", "security.capability", "system.posix_acl_")
-_LEFT_OUT = ("user.overlay.", "user.fuseoverlayfs.")
+_LEFT_OUT = ("user.overlay.", "user.fuseoverlayfs.", "user.rl.")
 _NO_XATTR = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EINVAL, errno.ERANGE, errno.E2BIG)
 _READ = 1 << 20
 
@@ -31,8 +32,9 @@ _READ = 1 << 20
 class Target:
     """The tree of `lower` (topmost first) with `upper` on top, where everything is written.
 
-    `owned` is false where no owner can or shall be set (an unpacked context).  `epoch_ns` becomes
-    the time of all that is written.  Paths are the ones View.resolve() gives.  The caller has set
+    `owned` is false where no owner can or shall be set (an unpacked context).  With `record`, an
+    owner that is not mapped is noted for the layer's archive.  `epoch_ns` becomes the time of all
+    that is written.  Paths are the ones View.resolve() gives.  The caller has set
     the umask to 0 and calls finish() at the end.
     """
 
@@ -42,12 +44,14 @@ class Target:
         lower: Sequence[str] = (),
         *,
         owned: bool = True,
+        record: bool = False,
         epoch_ns: int | None = None,
     ) -> None:
         self.view = View([upper, *lower])
         self.files = 0
         self.size = 0
         self._owned = owned
+        self._record = record
         self._epoch_ns = epoch_ns
         self._upper = upper
         self._times: dict[str, int] = {}
@@ -291,6 +295,8 @@ class Target:
         except OSError as e:
             if e.errno not in (errno.EINVAL, errno.EPERM):
                 raise
+            if self._record and _record_owner(where, owner):
+                return
             raise BuildError(
                 f"cannot give files to {owner[0]}:{owner[1]}: the ID is not mapped here",
                 remedy="ask the admin for (more) subordinate IDs: rl doctor; or leave --chown out",
@@ -302,12 +308,12 @@ class Target:
         source_fd = os.open(source, _DIRECTORY)
         try:
             status = os.fstat(source_fd)
+            owner = owner_of(source_fd, status)
             xattrs = read_xattrs(source_fd)
         finally:
             os.close(source_fd)
         fd = os.open(real, _DIRECTORY)
         try:
-            owner = (status.st_uid, status.st_gid)
             self.attributes(fd, stat.S_IMODE(status.st_mode), owner, None, xattrs)
         finally:
             os.close(fd)
@@ -325,6 +331,34 @@ class Target:
                 self._clones = False
         while os.sendfile(fd, source_fd, None, 1 << 30):
             pass
+
+
+def owner_of(where: "int | str", status: os.stat_result) -> Owner:
+    """Whose a file of a layer is, also where that could only be noted."""
+    if not (status.st_uid or status.st_gid) and not stat.S_ISLNK(status.st_mode):
+        try:
+            noted = whiteout.recorded_owner(os.getxattr(where, whiteout.OWNER_XATTR))
+        except OSError:
+            noted = None
+        if noted is not None:
+            return noted
+    return status.st_uid, status.st_gid
+
+
+def _record_owner(where: "int | str", owner: Owner) -> bool:
+    """Note an owner that cannot be given; whether that worked."""
+    value = b"%d:%d" % owner
+    if isinstance(where, str):
+        kind = stat.S_IFMT(os.lstat(where).st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            return True  # links and pipes take no such attribute; nobody asks whose they are
+    try:
+        os.setxattr(where, whiteout.OWNER_XATTR, value)
+    except OSError as e:
+        if e.errno not in _NO_XATTR:
+            raise
+        return False
+    return True
 
 
 def read_xattrs(where: "int | str") -> dict[str, bytes]:

@@ -1,8 +1,10 @@
 """COPY into layers, in a real user namespace: the rules of BuildKit one by one."""
 
+import io
 import os
 import shutil
 import stat
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from rootless.build import checksum, copying
 from rootless.build.copying import Layers, Tree
 from rootless.build.dockerfile.ignore import Matcher
 from rootless.errors import BuildError
+from rootless.layer import archive
 
 __all__ = ["bench_fixture"]
 pytestmark = pytest.mark.needs("user", "userns", "subids")
@@ -214,9 +217,46 @@ def test_one_id_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.write("d/f")
     assert bench.run("COPY d /x").files() == ["x/f"]
     assert bench.run("COPY --chown=0:0 d /x").files() == ["x/f"]
-    with pytest.raises(BuildError) as caught:
-        bench.run("COPY --chown=1000 d /x")
-    assert caught.value.code == "RL-BUILD-OWNER"
+    (bench.src / "d/l").symlink_to("f")
+    layer = bench.run("COPY --chown=1000:50 d /new/x")
+    # Nobody can have them here, so that the archive of the layer says it.
+    assert archived_owners(layer.upper) == {
+        ".": (0, 0), "new": (1000, 50), "new/x": (1000, 50), "new/x/f": (1000, 50),
+        "new/x/l": (0, 0),
+    }  # fmt: skip
+    origin = Layers((layer.upper,))
+    again = bench.run("COPY --from=x /new/x /y", source=origin)
+    assert archived_owners(again.upper)["y/f"] == (1000, 50)
+    assert archived_owners(bench.run("COPY --from=x --chown=7 /new/x /y", source=origin).upper)[
+        "y/f"
+    ] == (7, 7)
+    above = bench.run("COPY d/f /new/z", below=layer.directories)
+    assert archived_owners(above.upper) == {".": (0, 0), "new": (1000, 50), "new/z": (0, 0)}
+
+
+def archived_owners(directory: str) -> dict[str, tuple[int, int]]:
+    """Who owns what by the archive of a layer; the caller's files are root's there."""
+    data = io.BytesIO()
+    fd = os.open(directory, os.O_RDONLY)
+    archive.write_tree(fd, data.write)
+    os.close(fd)
+    data.seek(0)
+    me = os.getuid()
+    with tarfile.open(fileobj=data) as members:
+        found = {m.name: (m.uid, m.gid) for m in members}
+        assert not any("rl.owner" in key for m in members for key in m.pax_headers)
+    return {name: (0, 0) if owner[0] == me else owner for name, owner in found.items()}
+
+
+def test_an_owner_of_a_context_is_nobodys_word(bench: Bench) -> None:
+    bench.write("f")
+    try:
+        os.setxattr(bench.src / "f", "user.rl.owner", b"7:7")
+    except OSError:
+        pytest.skip("no user extended attributes here")
+    layer = bench.run("COPY f /")
+    assert layer.is_owned_by("f", 0, 0)
+    assert "user.rl.owner" not in os.listxattr(f"{layer.upper}/f")
 
 
 def test_epoch_is_the_time_of_everything(bench: Bench) -> None:
