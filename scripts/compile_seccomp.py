@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compile helpers/seccomp/default.json to the BPF programs that rl ships, one per machine.
+"""Compile helpers/seccomp/{default,one-id}.json to the BPF programs that rl ships, per machine.
 
-    scripts/compile_seccomp.py            writes helpers/seccomp/{x86_64,aarch64}.bpf
+    scripts/compile_seccomp.py            writes helpers/seccomp/[one-id-]{x86_64,aarch64}.bpf
     scripts/compile_seccomp.py --check    exits with 1 when they are not current
 
 Needs libseccomp.so.2.  helpers/seccomp/current.json names the profile's digest and libseccomp's
@@ -25,13 +25,17 @@ MACHINES = ("x86_64", "aarch64")
 
 def build() -> dict[str, bytes]:
     """The content of each file to be shipped."""
+    files = {}
+    for name, prefix in (("default.json", ""), ("one-id.json", "one-id-")):
+        with open(f"{DIRECTORY}/{name}", "rb") as file:
+            content = file.read()
+        profile = seccomp_compile.parse(content, name)
+        for machine in MACHINES:
+            files[f"{prefix}{machine}.bpf"] = seccomp_compile.compile_profile(
+                profile, caps.DEFAULT, machine=machine
+            )
     with open(f"{DIRECTORY}/default.json", "rb") as file:
         content = file.read()
-    profile = seccomp_compile.parse(content, "default.json")
-    files = {
-        f"{machine}.bpf": seccomp_compile.compile_profile(profile, caps.DEFAULT, machine=machine)
-        for machine in MACHINES
-    }
     current = {
         "profile": f"sha256:{hashlib.sha256(content).hexdigest()}",
         "libseccomp": seccomp_compile.version(),

@@ -112,8 +112,9 @@ HOST: dict[str, tuple[str, str]] = {
     "RL-HOST-NO-SUBIDS": (
         "The user has no subordinate IDs",
         "/etc/subuid and /etc/subgid (or LDAP through getsubids) name no range for this user, so "
-        "containers have one ID only: images whose files have other owners, and programs such as "
-        "apt that change owners, do not work as they should. " + _DOCTOR,
+        "containers have one ID only: all files belong to it, and what changes owners or users is "
+        "told that it has worked, so that apt and pip go on. Programs that need another user to "
+        "protect themselves, and `run --user`, do not work. " + _DOCTOR,
     ),
     "RL-HOST-SUBIDS-TOO-FEW": (
         "The range of subordinate IDs is too small",

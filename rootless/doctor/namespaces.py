@@ -152,6 +152,9 @@ def _ids(ctx: Context, possible: bool) -> Ladder:
         except RlError as e:
             ladder.rungs.append(Rung.failed(many, e))
     ladder.rungs.append(
-        Rung(one, why="files of an image keep one owner; `apt` and `chown` in containers fail")
+        Rung(
+            one,
+            why="files have one owner, and changes of owner or user are pretended, so `apt` works",
+        )
     )
     return ladder

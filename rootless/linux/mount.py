@@ -228,6 +228,30 @@ class Symlink:
             os.close(parent_fd)
 
 
+class File:
+    """A small read-only file in the container, in place of what had its name."""
+
+    __slots__ = ("target", "text")
+
+    def __init__(self, text: str, target: str) -> None:
+        self.text = text
+        self.target = target
+
+    def describe(self) -> str:
+        return f"write {self.target}"
+
+    def execute(self, root: Root) -> None:
+        parent, _, name = self.target.rpartition("/")
+        parent_fd = root.make(parent or "/", directory=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            fd = os.open(name, flags, 0o444, dir_fd=parent_fd)
+            os.write(fd, self.text.encode())
+            os.close(fd)
+        finally:
+            os.close(parent_fd)
+
+
 def new_filesystem(fstype: str, options: "Sequence[str]", attributes: int) -> int:
     """A detached mount of a new file system; an option is "name" or "name=value"."""
     fs_fd = syscalls.fsopen(fstype)

@@ -20,12 +20,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from rootless.context import Context
     from rootless.store.containers import Container
 
 CLONE_PARENT = 0x00008000
 
 
-def execute(container: "Container", document: "dict[str, Any]", detach_keys: bytes) -> int:
+def execute(
+    ctx: "Context", container: "Container", document: "dict[str, Any]", detach_keys: bytes
+) -> int:
     """Run the process of `document` (exec_options) in the container; its exit status.
 
     0 at once with detach.  Raises RlError: not running, no such program, user or directory.
@@ -34,6 +37,9 @@ def execute(container: "Container", document: "dict[str, Any]", detach_keys: byt
     plan = rootfs.process_plan(
         document, extension["user"], extension["groups"], extension["seccomp"]
     )
+    if container.state.get("one_id"):
+        plan.one_id = rootfs.one_id_program(ctx)
+        plan.env = [f"APT_CONFIG={rootfs.APT_CONF_PATH}", *plan.env]
     pidfd = container.need_running("execute a command in")
     ours, theirs = channels.pair()
     stdio, ends = _stdio(extension, plan.terminal)

@@ -25,7 +25,7 @@ class ProcessPlan:
     """The program and what it may do; exec's too."""
 
     __slots__ = (
-        "args", "capabilities", "cwd", "env", "groups", "no_new_privileges", "rlimits",
+        "args", "capabilities", "cwd", "env", "groups", "no_new_privileges", "one_id", "rlimits",
         "seccomp", "terminal", "umask", "user",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class ProcessPlan:
         seccomp: bytes,
         terminal: bool,
         umask: int = 0o022,
+        one_id: bytes = b"",
     ) -> None:
         self.args = args
         self.env = env
@@ -55,6 +56,7 @@ class ProcessPlan:
         self.seccomp = seccomp  # a BPF program, or b""
         self.terminal = terminal
         self.umask = umask
+        self.one_id = one_id  # a BPF program that pretends other IDs, where one is mapped, or b""
 
 
 def execute(
@@ -92,6 +94,11 @@ def execute(
 
 def _drop(plan: ProcessPlan, uid: int, gid: int, groups: "Sequence[int]") -> None:
     """Give up what the program shall not have: groups, IDs, capabilities, syscalls."""
+    if plan.one_id:
+        if uid or gid:
+            raise _not_mapped(uid, gid)
+        # From here on changes of IDs only seem to work: ours to root's are none.
+        seccomp.load(plan.one_id)
     if plan.seccomp and not plan.no_new_privileges:
         # Needs CAP_SYS_ADMIN in the user namespace, which goes away below.
         seccomp.load(plan.seccomp)
@@ -112,12 +119,16 @@ def _drop(plan: ProcessPlan, uid: int, gid: int, groups: "Sequence[int]") -> Non
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     except OSError as e:
-        raise ContainerError(
-            f"cannot become user {uid}:{gid} in the container: the ID is not mapped",
-            remedy="ask the admin for more subordinate IDs (rl doctor), or use --user 0",
-            code="RL-USER-NOT-MAPPED",
-        ) from e
+        raise _not_mapped(uid, gid) from e
     caps.apply(plan.capabilities, uid)
+
+
+def _not_mapped(uid: int, gid: int) -> ContainerError:
+    return ContainerError(
+        f"cannot become user {uid}:{gid} in the container: the ID is not mapped",
+        remedy="ask the admin for more subordinate IDs (rl doctor), or use --user 0",
+        code="RL-USER-NOT-MAPPED",
+    )
 
 
 def _own_stdio(uid: int, gid: int) -> None:

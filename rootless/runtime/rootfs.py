@@ -39,6 +39,9 @@ _DEFAULT_WORDS = frozenset(
 )
 INIT_PROGRAMS = ("catatonit", "tini-static", "docker-init", "tini", "dumb-init")
 INIT_TARGET = "/dev/init"
+# apt changes to the user _apt for its downloads and makes sure that it has.
+APT_CONF = 'APT::Sandbox::User "root";\n'
+APT_CONF_PATH = "/dev/.rl-apt.conf"
 
 
 def namespace_flags(config: "Doc", network: "Driver") -> int:
@@ -67,6 +70,11 @@ def plan(
         operations.append(mount.Symlink(text, path))
     program = process_plan(config["process"], extension["user"], extension["groups"],
                            extension["seccomp"])  # fmt: skip
+    if pretends_ids(idmap, extension):
+        program.one_id = one_id_program(ctx)
+        operations.append(mount.File(APT_CONF, APT_CONF_PATH))
+        if not any(entry.startswith("APT_CONFIG=") for entry in program.env):
+            program.env = [*program.env, f"APT_CONFIG={APT_CONF_PATH}"]
     if extension["init"]:
         operations.append(
             mount.Bind(extension["init_program"], INIT_TARGET, mount.ATTRIBUTES["ro"])
@@ -101,6 +109,21 @@ def _kept_user(ctx: "Context", extension: "Doc", home: str) -> str:
     gid = ctx.gid if userns["gid"] is None else userns["gid"]
     name = ctx.user_name()
     return f"{name}:*:{uid}:{gid}:{name}:{home}:/bin/sh"
+
+
+def pretends_ids(idmap: "IdMap", extension: "Doc") -> bool:
+    """Whether changes of owners and IDs are pretended: where the caller's ID alone is mapped, to
+    root.  With keep-id there is no root to pretend for."""
+    return idmap.single and (extension.get("userns") or {}).get("mode") != "keep-id"
+
+
+def one_id_program(ctx: "Context") -> bytes:
+    """The filter that pretends (helpers/seccomp/one-id.json); b"" on a machine without one."""
+    try:
+        with open(ctx.helper(f"seccomp/one-id-{os.uname().machine}.bpf"), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def process_plan(

@@ -339,4 +339,6 @@ def _open_terminal() -> tuple[int, list[int]]:
 
 
 if TYPE_CHECKING:
-    Operation = mount.Filesystem | mount.Bind | mount.Mask | mount.ReadOnly | mount.Symlink
+    Operation = (
+        mount.Filesystem | mount.Bind | mount.Mask | mount.ReadOnly | mount.Symlink | mount.File
+    )

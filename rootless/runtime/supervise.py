@@ -54,8 +54,8 @@ class Supervision:
         idmap = id_map(self._ctx, extension)
         if idmap.single:
             self.notes.append(
-                f"one ID is mapped, because {idmap.reason}: the container has no other users, and "
-                "chown fails; `rl doctor --admin` says what to ask for"
+                f"one ID is mapped, because {idmap.reason}: files have one owner, and changes of "
+                "owner or user are pretended; `rl doctor --admin` says what to ask for"
             )
         if isinstance(cgroup, limits.BestEffort):
             # It limits the stage itself, which may not raise them again.
@@ -86,7 +86,7 @@ class Supervision:
                 os.close(fd)
         self._make_pump(ours, extension.get("log", {}))
         self._forward_udp(network.ip)
-        self._record_start(network, config)
+        self._record_start(network, config, one_id=bool(plan.process.one_id))
 
     def _prepare(self, config: "dict[str, Any]") -> "tuple[drivers.Driver, limits.Cgroup | None]":
         """What can be refused is refused before there is a process."""
@@ -128,7 +128,9 @@ class Supervision:
                 for port, listener in self._udp
             ]
 
-    def _record_start(self, network: drivers.Driver, config: "dict[str, Any]") -> None:
+    def _record_start(
+        self, network: drivers.Driver, config: "dict[str, Any]", *, one_id: bool
+    ) -> None:
         assert self._started is not None
         started = self._started
         me = os.getpid()
@@ -148,6 +150,7 @@ class Supervision:
             ports=[port.to_dict() for port in network.ports],
             ip=network.ip,
             gateway=network.gateway,
+            one_id=one_id,
             cgroup=started.cgroup.to_dict() if started.cgroup is not None else None,
         )
 

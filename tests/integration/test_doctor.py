@@ -26,7 +26,8 @@ def make_context(directory):
         uid=os.getuid(),
         gid=os.getgid(),
         home=directory,
-        environ=dict(os.environ),
+        # Whoever root of this host is, /tmp/rl-0 may be theirs: a directory of the test's own.
+        environ={**os.environ, "XDG_RUNTIME_DIR": directory},
         config={},
         debug=False,
     )

@@ -25,4 +25,4 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
             code="RL-NO-TERMINAL",
         )
     keys = several.detach_keys(ctx, document["rl"]["detach_keys"])
-    return execution.execute(container, document, keys)
+    return execution.execute(ctx, container, document, keys)
