@@ -149,10 +149,6 @@ class Last:
         """Remember the parts of a key; long ones by their digests, as they may tell too much."""
         self._now[slot] = {name: digest(value)[:16] for name, value in parts.items()}
 
-    def explain_hit(self) -> str:
-        """Why nothing had to be done."""
-        return "the layers below it, the instruction and what it reads are as in an earlier build"
-
     def explain(self, slot: str, parts: Mapping[str, object]) -> str:
         """Why the key is another than the last time."""
         before = self.before.get(slot)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
-from rootless.build import image
+from rootless.build import image, oci_layout
 from rootless.build.cache import Cache
 from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.stages import Dockerfile
@@ -62,7 +62,8 @@ class Inputs:
         jobs: list[tuple[Need, str, Job]] = []
         for need in needs:
             name = self._image_name(need)
-            record = None if self.options.pull else self._local(name, need)
+            known = not (self.options.pull or name.startswith(oci_layout.PREFIX))
+            record = self._local(name, need) if known else None
             label = f"[internal] load metadata for {_canonical(name)}"
             if record is not None:
                 self._images[need] = self._base(name, record)
@@ -93,6 +94,8 @@ class Inputs:
             return need.name
         if value.startswith("docker-image://"):
             return value.removeprefix("docker-image://")
+        if value.startswith(oci_layout.PREFIX):
+            return value
         raise self.dockerfile.error(
             need.where,
             f"the context {need.name} ({value}) cannot be the base of a stage",
@@ -115,6 +118,9 @@ class Inputs:
 
     def _pull(self, name: str, need: Need) -> Job:
         def work(link: Link) -> object:
+            if name.startswith(oci_layout.PREFIX):
+                loaded = oci_layout.load(self.ctx, *oci_layout.split(name), need.platform)
+                return {"id": loaded["id"]}
             from rootless.registry import pull
 
             def progress(layer: str, phase: str, done: int, total: int) -> None:
@@ -154,7 +160,7 @@ class Inputs:
             names = [step.source, *(source for _, source in step.mounts)]
             for source in names:
                 if source is not None and source.context:
-                    self._open(source.context, step.instruction)
+                    self._open(source.context)
             for mount, _ in step.mounts:
                 if mount.type == "secret" and mount.secret_id not in secrets:
                     self._secret(mount.secret_id, mount.required, step.instruction, secrets)
@@ -163,20 +169,14 @@ class Inputs:
         self.around.secrets = secrets
         self.around.agents = agents
 
-    def _open(self, name: str, where: to.Instruction) -> None:
+    def _open(self, name: str) -> None:
         if name in self._contexts:
             return
         from rootless.build import context
 
         value = self.options.build_contexts[name]
         opened = self._stack.enter_context(context.open_named(self.ctx, name, value))
-        if opened.tree is None:
-            raise self.dockerfile.error(
-                where,
-                f"the context {name} is an OCI layout, which cannot be copied from",
-                remedy="import it, and use docker-image://NAME",
-                code="RL-NOT-YET",
-            )
+        assert opened.tree is not None  # images are no contexts: plan.IMAGE_CONTEXTS
         self._contexts[name] = opened.tree
 
     def _secret(

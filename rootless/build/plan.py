@@ -29,6 +29,8 @@ from rootless.oci.platform import Platform
 if TYPE_CHECKING:
     from rootless.build.options import BuildOptions
 
+IMAGE_CONTEXTS = ("docker-image://", "oci-layout://")  # kinds of --build-context
+
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
@@ -204,7 +206,7 @@ class Planner:
         other = self.dockerfile.source_stage(word, where)
         if other is None:
             value = self.options.build_contexts.get(word)
-            if value is not None and not value.startswith("docker-image://"):
+            if value is not None and not value.startswith(IMAGE_CONTEXTS):
                 return None, None
             return None, Need(word, self.platform, where)
         if other.index >= stage.index:

@@ -189,8 +189,7 @@ class _Build:
             if entry is None:
                 self._start(stage, step, prepared)
             else:
-                why = self.last.explain_hit() if self.options.explain_cache else ""
-                self._event("cached", step, text=why)
+                self._event("cached", step)
                 self._done(stage, prepared, entry, cached=True)
             taken = True
         return taken
