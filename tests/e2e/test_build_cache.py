@@ -71,10 +71,10 @@ def test_explain_cache_gives_reasons(project: Project) -> None:
     name = project.rl.name()
     project.write({"a": name}).dockerfile("COPY a /\nRUN cat /a\n")
     project.run()
-    assert "used: " in project.run("--explain-cache").stderr
+    assert re.search(r"^#1 CACHED\n#1 .*", project.run("--explain-cache").stderr, re.M)
     project.write({"a": name + "b"})
     text = project.run("--explain-cache").stderr
-    assert re.search(r"#1 \[2/2\] COPY a /\n#1 .*\n#1 DONE", text.replace("2/3", "2/2")), text
+    assert re.search(r"^#1 \[2/3\] COPY a /\n#1 .+\n#1 DONE", text, re.M), text
 
 
 def test_target_and_stages_that_nothing_needs(project: Project) -> None:
