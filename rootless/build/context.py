@@ -68,7 +68,7 @@ class NamedContext:
     """One of --build-context: a `tree`, or an `image` by its reference, or an OCI layout.
 
     `layout` is the layout's directory and `image` then the tag or digest in it, "" for its only:
-    context_layout.load() puts that into the store.
+    oci_layout.load() puts that into the store.
     """
 
     name: str
