@@ -309,9 +309,10 @@ class _Build:
         target = self.stages[plan.target.stage.index]
         diff_ids = self._layers(target)
         entries = {index: stage.entries for index, stage in self.stages.items()}
-        document = image.config_of(
-            plan.target, diff_ids, entries, self.options.labels, self.options.source_date_epoch
-        )
+        epoch = self.options.source_date_epoch
+        document = image.config_of(plan.target, diff_ids, entries, self.options.labels, epoch)
+        if self.options.squash:
+            self._squash(plan.target, document)
         tags = [reference.parse(tag).tagged().canonical() for tag in self.options.tags]
         record = image.put(self.ctx, plan.target, document, tags, self.directory)
         return Result(
@@ -323,6 +324,20 @@ class _Build:
             cached=self.cached,
             cache_keys=tuple(target.keys),
         )
+
+    def _squash(self, target: StagePlan, document: dict[str, Any]) -> None:
+        from rootless.build import squash
+
+        base = image.base_of(target)
+        below = base.layers if base else []
+        added = document["rootfs"]["diff_ids"][len(below) :]
+        if len(added) < 2:
+            return
+        entry = squash.squash(self.ctx, self.cache, added, self.options.source_date_epoch)
+        inherited = len(base.document.get("history") or ()) if base else 0
+        document["rootfs"]["diff_ids"] = [*below, entry.diff_id]
+        document["history"] = squash.history(document["history"], inherited, entry)
+        document["created"] = entry.created
 
 
 class _Located:

@@ -126,7 +126,7 @@ def test_squash_makes_one_layer_of_what_the_build_adds(project: Project) -> None
     base = project.rl.inspect("busybox")["RootFS"]["Layers"]
     layers = project.rl.inspect(image)["RootFS"]["Layers"]
     assert layers[: len(base)] == base and len(layers) == len(base) + 1
-    assert project.inside(image, "cat /1 /2; ls /gone 2>/dev/null").split() == ["1", "2"]
+    assert project.inside(image, "cat /1 /2; ls /gone 2>/dev/null; true").split() == ["1", "2"]
 
 
 def test_check_prints_every_problem(project: Project) -> None:

@@ -76,7 +76,6 @@ def _with_context(ctx: "Context", options: BuildOptions) -> int:
 def _refuse_unfinished(options: BuildOptions) -> None:
     """What the options can say and no part of the build does yet."""
     unfinished = {
-        "--squash": (options.squash, "leave it out: nothing but the number of layers is other"),
         "--cache-from": (options.cache_from, "leave it out: the steps are done here"),
         "--cache-to": (options.cache_to, "leave it out: the store keeps the steps"),
     }
