@@ -181,3 +181,9 @@ def busybox_image(shared_rl: Rl) -> Image:
 def busybox_reference(registry: Registry, busybox_image: Image) -> str:
     """The bootstrapped busybox in the registry."""
     return registry.push("library/busybox", busybox_image)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes by their number: gzip puts the time into its data, and pytest-xdist's workers must
+    come to the same names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
