@@ -1,11 +1,7 @@
 """Files from the web, for contexts and ADD: one GET, with what it says about itself."""
 
-import email.utils
 import hashlib
-import http.client
 import posixpath
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -42,6 +38,11 @@ def name_of(url: str) -> str:
 
 def download(url: str, path: str) -> Download:
     """GET `url` into the new file `path`.  Raises BuildError; proxies are the environment's."""
+    # 60 ms, which most builds can do without.
+    import http.client
+    import urllib.error
+    import urllib.request
+
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
@@ -77,6 +78,8 @@ def download(url: str, path: str) -> Download:
 
 
 def _time_ns(text: str) -> int:
+    import email.utils
+
     try:
         return int(email.utils.parsedate_to_datetime(text).timestamp()) * 1_000_000_000
     except (ValueError, TypeError, OverflowError):
