@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # A file changed right after it was hashed may have the same times: the kernel's clock for them
 # ticks every 4 ms (CONFIG_HZ=250), or 10.  Such a digest is not remembered.
 _RACY_NS = 20_000_000
+_FORGET = 20_000  # files
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -76,7 +77,11 @@ def _local(ctx: "Context", transfer: Transfer, sources: list[str]) -> str:
     origin = transfer.source
     if isinstance(origin, Layers):
         return _layers(ctx, transfer, origin, sources)
-    path = f"{checksums_directory(ctx)}/{hashlib.sha256(os.fsencode(origin.root)).hexdigest()}.json"
+    path = ""
+    # What was unpacked for this build has a new place each time: nothing to remember.
+    if not origin.root.startswith(f"{ctx.paths.tmp}/"):
+        name = hashlib.sha256(os.fsencode(origin.root)).hexdigest()
+        path = f"{checksums_directory(ctx)}/{name}.json"
     sums = _Sums(path)
     result = _content(transfer, sources, sums)
     sums.save()
@@ -190,6 +195,7 @@ class _Sums:
         key = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         known = self._known.get(node.path)
         if known is not None and known[:4] == key:
+            self._kept[node.path] = known
             return str(known[4])
         value = _hash_file(place)
         if self._path and status.st_ctime_ns < self._began_ns - _RACY_NS:
@@ -203,6 +209,9 @@ class _Sums:
             return
         try:
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            # Steps read different parts of a context; but what is no more is forgotten some time.
+            if len(self._known) > _FORGET + 4 * len(self._kept):
+                self._known = {}
             atomic.write_json(self._path, {**self._known, **self._kept}, sync=False)
         except (OSError, RlError):
             pass

@@ -147,8 +147,8 @@ def perform(ctx: "Context", transfer: Transfer, lower: Sequence[str], directory:
 
     def work() -> object:
         os.umask(0)
-        copier = _Copier(transfer, lower, f"{directory}/upper", record=record)
         try:
+            copier = _Copier(transfer, lower, f"{directory}/upper", record=record)
             copier.run()
         except OSError as e:
             raise storage_failure(e, "copy") from e

@@ -27,6 +27,7 @@ _KEPT = ("user.", "security.capability", "system.posix_acl_")
 _LEFT_OUT = ("user.overlay.", "user.fuseoverlayfs.", "user.rl.")
 _NO_XATTR = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EINVAL, errno.ERANGE, errno.E2BIG)
 _READ = 1 << 20
+_SEND = 1 << 30
 
 
 class Target:
@@ -329,8 +330,33 @@ class Target:
                 if e.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 self._clones = False
-        while os.sendfile(fd, source_fd, None, 1 << 30):
+        status = os.fstat(source_fd)
+        if status.st_blocks * 512 < status.st_size:
+            _copy_sparse(source_fd, fd, status.st_size)
+            return
+        while os.sendfile(fd, source_fd, None, _SEND):
             pass
+
+
+def _copy_sparse(source_fd: int, fd: int, size: int) -> None:
+    """Data as data and holes as holes: lseek(2), SEEK_DATA."""
+    start = 0
+    while True:
+        try:
+            start = os.lseek(source_fd, start, os.SEEK_DATA)
+        except OSError as e:
+            if e.errno != errno.ENXIO:
+                raise
+            break  # nothing but a hole is left
+        end = os.lseek(source_fd, start, os.SEEK_HOLE)
+        os.lseek(fd, start, os.SEEK_SET)
+        while start < end:
+            sent = os.sendfile(fd, source_fd, start, min(end - start, _SEND))
+            if not sent:
+                break
+            start += sent
+        start = end
+    os.ftruncate(fd, size)
 
 
 def owner_of(where: "int | str", status: os.stat_result) -> Owner:

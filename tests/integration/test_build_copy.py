@@ -149,6 +149,19 @@ def test_the_last_of_several_files_wins_a_name(bench: Bench) -> None:
     assert bench.run("COPY *.jar /app.jar").read("/app.jar") == "b.jar"
 
 
+def test_holes_stay_holes(bench: Bench) -> None:
+    with open(bench.src / "a", "wb") as file:
+        file.write(b"begin")
+        file.seek(8 << 20)
+        file.write(b"end")
+        file.truncate(16 << 20)
+    if os.stat(bench.src / "a").st_blocks * 512 > 1 << 20:
+        pytest.skip("this file system has no holes")
+    layer = bench.run("COPY a /")
+    assert layer.status("a").st_blocks * 512 < 1 << 20
+    assert Path(layer.upper, "a").read_bytes() == (bench.src / "a").read_bytes()
+
+
 def test_hard_links_stay_together(bench: Bench) -> None:
     bench.write("a")
     os.link(bench.src / "a", bench.src / "b")
