@@ -2,6 +2,7 @@
 
 import hashlib
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +24,8 @@ class Download:
     size: int
     digest: str  # "sha256:…"
     mtime_ns: int  # Last-Modified, 0 without one, as BuildKit
+    etag: str = ""
+    modified: str = ""  # as the server wrote it
 
 
 def is_url(text: str) -> bool:
@@ -38,6 +41,13 @@ def name_of(url: str) -> str:
 
 def download(url: str, path: str) -> Download:
     """GET `url` into the new file `path`.  Raises BuildError; proxies are the environment's."""
+    found = download_if(url, path, {})
+    assert found is not None
+    return found
+
+
+def download_if(url: str, path: str, conditions: Mapping[str, str]) -> Download | None:
+    """The same with If-None-Match or If-Modified-Since; None when the server says 304."""
     # 60 ms, which most builds can do without.
     import http.client
     import urllib.error
@@ -59,22 +69,31 @@ def download(url: str, path: str) -> Download:
     try:
         # The scheme was checked, and the opener knows no other than http and https.
         request = urllib.request.Request(  # noqa: S310
-            url, headers={"User-Agent": f"rl/{__version__}", "Accept-Encoding": "identity"}
+            url,
+            headers={
+                "User-Agent": f"rl/{__version__}",
+                "Accept-Encoding": "identity",
+                **conditions,
+            },
         )
         with opener.open(request, timeout=_TIMEOUT_S) as response, open(path, "xb") as file:
             length = response.headers.get("Content-Length") or ""
             modified = response.headers.get("Last-Modified") or ""
+            etag = response.headers.get("ETag") or ""
             while data := response.read(_CHUNK):
                 digest.update(data)
                 file.write(data)
                 size += len(data)
     except urllib.error.HTTPError as e:
+        if e.code == 304 and conditions:
+            return None
         raise _failed(url, f"the server answers {e.code} {printable(str(e.reason))[:100]}") from e
     except (OSError, http.client.HTTPException, ValueError) as e:
         raise _failed(url, printable(str(getattr(e, "reason", e) or e))[:200]) from e
     if length.isdecimal() and size != int(length):
         raise _failed(url, f"the transfer broke off, {int(length) - size} bytes short")
-    return Download(path, name_of(url), size, f"sha256:{digest.hexdigest()}", _time_ns(modified))
+    value = f"sha256:{digest.hexdigest()}"
+    return Download(path, name_of(url), size, value, _time_ns(modified), etag, modified)
 
 
 def _time_ns(text: str) -> int:

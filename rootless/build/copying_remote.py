@@ -1,14 +1,18 @@
 """ADD from the network: URLs and git repositories, fetched before the key is made."""
 
+import hashlib
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from rootless.build import context_git, context_http
 from rootless.build.context_git import Repository
+from rootless.build.context_http import Download
 from rootless.build.copying import Fetched, Transfer
-from rootless.errors import BuildError
+from rootless.errors import BuildError, RlError
+from rootless.store import atomic
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -76,27 +80,87 @@ def fetch(ctx: "Context", transfer: Transfer, directory: str) -> Transfer:
             continue
         path = f"{directory}/fetched-{number}"
         if repository is None:
-            fetched[text] = _file(transfer, text, path)
+            fetched[text] = _file(ctx, transfer, text, path)
         else:
             fetched[text] = _repository(ctx, transfer, repository, path)
     return replace(transfer, fetched=fetched)
 
 
-def _file(transfer: Transfer, url: str, path: str) -> Fetched:
-    done = context_http.download(url, path)
+def _file(ctx: "Context", transfer: Transfer, url: str, path: str) -> Fetched:
+    done = _Remembered(ctx, url).get(path, transfer.checksum)
     if transfer.checksum:
         _verify(transfer.checksum, done.path, done.digest, url)
     return Fetched(path, done.name or _UNNAMED, mtime_ns=done.mtime_ns)
 
 
-def _verify(wanted: str, path: str, sha256: str, url: str) -> None:
-    import hashlib
+class _Remembered:
+    """A file of the web in buildcache/http/, and what its server said of its version."""
 
+    def __init__(self, ctx: "Context", url: str) -> None:
+        self._url = url
+        self._directory = f"{ctx.paths.store}/buildcache/http"
+        self._place = f"{self._directory}/{hashlib.sha256(url.encode()).hexdigest()}"
+
+    def get(self, path: str, checksum: str) -> Download:
+        """The file at `path`; the server is asked, but for one whose `checksum` is known."""
+        known = self._load(path)
+        if known is not None:
+            if checksum == known.digest:
+                return known
+            conditions = {"If-None-Match": known.etag} if known.etag else {}
+            if known.modified:
+                conditions["If-Modified-Since"] = known.modified
+            fresh = f"{path}.new"
+            done = context_http.download_if(self._url, fresh, conditions)
+            if done is None:
+                return known
+            os.replace(fresh, path)
+            done = replace(done, path=path)
+        else:
+            done = context_http.download(self._url, path)
+        self._save(done)
+        return done
+
+    def _load(self, path: str) -> Download | None:
+        """What is remembered, its file linked to `path`; None where it is damaged or not there."""
+        try:
+            saved = atomic.read_json(f"{self._place}.json")
+            found = Download(**{**saved, "path": path})  # type: ignore[arg-type]
+            os.link(f"{self._place}.{found.digest[7:]}", path)
+        except (OSError, RlError, TypeError):
+            return None
+        if file_digest(path) == found.digest:
+            return found
+        os.unlink(path)
+        return None
+
+    def _save(self, done: Download) -> None:
+        """A cache that cannot be written costs time, nothing else."""
+        if not (done.etag or done.modified):
+            return
+        place = f"{self._place}.{done.digest[7:]}"
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            for name in os.listdir(self._directory):
+                old = f"{self._directory}/{name}"
+                if old.startswith(f"{self._place}.") and old != place:
+                    os.unlink(old)
+            if not os.path.exists(place):
+                os.link(done.path, place)
+            atomic.write_json(f"{self._place}.json", asdict(done), sync=False)
+        except (OSError, RlError):
+            pass
+
+
+def file_digest(path: str, algorithm: str = "sha256") -> str:
+    """The digest of a file, "ALGORITHM:HEX"."""
+    with open(path, "rb") as file:
+        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+
+
+def _verify(wanted: str, path: str, sha256: str, url: str) -> None:
     algorithm = wanted.partition(":")[0]
-    actual = sha256
-    if algorithm != "sha256":
-        with open(path, "rb") as file:
-            actual = f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+    actual = sha256 if algorithm == "sha256" else file_digest(path, algorithm)
     if actual != wanted:
         raise BuildError(
             f"{context_http.without_password(url)} is {actual}, not {wanted}",

@@ -279,14 +279,13 @@ class Server:
     def __init__(self, root: str) -> None:
         outer = self
         self.root = root
-        self.requests: list[str] = []
+        self.answers: list[int] = []
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *args: object, **words: object) -> None:
                 super().__init__(*args, directory=root, **words)  # type: ignore[arg-type]
 
             def do_GET(self) -> None:
-                outer.requests.append(self.path)
                 if self.path == "/moved":
                     self.send_response(302)
                     self.send_header("Location", "/file.txt")
@@ -302,6 +301,9 @@ class Server:
                     self.wfile.write(b"short")
                 else:
                     super().do_GET()
+
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                outer.answers.append(int(code))
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -455,6 +457,28 @@ def test_add_url_checksum(ctx: Context, server: Server) -> None:
     with pytest.raises(BuildError) as caught:
         add(ctx, f"{server.url}/f", "/x", checksum=f"sha256:{'0' * 64}")
     assert caught.value.code == "RL-BUILD-CHECKSUM"
+
+
+def test_add_url_asks_and_downloads_only_what_has_changed(ctx: Context, server: Server) -> None:
+    Path(server.root, "f").write_text("one")
+    url = f"{server.url}/f"
+    os.utime(f"{server.root}/f", (1_000_000_000, 1_000_000_000))
+    assert Path(add(ctx, url, "/x"), "x").read_text() == "one"
+    upper = add(ctx, url, "/x")
+    assert Path(upper, "x").read_text() == "one"
+    assert os.stat(f"{upper}/x").st_mtime == 1_000_000_000
+    assert server.answers == [200, 304]
+    add(ctx, url, "/x", checksum=f"sha256:{hashlib.sha256(b'one').hexdigest()}")
+    assert server.answers == [200, 304]  # not even asked
+    cache = Path(ctx.paths.store, "buildcache/http")
+    [data] = [name for name in os.listdir(cache) if not name.endswith(".json")]
+    os.chmod(cache / data, 0o600)
+    (cache / data).write_text("bad")
+    assert Path(add(ctx, url, "/x"), "x").read_text() == "one"
+    Path(server.root, "f").write_text("two")
+    assert Path(add(ctx, url, "/x"), "x").read_text() == "two"
+    assert server.answers == [200, 304, 200, 200]
+    assert len(os.listdir(cache)) == 2
 
 
 def test_add_url_unpacks_only_when_told(ctx: Context, server: Server) -> None:
