@@ -71,9 +71,7 @@ class Manifest:
         if self.media_type == OCI_MANIFEST:
             return self.data
         config = replace(self.config, media_type=OCI_CONFIG)
-        layers = [
-            replace(layer, media_type=_OCI_LAYER_TYPES[layer.media_type]) for layer in self.layers
-        ]
+        layers = [oci_layer(layer) for layer in self.layers]
         doc = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -81,6 +79,11 @@ class Manifest:
             "layers": [layer.to_json() for layer in layers],
         }
         return json.dumps(doc, separators=(",", ":")).encode()
+
+
+def oci_layer(layer: Descriptor) -> Descriptor:
+    """A layer with OCI's name for its media type."""
+    return replace(layer, media_type=_OCI_LAYER_TYPES.get(layer.media_type, layer.media_type))
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,8 +162,7 @@ def unauthorized(domain: str, why: str) -> RegistryError:
     """The RegistryError for 401 and 403."""
     return RegistryError(
         f"access denied by {domain}: {why}",
-        remedy="check the image's name; for a private one put credentials into "
-        f"~/.docker/config.json: rl login {domain}",
+        remedy=f"check the image's name; for a private one log in: rl login {domain}",
         code="RL-REGISTRY-UNAUTHORIZED",
     )
 

@@ -1,4 +1,4 @@
-"""The distribution-spec's pull: manifests, blobs, tags of one repository.
+"""The distribution-spec's requests: manifests, blobs, tags of one repository.
 
 Whatever is fetched by digest is verified against it, manifests and configs too.
 """
@@ -20,7 +20,7 @@ from rootless.oci.reference import Reference, is_digest
 from rootless.registry import config, credentials
 from rootless.registry.auth import Authorizer, unauthorized
 from rootless.registry.blobs import BlobStream
-from rootless.registry.transport import Response, Transport
+from rootless.registry.transport import ATTEMPTS, Body, Response, Transport
 
 TAGS_MAX = 10_000
 
@@ -36,7 +36,9 @@ class Fetched:
 class Client:
     """One repository on one registry.  Safe to share between threads.  Use as a context manager."""
 
-    def __init__(self, ctx: Context, name: Reference, *, tls_verify: bool = True) -> None:
+    def __init__(
+        self, ctx: Context, name: Reference, *, tls_verify: bool = True, push: bool = False
+    ) -> None:
         endpoint = config.endpoint(ctx, name.domain, name.path, tls_verify=tls_verify)
         if endpoint.blocked:
             raise RegistryError(
@@ -45,6 +47,7 @@ class Client:
                 code="RL-REGISTRY-REFUSED",
             )
         self.name = name
+        self._actions = "pull,push" if push else "pull"
         self.transport = Transport(ctx, endpoint)
         self._auth = Authorizer(
             self.transport, lambda: credentials.find(ctx, name.domain, name.path)
@@ -62,7 +65,7 @@ class Client:
         Raises RegistryError RL-REGISTRY-*, BadDocument, DigestMismatch.
         """
         what = f"{self.name.familiar_name}{'@' if is_digest(tag_or_digest) else ':'}{tag_or_digest}"
-        url = self._url(f"manifests/{tag_or_digest}")
+        url = self.url(f"manifests/{tag_or_digest}")
         response = self.get(url, {"Accept": ", ".join(manifests.ACCEPTED)}, what)
         content_type = response.headers.get("Content-Type", "")
         promised = response.headers.get("Docker-Content-Digest", "")
@@ -93,7 +96,7 @@ class Client:
 
     def blob(self, descriptor: Descriptor, what: str) -> BlobStream:
         """A blob as a stream that verifies size and digest at its end; closed by the caller."""
-        url = self._url(f"blobs/{descriptor.digest}")
+        url = self.url(f"blobs/{descriptor.digest}")
         return BlobStream(
             self.transport,
             lambda headers: self.get(url, headers, what),
@@ -104,7 +107,7 @@ class Client:
     def tags(self) -> list[str]:
         """All tags of the repository, as the registry orders them."""
         found: list[str] = []
-        url: str | None = self._url("tags/list")
+        url: str | None = self.url("tags/list")
         while url is not None:
             response = self.get(url, {"Accept": "application/json"}, self.name.familiar_name)
             link = response.headers.get("Link", "")
@@ -124,24 +127,52 @@ class Client:
 
         Raises RegistryError RL-REGISTRY-UNAUTHORIZED, -NOT-FOUND, -RATE-LIMITED, -ERROR.
         """
-        for _ in range(3):  # anonymous; with what the 401 asks for; with a new token
-            sent = self._auth.header()
-            authorization = {"Authorization": sent} if sent else {}
-            response = self.transport.request("GET", url, {**headers, **authorization})
-            if response.status != 401:
-                break
-            challenge = response.headers.get("WWW-Authenticate", "")
-            data = self.transport.read(response)
-            if not self._auth.answer(challenge, sent, f"repository:{self.name.path}:pull"):
-                raise unauthorized(self.name.domain, self._why(401, data, what))
+        response = self.send("GET", url, headers)
         if response.status in (200, 206, 416):
             return response
+        raise self.refusal(response, what)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        body: Body = None,
+        attempts: int = ATTEMPTS,
+    ) -> Response:
+        """The answer to a request with our credentials, of any status but 401 at the first try.
+
+        Raises RegistryError RL-REGISTRY-UNREACHABLE and what Authorizer and Transport raise.
+        """
+        for _ in range(3):  # anonymous; with what the 401 asks for; with a new token
+            # Credentials go to the registry alone: an upload's place may be on another host.
+            own = urlsplit(url)[:2] == urlsplit(self.transport.base())[:2]
+            sent = self._auth.header() if own else ""
+            authorization = {"Authorization": sent} if sent else {}
+            response = self.transport.request(
+                method, url, {**headers, **authorization}, body=body, attempts=attempts
+            )
+            if response.status != 401 or not own:
+                break
+            challenge = response.headers.get("WWW-Authenticate", "")
+            data = b"" if method == "HEAD" else self.transport.read(response)
+            scope = f"repository:{self.name.path}:{self._actions}"
+            if not self._auth.answer(challenge, sent, scope):
+                raise unauthorized(self.name.domain, self._why(401, data, ""))
+        return response
+
+    def refusal(self, response: Response, what: str) -> RegistryError:
+        """The RegistryError for an answer that is no success; closes it.
+
+        RL-REGISTRY-UNAUTHORIZED, -NOT-FOUND, -RATE-LIMITED, -ERROR.
+        """
         try:
             retry_after = response.headers.get("Retry-After", "")
             data = self.transport.read(response)
         except RegistryError:
             data = b""
-        raise self._refusal(response.status, data, what, retry_after)
+        return self._refusal(response.status, data, what, retry_after)
 
     def _refusal(self, status: int, data: bytes, what: str, retry_after: str) -> RegistryError:
         why = self._why(status, data, what)
@@ -162,7 +193,7 @@ class Client:
                 code="RL-REGISTRY-RATE-LIMITED",
             )
         return RegistryError(
-            f"{domain} cannot serve {what}: {why}",
+            f"{domain} has a problem with {what}: {why}",
             remedy="try again later, or ask the registry's owner",
             code="RL-REGISTRY-ERROR",
         )
@@ -188,7 +219,8 @@ class Client:
                 f"its answer about {what} is no manifest: {kind or 'bytes'} that begins {start!r}",
             )
 
-    def _url(self, rest: str) -> str:
+    def url(self, rest: str) -> str:
+        """The address of `rest` in this repository."""
         return f"{self.transport.base()}/v2/{quote(self.name.path)}/{quote(rest, safe='/:')}"
 
 

@@ -7,8 +7,9 @@ registry asks for.  What is never sent elsewhere: Authorization.
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any, Protocol, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import urllib3
@@ -28,11 +29,22 @@ RETRY_AFTER_MAX_S = 30.0  # a registry that wants more is reported, not waited f
 REDIRECTS_MAX = 5
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 60.0  # without a single byte
+_BLOCK = 1 << 17  # bytes of a body per write
 BODY_MAX = 8 * 1024 * 1024  # bytes of anything that is not a blob
 _REPEATED = frozenset((408, 429, 500, 502, 503, 504))
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 Response = urllib3.BaseHTTPResponse
+
+
+class Readable(Protocol):
+    """A body that is read while it is sent."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+# A body: none, bytes, or a function that gives it from its beginning, each time it is sent.
+Body = bytes | Callable[[], Readable] | None
 
 
 class Cancelled(RlError):
@@ -83,29 +95,30 @@ class Transport:
         url: str,
         headers: Mapping[str, str],
         *,
-        body: bytes | None = None,
+        body: Body = None,
+        attempts: int = ATTEMPTS,
     ) -> Response:
         """The answer, its body not read yet, to be closed by done().  Any status may come.
 
-        Follows redirects, repeats what may be repeated.
+        Follows redirects, repeats what may be repeated, unless `attempts` is 1.
         Raises RegistryError RL-REGISTRY-UNREACHABLE, RL-REGISTRY-TLS, RL-REGISTRY-RATE-LIMITED,
         RL-REGISTRY-REFUSED (a redirect that makes no sense), Cancelled.
         """
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, attempts + 1):
             self.check_cancelled()
             try:
                 response = self._follow(method, url, dict(headers), body)
             except SSLError as e:
                 raise self._tls_error(url, e) from e
             except HTTPError as e:
-                if attempt == ATTEMPTS or isinstance(e, NewConnectionError):
+                if attempt == attempts or isinstance(e, NewConnectionError):
                     raise unreachable(_host(url), e) from e
                 self.pause(attempt)
                 continue
             if response.status not in _REPEATED:
                 return response
             pause_s = _retry_after_s(response, PAUSE_S * 2 ** (attempt - 1))
-            if attempt == ATTEMPTS or pause_s > RETRY_AFTER_MAX_S:
+            if attempt == attempts or pause_s > RETRY_AFTER_MAX_S:
                 return response
             self.done(response)
             self._wait(pause_s)
@@ -160,9 +173,7 @@ class Transport:
         if self.cancelled.is_set():
             raise Cancelled("cancelled")
 
-    def _follow(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None
-    ) -> Response:
+    def _follow(self, method: str, url: str, headers: dict[str, str], body: Body) -> Response:
         origin = _origin(url)
         for _ in range(REDIRECTS_MAX + 1):
             response = self._send(method, url, headers, body)
@@ -191,7 +202,7 @@ class Transport:
         )
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+        self, method: str, url: str, headers: Mapping[str, str], body: Body = None
     ) -> Response:
         parts = split(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -199,7 +210,8 @@ class Transport:
         response = self._pool(proxy, self._is_own(parts.hostname or "")).urlopen(
             method,
             url,
-            body=body,
+            # urllib3 sends whatever has read(), of the length that Content-Length says.
+            body=cast("Any", body() if callable(body) else body),
             headers={"User-Agent": f"rl/{__version__}", "Accept-Encoding": "identity", **headers},
             retries=False,
             redirect=False,
@@ -223,9 +235,11 @@ class Transport:
             if pool is None:
                 context = self._tls(own)
                 if proxy is None:
-                    pool = urllib3.PoolManager(ssl_context=context, maxsize=4)
+                    pool = urllib3.PoolManager(ssl_context=context, maxsize=4, blocksize=_BLOCK)
                 else:
-                    pool = urllib3.ProxyManager(proxy, ssl_context=context, maxsize=4)
+                    pool = urllib3.ProxyManager(
+                        proxy, ssl_context=context, maxsize=4, blocksize=_BLOCK
+                    )
                 self._pools[proxy, own] = pool
             return pool
 

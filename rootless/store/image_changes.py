@@ -63,6 +63,19 @@ def tag(paths: Paths, image_id: str, name: str) -> None:
     add(paths, record, name)
 
 
+def add_repo_digest(paths: Paths, image_id: str, digest: str) -> None:
+    """Note that a repository has the image by this digest (docker.io/library/x@sha256:…).
+
+    Nothing happens when the image is gone.
+    """
+    with _lock(paths):
+        try:
+            record = atomic.read_json(paths.image(image_id))
+        except FileNotFoundError:
+            return
+        _refresh_names(paths, image_id, _merge(record.get("repo_digests"), [digest]))
+
+
 def untag(paths: Paths, image_id: str, names: list[str]) -> None:
     """Take canonical names, or all without any, from an image that stays in the store.
 

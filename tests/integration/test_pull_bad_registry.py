@@ -353,7 +353,7 @@ def test_refused_credentials_have_a_remedy(ctx: Context, rogue: Rogue, status: i
     rogue.on("/v2/app/man", lambda r: r.reply(status, body, head))
     error = failure(ctx, f"{rogue.host}/app", "RL-REGISTRY-UNAUTHORIZED")
     assert "not for you" in error.what
-    assert "docker login" in str(error.remedy)
+    assert "rl login" in str(error.remedy)
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"{}", b'{"token":1}', b'{"token":"a\\nb"}'])

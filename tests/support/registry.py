@@ -1,4 +1,4 @@
-"""Debian's docker-registry on loopback, and a push of a few lines: rl itself has none yet."""
+"""Debian's docker-registry on loopback, and a push of a few lines."""
 
 import base64
 import http.client

@@ -1,0 +1,146 @@
+"""`rl push`: images to a registry, with Docker's words."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from rootless.context import Context
+from rootless.errors import RlError, UsageError
+from rootless.layer import export
+from rootless.oci import reference
+from rootless.registry import push
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import TaskID
+
+_WORDS = {
+    "preparing": "Preparing",
+    "pushing": "Pushing",
+    "exists": "Layer already exists",
+    "pushed": "Pushed",
+}
+
+
+def main(ctx: Context, values: dict[str, object]) -> int:
+    """Push `name`, or every tag of it with `all_tags`."""
+    text = str(values["name"])
+    quiet = bool(values["quiet"])
+    named = reference.parse(text)
+    compression = str(values["compression"] or "")
+    how = export.packing(compression) if compression else export.Packing()
+    if not values["all_tags"]:
+        if not (named.tag or named.digest or quiet):
+            print("Using default tag: latest")
+        wanted = [named]
+    elif named.tag or named.digest:
+        raise UsageError("tag can't be used with --all-tags/-a", remedy="leave the tag out")
+    else:
+        wanted = push.names_to_push(ctx, text)
+    if not quiet:
+        print(f"The push refers to repository [{named.name}]", flush=True)
+    digests = []
+    for one in wanted:
+        with _display(quiet) as display:
+            pushed = push.push_image(
+                ctx,
+                one.canonical(),
+                how=how,
+                platform=str(values["platform"] or ""),
+                tls_verify=values["tls_verify"] is not False,
+                progress=display.tell,
+            )
+        digests.append(pushed.digest)
+        if quiet:
+            print(pushed.reference.canonical(), flush=True)
+        else:
+            tag = pushed.reference.tag
+            print(f"{tag}: digest: {pushed.digest} size: {pushed.size}", flush=True)
+    if values["digestfile"]:
+        _write_digests(str(values["digestfile"]), digests)
+    return 0
+
+
+def _write_digests(path: str, digests: list[str]) -> None:
+    """One digest, without a line feed, as podman; more of them a line each."""
+    try:
+        with open(path, "w") as file:
+            file.write("\n".join(digests))
+    except OSError as e:
+        raise RlError(
+            f"cannot write {path}: {e.strerror}",
+            remedy="the push itself has succeeded; check the path of --digestfile",
+            code="RL-OUTPUT",
+        ) from e
+
+
+def _display(quiet: bool) -> "_Quiet":
+    if quiet:
+        return _Quiet()
+    return _Bars() if sys.stdout.isatty() else _Lines()
+
+
+class _Quiet:
+    """Shows nothing."""
+
+    def __enter__(self) -> "_Quiet":
+        return self
+
+    def __exit__(
+        self,
+        kind: "type[BaseException] | None",
+        value: "BaseException | None",
+        traceback: "TracebackType | None",
+    ) -> None:
+        pass
+
+    def tell(self, layer: str, phase: str, done: int, total: int) -> None:
+        """Take an event of registry/push.py."""
+
+
+class _Lines(_Quiet):
+    """One line per change of a layer's phase, as Docker without a terminal."""
+
+    def tell(self, layer: str, phase: str, done: int, total: int) -> None:
+        if phase != "pushing":
+            print(f"{layer}: {_word(phase)}", flush=True)
+
+
+class _Bars(_Quiet):
+    """A bar per layer.  rich costs 100 ms: it is imported only here."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+        self._progress: Progress = Progress(
+            TextColumn("{task.fields[layer]}: {task.description:<20}", markup=False),
+            BarColumn(bar_width=30),
+            DownloadColumn(),
+            console=Console(file=sys.stdout, highlight=False),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "_Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: "type[BaseException] | None",
+        value: "BaseException | None",
+        traceback: "TracebackType | None",
+    ) -> None:
+        self._progress.stop()
+
+    def tell(self, layer: str, phase: str, done: int, total: int) -> None:
+        if layer not in self._tasks:
+            self._tasks[layer] = self._progress.add_task("", total=total or None, layer=layer)
+        self._progress.update(
+            self._tasks[layer], description=_word(phase), completed=done, total=total or None
+        )
+
+
+def _word(phase: str) -> str:
+    kind, _, repository = phase.partition(" ")
+    return f"Mounted from {repository}" if kind == "mounted" else _WORDS[kind]

@@ -1,0 +1,226 @@
+"""Blobs to a registry: asked for, mounted from another repository, or uploaded.
+
+Source: distribution-spec v1.1, "Pushing Blobs".  A small blob goes in one PUT.  A larger one is
+streamed with PATCH, as Docker does; when the line breaks, the registry is asked how much it has,
+and the rest follows; docker-registry has forgotten the upload then, and gets it all again.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from rootless.errors import RegistryError
+from rootless.oci.descriptor import Descriptor
+from rootless.registry.client import Client, rubbish
+from rootless.registry.transport import ATTEMPTS, Response
+
+AT_ONCE = 1 << 20  # bytes; a blob of at most this size is sent in one piece
+_TRY_AGAIN = frozenset((408, 416, 429, 500, 502, 503, 504))
+
+Tell = Callable[[int], None]  # bytes sent
+
+
+class _Lost(Exception):
+    """The registry does not know the upload any more."""
+
+    def __init__(self, why: RegistryError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+def exists(client: Client, digest: str) -> bool:
+    """Whether the repository has the blob."""
+    response = client.send("HEAD", client.url(f"blobs/{digest}"), {})
+    if response.status in (401, 403):
+        raise client.refusal(response, f"blob {digest[:19]}")
+    client.transport.read(response)
+    return response.status == 200
+
+
+def mount(client: Client, digest: str, repositories: Sequence[str]) -> str:
+    """The one of `repositories` (paths on this registry) that gave the blob, or ""."""
+    for source in repositories:
+        try:
+            response = _begin(client, {"mount": digest, "from": source})
+        except RegistryError as e:
+            if e.code != "RL-REGISTRY-UNAUTHORIZED":
+                raise
+            continue  # that repository is not ours to read any more
+        location = response.headers.get("Location", "")
+        client.transport.read(response)
+        if response.status == 201:
+            return source
+        if response.status == 202 and location:
+            # It offers an upload instead, which nobody wants: let it forget.
+            url = urljoin(client.url("blobs/uploads/"), location)
+            client.transport.read(client.send("DELETE", url, {}, attempts=1))
+    return ""
+
+
+def upload(client: Client, descriptor: Descriptor, path: str, what: str, tell: Tell) -> None:
+    """Send the file `path`.  Raises RegistryError."""
+    with open(path, "rb", buffering=0) as file:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                _Upload(client, descriptor, file, what, tell).run()
+                return
+            except _Lost as e:
+                if exists(client, descriptor.digest):
+                    return  # it was the answer that was lost
+                if attempt == ATTEMPTS:
+                    raise e.why from e
+                client.transport.pause(attempt)
+
+
+def upload_bytes(client: Client, descriptor: Descriptor, data: bytes, what: str) -> None:
+    """Send a small blob that is not in a file."""
+    response = _begin(client, {})
+    if response.status != 202:
+        raise client.refusal(response, what)
+    url = _with_digest(_location(client, response), descriptor.digest)
+    client.transport.read(response)
+    response = client.send("PUT", url, {"Content-Type": "application/octet-stream"}, body=data)
+    if response.status not in (201, 204):
+        raise client.refusal(response, what)
+    client.transport.read(response)
+
+
+class _Upload:
+    """One try to send a file; raises _Lost when another may go better."""
+
+    def __init__(
+        self, client: Client, descriptor: Descriptor, file: BinaryIO, what: str, tell: Tell
+    ) -> None:
+        self._client = client
+        self._digest = descriptor.digest
+        self._size = descriptor.size
+        self._file = file
+        self._what = what
+        self._tell = tell
+
+    def run(self) -> None:
+        response = _begin(self._client, {})
+        if response.status != 202:
+            raise self._client.refusal(response, self._what)
+        url = _location(self._client, response)
+        self._client.transport.read(response)
+        position = 0
+        if self._size > AT_ONCE:
+            url, position = self._stream(url), self._size
+        answer = self._send("PUT", _with_digest(url, self._digest), position)
+        if isinstance(answer, RegistryError):
+            raise _Lost(answer)
+        if answer.status not in (201, 204):
+            raise self._client.refusal(answer, self._what)
+        self._client.transport.read(answer)
+
+    def _stream(self, url: str) -> str:
+        """Send everything by PATCH; where to go on with."""
+        position = failures = 0
+        while position < self._size:
+            answer = self._send("PATCH", url, position)
+            if not isinstance(answer, RegistryError) and answer.status == 202:
+                url = _location(self._client, answer)
+                position = _received(answer, self._size)
+                self._client.transport.read(answer)
+                continue
+            error = (
+                answer
+                if isinstance(answer, RegistryError)
+                else self._client.refusal(answer, self._what)
+            )
+            repeatable = isinstance(answer, RegistryError) or answer.status in _TRY_AGAIN
+            if not repeatable:
+                raise error
+            failures += 1
+            if failures == ATTEMPTS:
+                raise error
+            self._client.transport.pause(failures)
+            before = position
+            url, position = self._ask(url, error)
+            failures = 0 if position > before else failures
+        return url
+
+    def _ask(self, url: str, error: RegistryError) -> tuple[str, int]:
+        """Where the upload stands now."""
+        response = self._client.send("GET", url, {})
+        status = response.status
+        # "0-0" is nothing or one byte: begin again.
+        position = _received(response, 0) if status in (200, 202, 204) else 0
+        place = response.headers.get("Location")
+        found = _location(self._client, response) if place else url
+        self._client.transport.read(response)
+        if position <= 1:
+            raise _Lost(error)
+        return found, position
+
+    def _send(self, method: str, url: str, position: int) -> Response | RegistryError:
+        """The answer to the rest of the file, or the error that the network made."""
+        left = self._size - position
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(left)}
+        if method == "PATCH" and position:
+            headers["Content-Range"] = f"{position}-{self._size - 1}"
+        try:
+            return self._client.send(
+                method, url, headers, body=lambda: self._rest(position), attempts=1
+            )
+        except RegistryError as e:
+            if e.code != "RL-REGISTRY-UNREACHABLE":
+                raise
+            return e
+
+    def _rest(self, position: int) -> "_Watched":
+        self._file.seek(position)
+        return _Watched(self._client, self._file, self._tell)
+
+
+class _Watched:
+    """A file on its way: reported, and cancelled with the rest."""
+
+    def __init__(self, client: Client, file: BinaryIO, tell: Tell) -> None:
+        self._client = client
+        self._file = file
+        self._tell = tell
+
+    def read(self, size: int = -1, /) -> bytes:
+        self._client.transport.check_cancelled()
+        data = self._file.read(size)
+        self._tell(os.lseek(self._file.fileno(), 0, os.SEEK_CUR))
+        return data
+
+
+def _begin(client: Client, query: dict[str, str]) -> Response:
+    url = client.url("blobs/uploads/")
+    if query:
+        url += f"?{urlencode(query, safe=':/')}"
+    return client.send("POST", url, {"Content-Length": "0"})
+
+
+def _location(client: Client, response: Response) -> str:
+    """Where the upload goes on.  Raises RegistryError."""
+    base = client.transport.base()
+    try:
+        url = urljoin(client.url("blobs/uploads/"), response.headers.get("Location", ""))
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        scheme = ""
+    if not response.headers.get("Location") or scheme not in ("http", "https"):
+        raise rubbish(client.name.domain, "it does not say where to upload to")
+    if scheme == "http" and base.startswith("https:") and not client.transport.endpoint.insecure:
+        raise RegistryError(
+            f"{client.name.domain} wants the upload without TLS",
+            remedy="rl does not do that; ask the registry's owner",
+            code="RL-REGISTRY-REFUSED",
+        )
+    return url
+
+
+def _received(response: Response, default: int) -> int:
+    """How many bytes the registry has, by its Range: 0-N."""
+    _, dash, last = response.headers.get("Range", "").rpartition("-")
+    return int(last[:20]) + 1 if dash and last.isascii() and last.isdecimal() else default
+
+
+def _with_digest(url: str, digest: str) -> str:
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode({'digest': digest}, safe=':')}"
