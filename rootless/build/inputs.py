@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
-from rootless.build import image, oci_layout
+from rootless.build import image
 from rootless.build.cache import Cache
 from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.stages import Dockerfile
 from rootless.build.dockerfile.text import did_you_mean
 from rootless.build.events import Emit, Event
 from rootless.build.jobs import Failed, Job, Link
-from rootless.build.plan import BaseImage, Images, Need, Plan
+from rootless.build.plan import OCI_LAYOUT, BaseImage, Images, Need, Plan
 from rootless.build.steps import Around
 from rootless.errors import BuildError, RlError
 from rootless.oci import platform as platforms
@@ -62,7 +62,7 @@ class Inputs:
         jobs: list[tuple[Need, str, Job]] = []
         for need in needs:
             name = self._image_name(need)
-            known = not (self.options.pull or name.startswith(oci_layout.PREFIX))
+            known = not (self.options.pull or name.startswith(OCI_LAYOUT))
             record = self._local(name, need) if known else None
             label = f"[internal] load metadata for {_canonical(name)}"
             if record is not None:
@@ -94,7 +94,7 @@ class Inputs:
             return need.name
         if value.startswith("docker-image://"):
             return value.removeprefix("docker-image://")
-        if value.startswith(oci_layout.PREFIX):
+        if value.startswith(OCI_LAYOUT):
             return value
         raise self.dockerfile.error(
             need.where,
@@ -118,7 +118,9 @@ class Inputs:
 
     def _pull(self, name: str, need: Need) -> Job:
         def work(link: Link) -> object:
-            if name.startswith(oci_layout.PREFIX):
+            if name.startswith(OCI_LAYOUT):
+                from rootless.build import oci_layout
+
                 loaded = oci_layout.load(self.ctx, *oci_layout.split(name), need.platform)
                 return {"id": loaded["id"]}
             from rootless.registry import pull

@@ -6,6 +6,7 @@ Source: image-spec v1.1 image-layout.md.
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+from rootless.build.plan import OCI_LAYOUT
 from rootless.errors import BuildError, DigestMismatch
 from rootless.layer.unpack import unpack_layer
 from rootless.oci import digest as digests
@@ -20,7 +21,6 @@ from rootless.store.leases import Lease
 if TYPE_CHECKING:
     from rootless.context import Context
 
-PREFIX = "oci-layout://"
 REF_NAME = "org.opencontainers.image.ref.name"
 _CHUNK = 1 << 20
 _NESTED_MAX = 3
@@ -139,7 +139,7 @@ def _copy(ctx: "Context", directory: str, descriptor: Descriptor, temporary: str
 
 def split(text: str) -> tuple[str, str]:
     """(directory, tag or digest) of oci-layout://DIRECTORY[:TAG][@DIGEST]."""
-    path, at, digest = text.removeprefix(PREFIX).partition("@")
+    path, at, digest = text.removeprefix(OCI_LAYOUT).partition("@")
     tag = ""
     if ":" in os.path.basename(path):
         path, _, tag = path.rpartition(":")

@@ -29,7 +29,8 @@ from rootless.oci.platform import Platform
 if TYPE_CHECKING:
     from rootless.build.options import BuildOptions
 
-IMAGE_CONTEXTS = ("docker-image://", "oci-layout://")  # kinds of --build-context
+OCI_LAYOUT = "oci-layout://"
+IMAGE_CONTEXTS = ("docker-image://", OCI_LAYOUT)  # kinds of --build-context
 
 
 @dataclass(frozen=True, slots=True)
