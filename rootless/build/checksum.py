@@ -6,7 +6,6 @@ the digest in buildcache/checksums/.  Layers never change, so the whole answer i
 """
 
 import hashlib
-import json
 import os
 import stat
 import time
@@ -64,7 +63,7 @@ def transfer_digest(ctx: "Context", transfer: Transfer) -> str:
 
 def _words(transfer: Transfer) -> str:
     """The parameters, as JSON."""
-    return json.dumps(
+    return fastjson.dumps(
         [
             transfer.sources, transfer.target, transfer.add, transfer.chown, transfer.chmod,
             transfer.link, transfer.parents, transfer.exclude, transfer.unpack, transfer.epoch,
@@ -92,7 +91,7 @@ def _layers(ctx: "Context", transfer: Transfer, origin: Layers, sources: list[st
     """In the worker: the files may be anybody's."""
     path = ""
     if origin.identity:
-        key = json.dumps([origin.identity, sources, transfer.exclude, transfer.parents])
+        key = fastjson.dumps([origin.identity, sources, transfer.exclude, transfer.parents])
         path = f"{checksums_directory(ctx)}/layers-{hashlib.sha256(key.encode()).hexdigest()}.json"
         try:
             return str(atomic.read_json(path)["digest"])
@@ -158,10 +157,8 @@ def _node(digest: "hashlib._Hash", source: Source, node: Node, name: str, sums: 
 
 def _line(digest: "hashlib._Hash", *words: str) -> None:
     """Words that no other words look like: each with its length."""
-    for word in words:
-        data = word.encode("utf-8", "surrogateescape")
-        digest.update(b"%d:%s" % (len(data), data))
-    digest.update(b"\n")
+    text = "".join([f"{len(word)}:{word}" for word in words]) + "\n"
+    digest.update(text.encode("utf-8", "surrogateescape"))
 
 
 def _hash_file(path: str) -> str:

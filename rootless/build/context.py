@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal, Protocol
 
-from rootless.build import context_archive, context_git, context_http
+from rootless.build.context_text import read_dockerfile
 from rootless.build.copying_select import Layers, Tree
 from rootless.build.copying_view import View
 from rootless.build.dockerfile import ignore
@@ -126,9 +126,17 @@ def open_named(ctx: "Context", name: str, text: str) -> Iterator[NamedContext]:
 
 
 def _is_remote(text: str) -> bool:
-    if context_http.is_url(text):
+    if _is_url(text):
         return True
-    return not os.path.isdir(text) and context_git.parse(text) is not None
+    if os.path.isdir(text):
+        return False
+    from rootless.build import context_git
+
+    return context_git.parse(text) is not None
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("http://", "https://"))
 
 
 # A directory of the host.
@@ -140,7 +148,7 @@ def _local(options: Options, stdin: Input) -> BuildContext:
     if name == "-":
         data = _read_stdin(stdin)
         return BuildContext(root, data, DOCKERFILE, _ignore(root, ""))
-    if name is not None and context_http.is_url(name):
+    if name is not None and _is_url(name):
         data = _dockerfile_from_url(name)
         return BuildContext(root, data, name, _ignore(root, ""))
     path = _dockerfile_of(root) if name is None else name
@@ -184,7 +192,7 @@ def _dockerfile_of(root: str) -> str:
 def _read_file(path: str, root: str, *, asked: bool) -> bytes:
     try:
         with open(path, "rb") as file:
-            return context_archive.read_dockerfile(file, path)
+            return read_dockerfile(file, path)
     except FileNotFoundError:
         raise _no_dockerfile(path, root, asked=asked) from None
     except OSError as e:
@@ -245,6 +253,8 @@ def _ignore(root: str, dockerfile: str) -> Matcher | None:
 def _fetched(ctx: "Context", options: Options, stdin: Input, temporary: str) -> BuildContext:
     commit = ""
     if options.context == "-":
+        from rootless.build import context_archive
+
         root = f"{temporary}/context"
         os.mkdir(root, 0o700)
         dockerfile = context_archive.receive(_stdin(stdin), root, "standard input")
@@ -269,6 +279,8 @@ def _from_network(
     ctx: "Context", text: str, temporary: str, *, keep_git_dir: bool
 ) -> tuple[str, bytes | None, str]:
     """(directory, Dockerfile if it is that alone, commit)."""
+    from rootless.build import context_archive, context_git, context_http
+
     root = f"{temporary}/context"
     repository = context_git.parse(text)
     if repository is not None:
@@ -302,10 +314,12 @@ def _inside(root: str, name: str) -> str:
 def _dockerfile_from_url(url: str) -> bytes:
     import tempfile
 
+    from rootless.build import context_http
+
     with tempfile.TemporaryDirectory() as directory:
         done = context_http.download(url, f"{directory}/{DOCKERFILE}")
         with open(done.path, "rb") as file:
-            return context_archive.read_dockerfile(file, url)
+            return read_dockerfile(file, url)
 
 
 def _oci_layout(name: str, text: str) -> NamedContext:
@@ -337,4 +351,4 @@ def _stdin(stdin: Input) -> "IO[bytes]":
 
 
 def _read_stdin(stdin: Input) -> bytes:
-    return context_archive.read_dockerfile(_stdin(stdin), "standard input")
+    return read_dockerfile(_stdin(stdin), "standard input")

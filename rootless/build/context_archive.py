@@ -1,11 +1,10 @@
 """Contexts that come as a stream: a tar archive in any compression, or a Dockerfile alone."""
 
 import os
-from typing import IO
 
 from rootless.build import copying_tar
+from rootless.build.context_text import read_dockerfile
 from rootless.build.copying_target import Target, storage_failure
-from rootless.build.dockerfile.nodes import SIZE_MAX
 from rootless.errors import BuildError
 from rootless.layer.compression import Prefixed, Readable, kind_of
 
@@ -47,17 +46,3 @@ def unpack(stream: Readable, directory: str, what: str) -> None:
         raise storage_failure(e, f"unpack {what}") from e
     finally:
         os.umask(old)
-
-
-def read_dockerfile(stream: "Readable | IO[bytes]", what: str) -> bytes:
-    """A Dockerfile to its end, or one byte more than the largest: nodes.read() says so then."""
-    data = b""
-    while len(data) <= SIZE_MAX and (more := stream.read(1 << 16)):
-        data += more
-    if b"\0" in data[:_PEEK]:
-        raise BuildError(
-            f"{what} is neither a tar archive nor a Dockerfile",
-            remedy="archives may be plain or in gzip, bzip2, xz or zstd",
-            code="RL-BUILD-CONTEXT",
-        )
-    return data

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from rootless.build import copying_tar
 from rootless.build.copying_modes import Change, parse_chmod, parse_chown
 from rootless.build.copying_select import Found, Layers, Source, Tree, split_pivot
 from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs, storage_failure
@@ -123,15 +122,22 @@ def destination(target: str, workdir: str) -> str:
 
 def check(transfer: Transfer) -> None:
     """What can be known to be wrong before anything is read.  Raises BuildError."""
-    from rootless.build import copying_remote
-
     parse_chmod(transfer.chmod)
     Matcher(transfer.exclude)
-    copying_remote.check(transfer)
+    local = set(transfer.sources)
+    if transfer.checksum or may_be_remote(transfer):
+        from rootless.build import copying_remote
+
+        copying_remote.check(transfer)
+        local -= copying_remote.remotes(transfer).keys()
     if isinstance(transfer.source, Tree):
-        for text in transfer.sources:
-            if text not in copying_remote.remotes(transfer):
-                Source(transfer.source).check_inside(text)
+        for text in local:
+            Source(transfer.source).check_inside(text)
+
+
+def may_be_remote(transfer: Transfer) -> bool:
+    """Whether one of the sources looks like one on the network; what it is costs imports."""
+    return any("://" in text or "@" in text for text in transfer.sources)
 
 
 def perform(ctx: "Context", transfer: Transfer, lower: Sequence[str], directory: str) -> Copied:
@@ -208,18 +214,16 @@ class _Copier:
     def _local(self, source: Source, found: Found) -> None:
         transfer = self.transfer
         unpack = transfer.add if transfer.unpack is None else transfer.unpack
-        if unpack and found.node.is_file and copying_tar.is_archive(found.node.places[0]):
-            self._unpack(found.node.places[0], found.node.path)
-        else:
-            self._copy(source, found)
+        if unpack and found.node.is_file and self._unpack(found.node.places[0], found.node.path):
+            return
+        self._copy(source, found)
 
     def _remote(self, fetched: Fetched) -> None:
         if fetched.tree:
             source = Source(Tree(fetched.path, name="the repository"), self.transfer.exclude)
             self._copy(source, Found(source.view.root(), ""))
             return
-        if self.transfer.unpack and copying_tar.is_archive(fetched.path):
-            self._unpack(fetched.path, fetched.name)
+        if self.transfer.unpack and self._unpack(fetched.path, fetched.name):
             return
         fd = os.open(fetched.path, _READ_FLAGS)
         try:
@@ -250,11 +254,17 @@ class _Copier:
                 )
             self._copy(source, found, include)
 
-    def _unpack(self, archive: str, name: str) -> None:
+    def _unpack(self, archive: str, name: str) -> bool:
+        """Unpack an archive; False for what is none."""
+        from rootless.build import copying_tar
+
+        if not copying_tar.is_archive(archive):
+            return False
         path = self._resolved(self.transfer.target)
         self.target.make_all(path, self._made_by)
         with open(archive, "rb", buffering=0) as file:
             copying_tar.unpack(file, name, self.target, path, self._chown)
+        return True
 
     # Places.
 

@@ -4,7 +4,6 @@ Sources: docs.docker.com/reference/dockerfile (COPY --chown --chmod), chmod(1) f
 buildkit solver/llbsolver/file/user_linux.go for names.
 """
 
-import difflib
 import re
 from collections.abc import Callable
 
@@ -126,7 +125,7 @@ def _find(
             if fields[0] == name:
                 return fields
             known.append(fields[0])
-    near = difflib.get_close_matches(name, known, 1)
+    near = _near(name, known)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise _bad(text, f"{path} of the image has no {name}{hint}")
 
@@ -137,3 +136,10 @@ def _bad(text: str, problem: str) -> BuildError:
         remedy="use numbers, as in --chown=1000:1000, or make the user in a step before",
         code="RL-BUILD-OWNER",
     )
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    """What was meant, maybe."""
+    from difflib import get_close_matches  # 5 ms that only a mistake pays
+
+    return get_close_matches(name, known, 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rootless.build import context_git, context_http
 from rootless.build.context_git import Repository
 from rootless.build.context_http import Download
-from rootless.build.copying import Fetched, Transfer
+from rootless.build.copying import Fetched, Transfer, may_be_remote
 from rootless.errors import BuildError, RlError
 from rootless.store import atomic
 
@@ -71,7 +71,7 @@ def fetch(ctx: "Context", transfer: Transfer, directory: str) -> Transfer:
     A transfer without any comes back as it is.  Raises BuildError, also where --checksum does
     not agree.
     """
-    found = remotes(transfer)
+    found = remotes(transfer) if may_be_remote(transfer) else {}
     if not found:
         return transfer
     fetched = dict(transfer.fetched)

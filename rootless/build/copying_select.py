@@ -4,7 +4,6 @@ The same walk feeds the content key and the copy, so they cannot disagree.
 Source: buildkit solver/llbsolver/file/backend.go, github.com/tonistiigi/fsutil/copy.
 """
 
-import difflib
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -226,7 +225,7 @@ class Source:
         known = []
         if above is not None and above.is_directory:
             known = [child.path for child in self.view.children(above) if self.visible(child)]
-        near = difflib.get_close_matches(canonical, known, 1)
+        near = _near(canonical, known)
         return BuildError(
             f"{pattern} is not in {self.name}",
             remedy=f"did you mean {near[0]}?" if near else _listing(parent, known),
@@ -303,3 +302,10 @@ def _listing(parent: str, known: list[str]) -> str:
     names = [path.rpartition("/")[2] for path in known]
     shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     return f"{'/' + parent if parent else 'it'} has {shown}"
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    """What was meant, maybe."""
+    from difflib import get_close_matches  # 5 ms that only a mistake pays
+
+    return get_close_matches(name, known, 1)
