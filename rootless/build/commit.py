@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from rootless.build.cache import Entry, timestamp
-from rootless.linux import mount, namespaces
+from rootless.linux import namespaces
 from rootless.store import layers, mapping
 
 if TYPE_CHECKING:
@@ -70,50 +70,50 @@ def commit(
 
 
 def make_directory(
-    ctx: "Context", lower: Sequence[str], directory: str, path: str, user: str
+    ctx: "Context",
+    lower: Sequence[str],
+    directory: str,
+    path: str,
+    user: str,
+    epoch: int | None,
 ) -> None:
     """WORKDIR: make `path`, with what is missing above it, in `directory`/upper.
 
-    `lower` are layers' directories, topmost first; `directory` a temporary one.
+    `lower` are layers' directories, topmost first; `directory` a temporary one.  Raises
+    BuildError for a file in its way, and for a user that is not known.
     """
-    from rootless.runtime.execute import resolve_user
+    from rootless.build.copying import in_worker
+    from rootless.build.copying_modes import parse_chown
+    from rootless.build.copying_target import Target, storage_failure
 
-    prepare(directory)
+    single = mapping.default_map(ctx).single
 
     def work() -> object:
-        mount_root(ctx, directory, lower)
-        os.chroot(f"{directory}/rootfs")
-        os.chdir("/")
-        uid, gid, _, _ = resolve_user(user, ())
-        done = ""
-        for name in path.strip("/").split("/"):
-            done += f"/{name}"
-            if not os.path.isdir(done):
-                os.mkdir(done, 0o755)
-                os.chown(done, uid, gid)
+        os.umask(0)
+        epoch_ns = None if epoch is None else epoch * 10**9
+        target = Target(f"{directory}/upper", lower, record=single, epoch_ns=epoch_ns)
+
+        def read(name: str) -> str | None:
+            node, _ = target.view.resolve(name)
+            if node is None or not node.is_file:
+                return None
+            with open(node.places[0], encoding="utf-8", errors="surrogateescape") as file:
+                return file.read(4 << 20)
+
+        try:
+            target.make_all(target.view.resolve(path)[1], parse_chown(user, read) or (0, 0))
+            target.finish()
+        except OSError as e:
+            raise storage_failure(e, "make a directory") from e
         return None
 
-    namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work, mounts=True)
+    in_worker(ctx, work)
 
 
 def prepare(directory: str) -> None:
     """The directories of a step in the temporary `directory`."""
     for name in ("upper", "work", "rootfs", "links", "private"):
         os.mkdir(f"{directory}/{name}", 0o755)
-
-
-def mount_root(ctx: "Context", directory: str, lower: Sequence[str]) -> None:
-    """Mount the overlay of a step on `directory`/rootfs."""
-    store = f"{ctx.paths.store}/"
-    place = directory.removeprefix(store)
-    mount.overlay(
-        [layer.removeprefix(store) for layer in lower] or [f"{place}/links"],
-        f"{directory}/rootfs",
-        upper=f"{place}/upper",
-        work=f"{place}/work",
-        base=ctx.paths.store,
-        links=f"{directory}/links",
-    )
 
 
 def layer_directories(ctx: "Context", diff_ids: Sequence[str]) -> list[str]:

@@ -197,7 +197,7 @@ class Inputs:
             return
         try:
             if secret.env is not None:
-                found[name] = os.environb[os.fsencode(secret.env)]
+                found[name] = os.fsencode(self.ctx.environ[secret.env])
             else:
                 with open(str(secret.path), "rb") as file:
                     found[name] = file.read(SECRET_MAX + 1)

@@ -15,7 +15,7 @@ from rootless.build import run_mounts
 from rootless.build.dockerfile.instructions import SCRIPT_DIRECTORY
 from rootless.build.dockerfile.mounts import Mount
 from rootless.errors import BuildError
-from rootless.linux import process, rlimit
+from rootless.linux import mount, process, rlimit
 from rootless.network import driver as drivers
 from rootless.runtime import launch, limits, network_files, rootfs, seccomp, spec, stage
 from rootless.runtime.options import RunOptions
@@ -78,6 +78,7 @@ def run(
     128 + N is for a signal.  `directory` has been prepared (commit.prepare).  Raises RlError when
     the command could not be started.
     """
+    _check_layers(asked.lower)
     box = _Sandbox(directory)
     run_options = _run_options(options, asked)
     name = drivers.choose(run_options.network, ctx.environ)
@@ -107,6 +108,15 @@ def run(
         code = _execute(ctx, plan, config, options, box, network, stdio, note)
     stubs = [one["destination"] for one in config["mounts"]]
     return code, stubs + [operation.target for operation in mounts.operations if operation.target]
+
+
+def _check_layers(lower: Sequence[str]) -> None:
+    if len(lower) > mount.LAYERS_MAX:
+        raise BuildError(
+            f"{len(lower)} layers are below this step, and overlayfs takes {mount.LAYERS_MAX}",
+            remedy="put several commands into one RUN",
+            code="RL-IMAGE-TOO-MANY-LAYERS",
+        )
 
 
 def shell(ctx: "Context", options: "BuildOptions", asked: Run, directory: str) -> None:

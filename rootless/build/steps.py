@@ -203,7 +203,7 @@ def _make(around: Around, prepared: Prepared, directory: str, link: Link) -> Ent
             commit.prepare(directory)
             stubs = _run(around, prepared, lower, directory, link)
         case to.Workdir():
-            commit.make_directory(ctx, lower, directory, step.workdir, step.user)
+            commit.make_directory(ctx, lower, directory, step.workdir, step.user, around.epoch)
         case _:
             assert prepared.transfer is not None
             copying.perform(ctx, prepared.transfer, lower, directory)
