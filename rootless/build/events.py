@@ -48,7 +48,8 @@ class Result:
     """The image that was built.
 
     `record` is the store's image record; `names` are the canonical references that were given to
-    it.  `cache_keys` are those of the steps that made it, bottom first.
+    it.  `cache_keys` are those of the steps that made it, bottom first; `all_cache_keys` those of
+    every stage that was built.
     """
 
     image_id: str
@@ -58,3 +59,4 @@ class Result:
     steps: int = 0
     cached: int = 0
     cache_keys: tuple[str, ...] = field(default=())
+    all_cache_keys: tuple[str, ...] = field(default=())

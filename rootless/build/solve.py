@@ -323,6 +323,7 @@ class _Build:
             steps=self.total,
             cached=self.cached,
             cache_keys=tuple(target.keys),
+            all_cache_keys=tuple(key for stage in self.stages.values() for key in stage.keys),
         )
 
     def _squash(self, target: StagePlan, document: dict[str, Any]) -> None:
