@@ -62,7 +62,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CacheStore:
-    """--cache-from and --cache-to: `type` is local (src or dest), registry (ref) or inline."""
+    """--cache-from and --cache-to: `type` is local, with src, or dest and mode."""
 
     type: str
     attrs: dict[str, str] = field(default_factory=dict)
@@ -191,26 +191,33 @@ def _checked(kind: str, found: dict[str, str], value: str, form: str) -> Output:
 
 
 def parse_cache(value: str, option: str) -> CacheStore:
-    """REFERENCE, or type=local,src|dest=DIRECTORY, or type=registry,ref=REFERENCE."""
+    """type=local,src=DIRECTORY or type=local,dest=DIRECTORY[,mode=max]; registries come later."""
     direction = "src" if option == "--cache-from" else "dest"
-    form = f"write type=local,{direction}=DIRECTORY or type=registry,ref=NAME"
+    form = f"write type=local,{direction}=DIRECTORY"
     words = csv_fields(value, option)
     if len(words) == 1 and "=" not in words[0] and words[0]:
-        return CacheStore("registry", {"ref": words[0]})
+        raise _no_cache("registry", option)
     found = pairs(value, option, form)
     kind = found.pop("type", "")
     if kind not in _CACHES:
         raise UsageError(f"unknown type of {option}: {kind or value}", remedy=form)
-    if kind in ("azblob", "gha", "s3"):
-        raise UsageError(
-            f"cannot use {option} type={kind}: not in this version",
-            remedy="use type=local or type=registry",
-            code=NOT_YET,
-        )
-    wanted = {"local": direction, "registry": "ref"}.get(kind)
-    if wanted and not found.get(wanted):
-        raise UsageError(f"{option} type={kind} has no {wanted}", remedy=form)
+    if kind != "local":
+        raise _no_cache(kind, option)
+    known = ("src",) if direction == "src" else ("dest", "mode")
+    _check_keys(found, known, f"{option} type={kind}", form)
+    if not found.get(direction):
+        raise UsageError(f"{option} type={kind} has no {direction}", remedy=form)
+    if found.get("mode", "min") not in ("min", "max"):
+        raise UsageError(f"invalid mode={found['mode']} in {option}", remedy="min or max")
     return CacheStore(kind, found)
+
+
+def _no_cache(kind: str, option: str) -> UsageError:
+    return UsageError(
+        f"cannot use {option} type={kind}: not in this version",
+        remedy="use type=local with a directory",
+        code=NOT_YET,
+    )
 
 
 def parse_assignment(value: str, option: str) -> tuple[str, str | None]:

@@ -192,4 +192,9 @@ BUILD: dict[str, tuple[str, str]] = {
         "RUN --mount=type=ssh reaches the agent that --ssh default names: that of $SSH_AUTH_SOCK, "
         "or that of a socket. Start one with: eval $(ssh-agent); ssh-add.",
     ),
+    "RL-BUILD-CACHE": (
+        "A build cache in a directory cannot be used",
+        "--cache-to type=local,dest=DIR writes one, --cache-from type=local,src=DIR reads it. It "
+        "can be removed: the steps are done again then.",
+    ),
 }

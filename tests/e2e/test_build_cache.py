@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 from support import traces
@@ -171,6 +172,49 @@ def test_two_builds_at_once_both_succeed(project: Project, rl: Rl) -> None:
     assert len(images) == 1 and "sha256:" in images.pop()
     assert rl.out("run", "--rm", "--network", "none", f"{name}:2", "cat", "/note") == "x"
     rl.run("rmi", *(f"{name}:{n}" for n in range(3)))
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_cache_goes_to_another_store_in_a_directory(
+    project: Project, fresh_store: Callable[..., Rl], tmp_path: object, mode: str
+) -> None:
+    project.write({"a": "a"}).dockerfile("""
+        FROM busybox AS one
+        RUN echo one >/one && rm /etc/group && mkdir /d
+        FROM busybox
+        COPY --from=one /one /
+        COPY a /
+        RUN echo two >/two; ln /two /three; chown 0:0 /two
+    """)
+    cache = f"{tmp_path}/cache"
+    assert "there is no cache" in project.run("--cache-from", f"type=local,src={cache}").stderr
+    first = project.build("", "--cache-to", f"type=local,dest={cache},mode={mode}")
+    # The base image must be the same, whose layers carry times.
+    layout = f"{tmp_path}/layout"
+    project.write({"base": "FROM busybox\n"})
+    words = ["-f", f"{project.directory}/base", "-o", f"type=oci,tar=false,dest={layout}"]
+    project.run(*words)
+    other = Project(fresh_store(), project.directory)
+    done = other.run(
+        "--build-context", f"busybox=oci-layout://{layout}",
+        "--cache-from", f"type=local,src={cache}", "-t", "app:1",
+    )  # fmt: skip
+    found = states(done)
+    assert found["COPY a /"] == found["COPY --from=one /one /"] == "CACHED", done.stderr
+    ran = [name for name, state in found.items() if name.startswith("RUN") and state == "DONE"]
+    assert len(ran) == (mode == "min"), done.stderr
+    layers = [rl.inspect(name)["RootFS"] for rl, name in ((project.rl, first), (other.rl, "app:1"))]
+    assert layers[0] == layers[1]
+    assert other.inside("app:1", "cat /one /a /three") == "one\natwo"
+
+
+def test_damaged_cache_directory_is_an_error(project: Project, tmp_path: object) -> None:
+    path = f"{tmp_path}/rl-build-cache.json"
+    for text in ("{", '{"version": 99}', '{"version": 1, "steps": {"%s": {}}}' % ("0" * 64)):
+        with open(path, "w") as file:
+            file.write(text)
+        project.dockerfile("RUN true\n")
+        project.fails("", "--cache-from", f"type=local,src={tmp_path}", code="RL-BUILD-CACHE")
 
 
 def test_removed_image_does_not_break_the_cache(project: Project, rl: Rl) -> None:

@@ -35,7 +35,6 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
             "rl build - reads the context from standard input, which is a terminal",
             remedy="redirect a tar archive or a Dockerfile to it",
         )
-    _refuse_unfinished(options)
     _check_files(options)
     layout.prepare(ctx.paths)
     _end_on_sigterm()
@@ -73,19 +72,6 @@ def _with_context(ctx: "Context", options: BuildOptions) -> int:
         return _build(ctx, options, context, report)
 
 
-def _refuse_unfinished(options: BuildOptions) -> None:
-    """What the options can say and no part of the build does yet."""
-    unfinished = {
-        "--cache-from": (options.cache_from, "leave it out: the steps are done here"),
-        "--cache-to": (options.cache_to, "leave it out: the store keeps the steps"),
-    }
-    for name, (asked, remedy) in unfinished.items():
-        if asked:
-            raise UsageError(
-                f"cannot use {name}: not in this version", remedy=remedy, code="RL-NOT-YET"
-            )
-
-
 def _check_files(options: BuildOptions) -> None:
     """What is to be written at the end must be writable at the beginning."""
     for path, option in (
@@ -119,6 +105,7 @@ def _build(
     progress = build_progress.make(kind, explain=options.explain_cache)
     try:
         with progress:
+            _import_caches(ctx, options, progress)
             result = build(ctx, wanted, context, progress.emit)
             _export(ctx, options, result, progress)
     except RlError:
@@ -135,12 +122,35 @@ def _build(
     return 0
 
 
+def _import_caches(
+    ctx: "Context", options: BuildOptions, progress: build_progress.Progress
+) -> None:
+    for place in options.cache_from:
+        from rootless.build import cache_exchange
+
+        directory = place.attrs["src"]
+        taken = cache_exchange.read(ctx, directory)
+        text = f"{taken} steps taken from the cache {directory}"
+        if taken is None:  # as the first time that a CI job runs
+            text = f"there is no cache in {directory}"
+        progress.emit(Event("note", text=text))
+
+
+def _cache_keys(ctx: "Context", result: Result, mode: str) -> list[str]:
+    """mode=max: every step that was built or used; min: those whose layers the image has."""
+    if mode == "max":
+        return list(result.all_cache_keys)
+    from rootless.build.cache import Cache
+
+    cache, layers = Cache(ctx), (*result.record["layers"], "")
+    found = ((key, cache.load(key)) for key in result.all_cache_keys)
+    return [key for key, entry in found if entry is not None and entry.diff_id in layers]
+
+
 def _export(
     ctx: "Context", options: BuildOptions, result: Result, progress: build_progress.Progress
 ) -> None:
     """The outputs, shown as one more step."""
-    from rootless.build import outputs
-
     number = max(progress.steps, default=0) + 1
     total = progress.total + 1
     begin = time.monotonic()
@@ -157,8 +167,16 @@ def _export(
             tell("note", f"naming to {name}")
     for output in options.outputs:
         if output.type != "image":
+            from rootless.build import outputs
+
             outputs.write(ctx, output, result.record, options.tags)
             tell("note", f"writing {output.type} {output.dest}")
+    for place in options.cache_to:
+        from rootless.build import cache_exchange
+
+        keys = _cache_keys(ctx, result, place.attrs.get("mode", "min"))
+        new = cache_exchange.write(ctx, keys, place.attrs["dest"])
+        tell("note", f"writing cache {place.attrs['dest']}: {len(keys)} steps, {new} new layers")
     tell("done")
 
 

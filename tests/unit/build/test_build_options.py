@@ -125,6 +125,9 @@ def test_bad_output_is_refused(text: str) -> None:
         {"output": ["type=image,name=x,push=true"]},
         {"output": ["type=oci,dest=x,annotation.a=b"]},
         {"cache_to": ["type=gha"]},
+        {"cache_to": ["type=inline"]},
+        {"cache_from": ["type=registry,ref=x"]},
+        {"cache_from": ["x:1"]},
         {"platform": ["linux/amd64,linux/arm64"]},
         {"push": True},
         {"sbom": "true"},
@@ -144,16 +147,12 @@ def test_load_keeps_the_image_beside_another_output() -> None:
 
 
 def test_caches() -> None:
-    found = options(
-        cache_from=["r/x:1", "type=local,src=a"], cache_to=["type=registry,ref=r/x,mode=max"]
-    )
-    assert found.cache_from == (
-        CacheStore("registry", {"ref": "r/x:1"}),
-        CacheStore("local", {"src": "a"}),
-    )
-    assert found.cache_to == (CacheStore("registry", {"ref": "r/x", "mode": "max"}),)
+    found = options(cache_from=["type=local,src=a"], cache_to=["type=local,dest=b,mode=max"])
+    assert found.cache_from == (CacheStore("local", {"src": "a"}),)
+    assert found.cache_to == (CacheStore("local", {"dest": "b", "mode": "max"}),)
     refused(cache_from=["type=local"])
     refused(cache_to=["type=local,src=a"])
+    refused(cache_to=["type=local,dest=a,mode=some"])
 
 
 def test_build_contexts() -> None:
