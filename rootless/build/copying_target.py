@@ -63,6 +63,7 @@ class Target:
             os.mkdir(upper, 0o755)
             if owned and lower:
                 self._take_attributes(lower[0], upper)
+        self._nodes[""] = self.view.root()
 
     # What is there.
 
@@ -70,19 +71,22 @@ class Target:
         """What is at `path`, whose directories are no links."""
         if not path:
             return self.view.root()
-        parent, _, name = path.rpartition("/")
-        above = self._directory_node(parent)
-        return None if above is None else self.view.child(above, name)
+        above = self._directory_node(_parent(path))
+        return None if above is None else self.view.child(above, path.rpartition("/")[2])
 
     def _directory_node(self, path: str) -> Node | None:
         """The same for a directory, and kept: once it is in the layer, its places stay."""
-        node = self._nodes.get(path)
-        if node is None:
-            node = self.look_up(path)
+        above = [path]
+        while above[-1] not in self._nodes:
+            above.append(_parent(above[-1]))
+        node: Node | None = self._nodes[above.pop()]
+        for one in reversed(above):
+            assert node is not None
+            node = self.view.child(node, one.rpartition("/")[2])
             if node is None or not node.is_directory:
                 return None
-            if path in self._ready:
-                self._nodes[path] = node
+            if one in self._ready:
+                self._nodes[one] = node
         return node
 
     # Directories.
@@ -92,40 +96,41 @@ class Target:
 
         Raises BuildError where a file is in the way.
         """
-        if path in self._ready:
-            return
-        node = self.look_up(path)
-        if node is not None:
-            if not node.is_directory:
-                raise _in_the_way(path)
-            return
-        parent, _, name = path.rpartition("/")
-        self.make_all(parent, owner)
-        real = f"{self.ready(parent)}/{name}"
-        os.mkdir(real, 0o755)
-        self._own(real, owner)
-        if self._epoch_ns is not None:
-            self._times[real] = self._epoch_ns
-        self._ready[path] = real
+        missing = [path]
+        while missing[-1] not in self._ready:
+            node = self.look_up(missing[-1])
+            if node is not None:
+                if not node.is_directory:
+                    raise _in_the_way(missing[-1])
+                break
+            missing.append(_parent(missing[-1]))
+        for one in reversed(missing[:-1]):
+            real = self.place(one)
+            os.mkdir(real, 0o755)
+            self._own(real, owner)
+            if self._epoch_ns is not None:
+                self._times[real] = self._epoch_ns
+            self._ready[one] = real
 
     def ready(self, path: str) -> str:
         """The host path of the existing directory `path` in the layer, made there if need be."""
-        real = self._ready.get(path)
-        if real is not None:
-            return real
-        parent, _, name = path.rpartition("/")
-        real = f"{self.ready(parent)}/{name}"
-        try:
-            os.mkdir(real, 0o700)
-        except FileExistsError:
-            pass
-        else:
-            node = self.look_up(path)
-            assert node is not None
-            below = [place for place in node.places if place != real]
-            if below:
-                self._take_attributes(below[0], real)
-        self._ready[path] = real
+        above = [path]
+        while above[-1] not in self._ready:
+            above.append(_parent(above[-1]))
+        real = self._ready[above.pop()]
+        for one in reversed(above):
+            real = f"{real}/{one.rpartition('/')[2]}"
+            try:
+                os.mkdir(real, 0o700)
+            except FileExistsError:
+                pass
+            else:
+                node = self.look_up(one)
+                assert node is not None
+                below = [place for place in node.places if place != real]
+                if below:
+                    self._take_attributes(below[0], real)
+            self._ready[one] = real
         return real
 
     def directory(self, path: str) -> tuple[str, bool]:
@@ -442,6 +447,10 @@ def _write(fd: int, data: "bytes | memoryview") -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _in_the_way(path: str) -> BuildError:

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from support.copybench import Bench, bench_fixture
 
+from rootless.build.copying import Layers
 from rootless.build.copying_view import View
 from rootless.errors import BuildError
 
@@ -129,3 +131,14 @@ def test_damaged_archives_are_an_error(bench: Bench) -> None:
     with pytest.raises(BuildError, match="cut off") as caught:
         bench.run("ADD a.tar /")
     assert caught.value.code == "RL-BUILD-ARCHIVE"
+
+
+def test_deep_archives_and_trees(bench: Bench) -> None:
+    deep = "/".join(["a"] * 1500)
+    (bench.src / "a.tar").write_bytes(archive((f"{deep}/f", b"deep")))
+    layer = bench.run("ADD a.tar /")
+    with open(f"{layer.upper}/{deep}/f", "rb") as file:
+        assert file.read() == b"deep"
+    copied = bench.run("COPY --from=x /a /b", source=Layers((layer.upper,)))
+    assert os.path.exists(f"{copied.upper}/b/{deep[2:]}/f")
+    subprocess.run(["rm", "-rf", layer.upper, copied.upper], check=True)
