@@ -14,11 +14,11 @@ on a secret.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rootless.errors import RlError
+from rootless.errors import RlError, StoreError
 from rootless.store import atomic, buildcache, containers, layers
 from rootless.store.locks import Locked
 
@@ -100,9 +100,9 @@ class Cache:
         """Keep an entry.  Its layer is in the store."""
         atomic.write_json(f"{self.directory}/{key}.json", asdict(entry), sync=False)
 
-    def making(self, key: str) -> "Making":
-        """A lock for the time in which `key` is made."""
-        return Making(f"{self.directory}/{key}.lock")
+    def making(self, key: str, note: Callable[[str], None] | None = None) -> "Making":
+        """A lock for the time in which `key` is made; `note` hears that somebody else does."""
+        return Making(f"{self.directory}/{key}.lock", note)
 
     def last(self, name: str) -> "Last":
         return Last(f"{self.directory}/last/{name}.json")
@@ -111,12 +111,20 @@ class Cache:
 class Making:
     """Locked, and the file is gone afterwards."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, note: Callable[[str], None] | None = None) -> None:
         self._path = path
-        self._lock = Locked(path, what="a build step")
+        self._note = note
+        self._lock = Locked(path, wait_s=0, what="a build step")
 
     def __enter__(self) -> "Making":
-        self._lock.__enter__()
+        try:
+            self._lock.__enter__()
+        except StoreError as e:
+            if e.code != "RL-STORE-BUSY":
+                raise
+            if self._note is not None:
+                self._note("another build makes this step now: waiting for it")
+            self._lock = Locked(self._path, what="a build step").__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:

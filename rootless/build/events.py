@@ -2,7 +2,8 @@
 
 The solver calls `emit(Event)` from one thread, in the order things happen; whoever renders sees a
 step `started` once (or `cached` at once, without started), then `output`s, then one of `done`,
-`failed` and `cancelled`.  An event without a step (`step` 0) is about the build as a whole.
+`cached` (another build made it meanwhile), `failed` and `cancelled`.  An event without a step
+(`step` 0) is about the build as a whole, or about an image that is fetched for it.
 
 `build` is rootless.build.solve.build(ctx, options, context, emit) -> Result.
 """
@@ -22,7 +23,8 @@ class Event:
     total      how many steps this build has
     name       what BuildKit prints for the step: "[build 2/5] RUN make", "[internal] load …"
     stream     of `output`: "stdout" or "stderr"
-    data       of `output`: the program's bytes as they came; a line may be cut anywhere
+    data       of `output`: the program's bytes as they came; a line may be cut anywhere; of
+               `failed`: the last lines of its output
     text       of `note`: a sentence; of `failed`: the error's, without the place; of `cached` and
                `started` with --explain-cache: why the cache was (not) used
     seconds    of `done`, `failed` and `cancelled`: how long the step took

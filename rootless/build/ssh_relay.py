@@ -16,7 +16,10 @@ _CHUNK = 65536
 def start(agent: str, path: str) -> int:
     """Listen on the new socket `path` for the agent behind the socket `agent`; the child's PID."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    before = os.getcwd()
+    os.chdir(os.path.dirname(path))  # an address has 108 bytes, and a store may be deep
+    listener.bind(os.path.basename(path))
+    os.chdir(before)
     listener.listen(16)
     pid = os.fork()
     if pid:

@@ -182,7 +182,7 @@ def make(around: Around, prepared: Prepared, link: Link, *, fresh: bool) -> obje
 
     Runs in a child.  `fresh` is --no-cache.
     """
-    with around.cache.making(prepared.key):
+    with around.cache.making(prepared.key, link.note):
         entry = None if fresh else around.cache.load(prepared.key)
         if entry is not None:
             return {"entry": asdict(entry), "cached": True}
