@@ -60,6 +60,17 @@ IMAGES: dict[str, tuple[str, str]] = {
         "Registries keep other things, too: Helm charts, signatures, WebAssembly modules. The "
         "message says what this is; use the tool it was made with.",
     ),
+    "RL-SAVE-TARGET": (
+        "The archive cannot be written",
+        "Its directory does not exist, is full or not yours, or there is an image in it already. "
+        "What was at that place before is as it was.",
+    ),
+    "RL-LOAD-SOURCE": (
+        "It is not an archive of images",
+        "`rl load` reads what docker save, podman save, skopeo and `rl save` write: tar archives, "
+        "also compressed, with a manifest.json or an index.json, and directories that are OCI "
+        "layouts. The archive of a root file system is for `rl import`.",
+    ),
     "RL-REGISTRY": ("A registry failed", "The message says how."),
     "RL-REGISTRY-UNREACHABLE": (
         "The registry cannot be reached",

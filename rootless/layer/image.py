@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, cast
 from rootless.layer import compression
 from rootless.layer.compression import Readable
 from rootless.layer.unpack import Unpacked, unpack
+from rootless.oci import digest as digests
 from rootless.oci import manifest as manifests
+from rootless.oci.image_config import ImageConfig
 from rootless.oci.platform import Platform
 from rootless.store import blobs, image_changes
 from rootless.store.leases import Lease
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from rootless.context import Context
 
 _CHUNK = 1 << 18
-_KEPT = {
+KEPT = {
     compression.GZIP: manifests.OCI_LAYER_GZIP,
     compression.ZSTD: manifests.OCI_LAYER_ZSTD,
 }
@@ -46,7 +48,7 @@ def create(
     with Lease(ctx) as lease:
         lease.keep_all()  # the digests are known at the end only
         with blobs.Writer(ctx.paths, lease.path) as writer:
-            tee = _Tee(source, writer, what)
+            tee = Tee(source, writer, what)
             layer = unpack(ctx, ctx.paths, tee)
             blob = tee.finish()
             writer.commit(blob)
@@ -111,17 +113,37 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-class _Tee:
+def record(
+    manifest: manifests.Manifest, config: ImageConfig, size: int, repo_digest: str = ""
+) -> "dict[str, object]":
+    """The record of an image that came with manifest and config; its shape is in docs/store.md."""
+    return {
+        "id": config.image_id,
+        "digest": manifest.digest,
+        "media_type": manifest.media_type,
+        "oci_digest": digests.of(manifest.as_oci()),
+        "names": [],
+        "repo_digests": [repo_digest] if repo_digest else [],
+        "platform": config.platform.to_json(),
+        "created": config.created,
+        "size": size,
+        "layers": list(config.diff_ids),
+        "layer_blobs": [layer.digest for layer in manifest.layers],
+        "config": config.config,
+    }
+
+
+class Tee:
     """A stream whose bytes go into a blob on their way, compressed if they are not."""
 
     def __init__(self, source: Readable, writer: blobs.Writer, what: str) -> None:
         self._writer = writer
         self._hash = hashlib.sha256()
         prefixed, kind = compression.peek(source, what)
-        self.media_type = _KEPT.get(kind, manifests.OCI_LAYER_GZIP)
+        self.media_type = KEPT.get(kind, manifests.OCI_LAYER_GZIP)
         self._gzip: io.BufferedIOBase | None = None
         self._stream: Readable = prefixed
-        if kind not in _KEPT:
+        if kind not in KEPT:
             self._stream = compression.Decompressed(prefixed, what=what)
             sink = io.BufferedWriter(cast("io.RawIOBase", _Sink(self)), _CHUNK)
             self._sink = sink
@@ -154,7 +176,7 @@ class _Tee:
 
 
 class _Sink(io.RawIOBase):
-    def __init__(self, tee: _Tee) -> None:
+    def __init__(self, tee: Tee) -> None:
         self._tee = tee
 
     def writable(self) -> bool:

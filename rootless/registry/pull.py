@@ -13,6 +13,7 @@ from typing import Protocol
 
 from rootless.context import Context
 from rootless.errors import BadDocument, ImageError, StoreError
+from rootless.layer import image
 from rootless.layer.unpack import unpack_layer
 from rootless.oci import digest as digests
 from rootless.oci import image_config, reference
@@ -126,7 +127,7 @@ class _Pull:
             for document in documents:
                 blobs.put(self.paths, document, lease.path)
             size = self._fetch_layers(manifest, config, lease.path)
-            record = _record(manifest, config, size, f"{self.named.name}@{top.digest}")
+            record = image.record(manifest, config, size, f"{self.named.name}@{top.digest}")
             name = "" if self.named.digest else self.named.canonical()
             record = image_changes.add(self.paths, record, name)
         changed = before is None or before.get("id") != record["id"]
@@ -277,26 +278,6 @@ def _threads(client: Client) -> Iterator[Callable[..., Future[int]]]:
             client.transport.cancel()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _record(
-    manifest: Manifest, config: ImageConfig, size: int, repo_digest: str
-) -> dict[str, object]:
-    """The image record; its shape is in docs/store.md."""
-    return {
-        "id": config.image_id,
-        "digest": manifest.digest,
-        "media_type": manifest.media_type,
-        "oci_digest": digests.of(manifest.as_oci()),
-        "names": [],
-        "repo_digests": [repo_digest],
-        "platform": config.platform.to_json(),
-        "created": config.created,
-        "size": size,
-        "layers": list(config.diff_ids),
-        "layer_blobs": [layer.digest for layer in manifest.layers],
-        "config": config.config,
-    }
 
 
 def _short(digest: str) -> str:

@@ -53,6 +53,22 @@ def put(paths: Paths, data: bytes, directory: str) -> str:
     return digest
 
 
+def adopt(paths: Paths, path: str, digest: str) -> None:
+    """Make the file `path`, on the store's file system, the blob that it is; it moves there.
+
+    The caller has hashed it while it was written.  Raises StoreError.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(path, paths.blob(digest))
+    except OSError as e:
+        raise store_error(e, f"write {paths.blob(digest)}") from e
+
+
 class Writer:
     """A blob in the making: a file in a temporary directory of the store, hashed as it grows.
 

@@ -1,0 +1,111 @@
+"""`rl save`: images into an archive."""
+
+import os
+import stat
+from typing import Any
+
+from rootless.context import Context
+from rootless.errors import ImageError, RlError, UsageError
+from rootless.layer import image_archive
+from rootless.oci import platform as platforms
+from rootless.oci import reference
+from rootless.store import atomic, images
+from rootless.store.leases import Lease
+
+
+def main(ctx: Context, values: dict[str, object]) -> int:
+    """Write `images` in `format` to `output`; all of it or nothing, if that is a file."""
+    output = str(values["output"] or "")
+    form = str(values["format"] or image_archive.FORMATS[0])
+    if form not in image_archive.FORMATS:
+        known = ", ".join(image_archive.FORMATS)
+        raise UsageError(f"there is no format {form!r}", remedy=f"known are {known}")
+    directory = form.endswith("-dir")
+    if directory and not output:
+        raise UsageError(f"--format {form} needs --output", remedy="give a directory")
+    if not output and os.isatty(1):
+        raise UsageError(
+            "cowardly refusing to save to a terminal", remedy="use the -o flag or redirect"
+        )
+    names = values["images"]
+    assert isinstance(names, list)
+    wanted = _wanted(ctx, [str(name) for name in names], str(values["platform"] or ""))
+    atomic.sweep(ctx)
+    with Lease(ctx) as lease:
+        image_archive.lease_images(ctx, [record for record, _ in wanted], lease)
+        files = image_archive.collect(ctx, wanted, lease, docker=form.startswith("docker"))
+        try:
+            if directory:
+                image_archive.write_directory(output, files)
+            else:
+                _write_file(output, files)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise RlError(
+                f"cannot write {output or 'standard output'}: {e.strerror}",
+                remedy="check the path, and the space there",
+                code="RL-SAVE-TARGET",
+            ) from e
+    return 0
+
+
+def _wanted(
+    ctx: Context, texts: list[str], platform: str
+) -> list[tuple[dict[str, Any], list[str]]]:
+    """The records, each once, with the names that they are to have in the archive."""
+    asked = platforms.parse(platform) if platform else None
+    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    for text in texts:
+        record: dict[str, Any] = images.resolve(ctx.paths, text)
+        made_for = platforms.Platform.from_json(record.get("platform") or {}, "platform")
+        if asked is not None and made_for != asked:
+            raise ImageError(
+                f"{text} is made for {made_for}, not for {asked}",
+                remedy="pull or build it for that platform",
+                code="RL-IMAGE-PLATFORM",
+            )
+        _, names = found.setdefault(str(record["id"]), (record, []))
+        for name in _names(ctx, text, record):
+            if name not in names:
+                names.append(name)
+    return list(found.values())
+
+
+def _names(ctx: Context, text: str, record: dict[str, Any]) -> list[str]:
+    """Docker's: a name with or without a tag is that name, an ID or digest is none."""
+    if reference.is_image_id(text.removeprefix("sha256:")):
+        return []
+    named = reference.parse(text)
+    if not named.digest and named.canonical() in images.names_of(ctx.paths, str(record["id"])):
+        return [named.canonical()]
+    return []
+
+
+def _write_file(path: str, files: image_archive.Files) -> None:
+    """The archive, beside its place and renamed when it is whole."""
+    if not path:
+        _write_to(1, files)
+        return
+    special = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode)
+    part = path if special else f"{path}.part-{os.getpid()}"  # a pipe or a device is written to
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        _write_to(fd, files)
+        if not special:
+            os.rename(part, path)
+    except BaseException:
+        if not special:
+            os.unlink(part)
+        raise
+    finally:
+        os.close(fd)
+
+
+def _write_to(fd: int, files: image_archive.Files) -> None:
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+
+    image_archive.write_archive(write, files)
