@@ -686,6 +686,30 @@ TABLE: "dict[str, Row]" = {
             'format': None,
         },
     ),
+    'history': (
+        'history',
+        True,
+        {
+            '--format': ('format', 2),
+            '--human': ('human', 0),
+            '-H': ('human', 0),
+            '--no-human': ('human', 1),
+            '--no-trunc': ('no_trunc', 0),
+            '--quiet': ('quiet', 0),
+            '-q': ('quiet', 0),
+            '--platform': ('platform', 2),
+        },
+        (
+            ('image', 0),
+        ),
+        {
+            'format': None,
+            'human': True,
+            'no_trunc': False,
+            'quiet': False,
+            'platform': None,
+        },
+    ),
     'rmi': (
         'rmi',
         True,
@@ -942,6 +966,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
     },
     'image': {
         'build': ('build', {}),
+        'history': ('history', {}),
         'import': ('import', {}),
         'inspect': ('inspect', {'type': 'image'}),
         'list': ('images', {}),

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pull": ("pull", "Images", "Get images from a registry"),
     "push": ("push", "Images", "Send an image to a registry"),
     "images": ("images", "Images", "List images"),
+    "history": ("history", "Images", "Show what an image was made of"),
     "rmi": ("rmi", "Images", "Remove images"),
     "tag": ("tag", "Images", "Give an image more names"),
     "untag": ("untag", "Images", "Take names from an image"),
@@ -71,6 +72,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
     },
     "image": {
         "build": ("build", {}),
+        "history": ("history", {}),
         "import": ("import", {}),
         "inspect": ("inspect", {"type": "image"}),
         "list": ("images", {}),
