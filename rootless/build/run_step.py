@@ -79,6 +79,10 @@ def run(
     the command could not be started.
     """
     _check_layers(asked.lower)
+    if asked.user and mapping.default_map(ctx).single:
+        # The image keeps its USER; whoever runs it where IDs are mapped gets it.
+        note(f"one ID is mapped here: this step runs as root, not as {asked.user}")
+        asked = replace(asked, user="")
     box = _Sandbox(directory)
     run_options = _run_options(options, asked)
     name = drivers.choose(run_options.network, ctx.environ)
@@ -106,8 +110,7 @@ def run(
         plan.operations = [*plan.operations, *mounts.operations]
         plan.process.env = [*plan.process.env, *mounts.environment]
         code = _execute(ctx, plan, config, options, box, network, stdio, note)
-    stubs = [one["destination"] for one in config["mounts"]]
-    return code, stubs + [operation.target for operation in mounts.operations if operation.target]
+    return code, [operation.target for operation in plan.operations if operation.target]
 
 
 def _check_layers(lower: Sequence[str]) -> None:
