@@ -98,7 +98,8 @@ class FromLayers:
         os.mkdir(self.place, 0o755)
         os.mkdir(f"{self.place}.links", 0o755)
         for name in ("upper", "work", "empty"):
-            os.makedirs(f"{self.base}/{self.scratch}/{name}", 0o755)
+            # They are there when a shell follows the failed command (--shell-on-fail).
+            os.makedirs(f"{self.base}/{self.scratch}/{name}", 0o755, exist_ok=True)
         mount.overlay(
             self.lower or [f"{self.scratch}/empty"],
             self.place,

@@ -293,7 +293,7 @@ def make(progress: str, *, explain: bool = False) -> Progress:
 def show_failure(progress: Progress) -> None:
     """The end of a failed step's output, in BuildKit's form; the error's own line comes below."""
     step = progress.failed
-    if step is not None:
+    if step is not None and step.tail:
         lines = "".join(f"{line}\n" for line in step.tail)
         _write(f"------\n > {step.name}:\n{lines}------\n")
 

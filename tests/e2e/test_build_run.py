@@ -4,12 +4,16 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support import traces
 from support.builds import Project, states
 from support.program import Rl
+
+from e2e.test_bad_luck import run_without
 
 
 def test_bind_mounts_of_context_and_stage(project: Project) -> None:
@@ -180,3 +184,64 @@ def test_what_a_step_removes_is_gone(project: Project) -> None:
     """
     image = project.build(text)
     assert project.inside(image, "ls /d /c /etc/group 2>/dev/null").split() == ["/d:", "new"]
+
+
+def test_shell_on_fail_opens_one_in_the_steps_files(project: Project, rl: Rl) -> None:
+    project.write({"src/a": "mounted"})
+    project.dockerfile("""
+        RUN echo below >/below
+        WORKDIR /w
+        RUN --mount=source=src,target=/src echo left >/left; exit 5
+    """)
+    terminal = rl.pty("build", "--shell-on-fail", "--network", "none", project.directory)
+    terminal.expect("a shell in the files of this step")
+    terminal.send("cat /below /left /src/a; pwd\r")
+    terminal.expect("below\r?\nleft\r?\nmounted/w")
+    terminal.send("exit\r")
+    terminal.expect("exit code: 5")
+    assert terminal.wait() == 1
+    terminal.close()
+
+
+def test_shell_on_fail_needs_a_terminal(project: Project, rl: Rl) -> None:
+    err = project.fails("RUN exit 5\n", "--shell-on-fail")
+    assert "exit code: 5" in err
+
+
+def test_control_c_ends_the_build_and_the_display(
+    project: Project, rl: Rl, no_leftovers: None
+) -> None:
+    project.dockerfile("RUN echo started; sleep 100\n")
+    terminal = rl.pty("build", "--network", "none", project.directory)
+    terminal.expect("=> => # started")
+    terminal.send("\x03")
+    assert terminal.wait() == 130
+    terminal.expect(r"\x1b\[\?25h")
+    terminal.close()
+
+
+@pytest.mark.parametrize("hidden", [["/usr/bin/newuidmap", "/usr/bin/newgidmap"]])
+def test_with_one_id_chown_and_user_are_kept_for_the_image(
+    fresh_store: Callable[..., Rl], tmp_path: object, hidden: list[str]
+) -> None:
+    rl = fresh_store(busybox=True)
+    project = Project(rl, f"{tmp_path}/context")
+    project.write({"a": "a"}).dockerfile("""
+        RUN echo ann:x:1000:1000::/:/bin/sh >>/etc/passwd && chown 1000:1000 /etc/passwd
+        COPY --chown=ann a /a
+        RUN chown 7:8 /home && echo done >/note
+    """)
+    out = f"{tmp_path}/out.tar"
+    words = ["build", "--progress", "plain", "--network", "none", "-o", f"type=oci,dest={out}"]
+    done = run_without(rl, hidden, *words, project.directory)
+    assert done.returncode == 0, done.stderr
+    owners: dict[str, tuple[int, int]] = {}
+    with tarfile.open(out) as archive:
+        for blob in archive.getnames():
+            data = archive.extractfile(blob)
+            if blob.startswith("blobs/sha256/") and data and data.read(2) == b"\x1f\x8b":
+                data.seek(0)
+                with tarfile.open(fileobj=data) as layer:
+                    owners |= {m.name.removeprefix("./"): (m.uid, m.gid) for m in layer}
+    assert owners["a"] == (1000, 1000)
+    assert owners["note"] == (0, 0)
