@@ -110,10 +110,13 @@ def make_directory(
     in_worker(ctx, work)
 
 
-def prepare(directory: str) -> None:
-    """The directories of a step in the temporary `directory`."""
+def prepare(directory: str, lower: Sequence[str]) -> None:
+    """The directories of a RUN in the temporary `directory`; the root is as in `lower`."""
     for name in ("upper", "work", "rootfs", "links", "private"):
-        os.mkdir(f"{directory}/{name}", 0o755)
+        os.mkdir(f"{directory}/{name}")
+        os.chmod(f"{directory}/{name}", 0o755)  # whatever the caller's umask is
+    if lower:
+        os.chmod(f"{directory}/upper", stat.S_IMODE(os.stat(lower[0]).st_mode))
 
 
 def layer_directories(ctx: "Context", diff_ids: Sequence[str]) -> list[str]:

@@ -200,7 +200,7 @@ def _make(around: Around, prepared: Prepared, directory: str, link: Link) -> Ent
     stubs: list[str] = []
     match step.instruction:
         case to.Run():
-            commit.prepare(directory)
+            commit.prepare(directory, lower)
             stubs = _run(around, prepared, lower, directory, link)
         case to.Workdir():
             commit.make_directory(ctx, lower, directory, step.workdir, step.user, around.epoch)
