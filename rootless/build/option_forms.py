@@ -22,7 +22,7 @@ _OUTPUT_KEYS = {
     "tar": ("dest",),
     "oci": ("dest", "tar", *_IMAGE_KEYS),
     "docker": ("dest", "tar", *_IMAGE_KEYS),
-    "image": ("push", "unpack", "store", *_IMAGE_KEYS),
+    "image": ("name", "push", "unpack", "store"),  # it is packed when it is pushed
     "registry": _IMAGE_KEYS,
 }
 _CACHES = ("azblob", "gha", "inline", "local", "registry", "s3")
@@ -168,6 +168,13 @@ def _checked(kind: str, found: dict[str, str], value: str, form: str) -> Output:
     for key in ("tar", "unpack", "force-compression", "oci-mediatypes", "store", "push"):
         if key in found and parse_bool(found[key]) is None:
             raise UsageError(f"invalid {key}={found[key]} in --output", remedy="true or false")
+    for key, only in (("oci-mediatypes", True), ("store", True)):
+        if key in found and parse_bool(found[key]) is not only:
+            raise UsageError(
+                f"cannot use {key}={found[key]} in --output: not in this version",
+                remedy="leave it out",
+                code=NOT_YET,
+            )
     compression = found.get("compression", "gzip")
     if compression not in _COMPRESSIONS:
         raise UsageError(
@@ -185,8 +192,7 @@ def _checked(kind: str, found: dict[str, str], value: str, form: str) -> Output:
         found["dest"] = "-"
     if kind == "docker" and not found.get("dest"):
         # With docker this loads the image into its daemon.
-        kind = "image"
-        found.pop("tar", None)
+        kind, found = "image", {k: v for k, v in found.items() if k == "name"}
     return Output(kind, found)
 
 

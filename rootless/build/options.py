@@ -92,10 +92,11 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
     epoch = arguments.get("SOURCE_DATE_EPOCH")
     memory, swap = parse_memory(text(values, "memory"), text(values, "memory_swap"))
     network, _ = parse_network(text(values, "network"))
+    outputs = _outputs(values)
     options = BuildOptions(
         context=context,
         dockerfile=dockerfile,
-        tags=tuple(dict.fromkeys(forms.parse_tag(tag) for tag in texts(values, "tag"))),
+        tags=_tags(values, outputs),
         target=text(values, "target"),
         build_args=arguments,
         labels=_labels(values),
@@ -118,7 +119,7 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
         ),
         cache_from=_caches(values, "cache_from", "--cache-from"),
         cache_to=_caches(values, "cache_to", "--cache-to"),
-        outputs=_outputs(values),
+        outputs=outputs,
         iidfile=text(values, "iidfile"),
         metadata_file=text(values, "metadata_file"),
         progress=_progress(values, environ),
@@ -220,6 +221,15 @@ def _outputs(values: Mapping[str, object]) -> tuple[Output, ...]:
     if flag(values, "load") and not any(output.type == "image" for output in found):
         found.append(Output("image"))
     return tuple(found)
+
+
+def _tags(values: Mapping[str, object], outputs: tuple[Output, ...]) -> tuple[str, ...]:
+    """Those of --tag, and the names that --output gives an image in the store."""
+    names = texts(values, "tag")
+    for output in outputs:
+        if output.type == "image" and output.attrs.get("name"):
+            names += [name for name in output.attrs["name"].split(",") if name]
+    return tuple(dict.fromkeys(forms.parse_tag(name) for name in names))
 
 
 def _progress(values: Mapping[str, object], environ: Mapping[str, str]) -> str:

@@ -122,6 +122,9 @@ def test_bad_output_is_refused(text: str) -> None:
     "values",
     [
         {"output": ["type=registry,name=x"]},
+        {"output": ["type=oci,dest=x,oci-mediatypes=false"]},
+        {"output": ["type=image,store=false"]},
+        {"output": ["type=oci,dest=x,compression=estargz"]},
         {"output": ["type=image,name=x,push=true"]},
         {"output": ["type=oci,dest=x,annotation.a=b"]},
         {"cache_to": ["type=gha"]},
@@ -138,6 +141,11 @@ def test_bad_output_is_refused(text: str) -> None:
 )
 def test_what_is_for_later_is_refused_and_not_ignored(values: dict[str, object]) -> None:
     assert refused(None, **values).code == "RL-NOT-YET"
+
+
+def test_name_of_an_image_output_is_a_tag() -> None:
+    found = options(tag=["a"], output=["type=image,name=b:1"])
+    assert found.tags == ("docker.io/library/a:latest", "docker.io/library/b:1")
 
 
 def test_load_keeps_the_image_beside_another_output() -> None:
