@@ -35,13 +35,14 @@ def generate() -> dict[str, str]:
     for section, names in sections.items():
         lines += [f"\n## {section}\n", "| command | |", "|---|---|"]
         for name in names:
-            page = f"{section.lower()}.md#rl-{name}"
+            page = f"{section.lower()}.md#rl-{name.replace(' ', '-')}"
             lines.append(f"| [`rl {name}`]({page}) | {COMMANDS[name][2]} |")
     lines += ["\n## Docker's management commands\n", "The same commands by their longer names.\n"]
     lines += ["| command | is |", "|---|---|"]
     for group, commands in GROUPS.items():
         for sub, (name, _) in sorted(commands.items()):
-            lines.append(f"| `rl {group} {sub}` | `rl {name}` |")
+            if name != f"{group} {sub}":
+                lines.append(f"| `rl {group} {sub}` | `rl {name}` |")
     pages["commands/README.md"] = "\n".join(lines) + "\n"
     pages["errors.md"] = _errors()
     return pages

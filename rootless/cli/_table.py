@@ -726,6 +726,24 @@ TABLE: "dict[str, Row]" = {
             'no_prune': False,
         },
     ),
+    'image prune': (
+        'image_prune',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+            '--filter': ('filter', 3),
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+        },
+        (
+        ),
+        {
+            'all': False,
+            'filter': [],
+            'force': False,
+        },
+    ),
     'tag': (
         'tag',
         True,
@@ -973,6 +991,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'load': ('load', {}),
         'ls': ('images', {}),
         'pull': ('pull', {}),
+        'prune': ('image prune', {}),
         'push': ('push', {}),
         'remove': ('rmi', {}),
         'rm': ('rmi', {}),

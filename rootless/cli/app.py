@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from rootless.errors import RlError, UsageError
 
 # Command -> (module in rootless.cli.commands, section of the help, summary), in order of the help.
+# A name of two words is a command of a group alone.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("run", "Containers", "Make a container of an image and run a command in it"),
     "exec": ("exec", "Containers", "Run a command in a running container"),
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "images": ("images", "Images", "List images"),
     "history": ("history", "Images", "Show what an image was made of"),
     "rmi": ("rmi", "Images", "Remove images"),
+    "image prune": ("image_prune", "Images", "Remove images that nothing uses"),
     "tag": ("tag", "Images", "Give an image more names"),
     "untag": ("untag", "Images", "Take names from an image"),
     "save": ("save", "Images", "Write images into an archive"),
@@ -79,6 +81,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "load": ("load", {}),
         "ls": ("images", {}),
         "pull": ("pull", {}),
+        "prune": ("image prune", {}),
         "push": ("push", {}),
         "remove": ("rmi", {}),
         "rm": ("rmi", {}),
@@ -149,10 +152,10 @@ class RootGroup(_Group):
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
-        self.table = {name: name for name in COMMANDS}
+        self.table = {name: name for name in COMMANDS if " " not in name}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS, *GROUPS]
+        return [*self.table, *GROUPS]
 
     def summary(self, name: str) -> str:
         return _GROUP_SUMMARIES[name] if name in GROUPS else COMMANDS[name][2]
@@ -163,7 +166,8 @@ class RootGroup(_Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, (_, section, summary) in COMMANDS.items():
-            sections.setdefault(section, []).append((name, summary))
+            if name in self.table:
+                sections.setdefault(section, []).append((name, summary))
         sections["Management"] = list(_GROUP_SUMMARIES.items())
         for section, rows in sections.items():
             with formatter.section(section):

@@ -6,13 +6,13 @@ wrong, only something superfluous: links go before records, records before layer
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rootless.context import Context
 from rootless.errors import ImageError, StoreError
 from rootless.oci import reference
 from rootless.paths import Paths
-from rootless.store import atomic, buildcache, images, layout
+from rootless.store import atomic, buildcache, images, layers, layout
 from rootless.store.leases import leased
 from rootless.store.locks import Locked
 from rootless.store.removal import remove_mapped_tree
@@ -113,10 +113,44 @@ def remove(
         _write_index(ctx.paths)
     if deleted and prune:
         removed = collect(ctx)
-        layers = [str(layer) for layer in _list(removal.record.get("layers"))]
-        chains = zip(layers, chain_ids(layers), strict=True)
+        diff_ids = [str(layer) for layer in _list(removal.record.get("layers"))]
+        chains = zip(diff_ids, chain_ids(diff_ids), strict=True)
         removal.done += [("Deleted", c) for layer, c in reversed(list(chains)) if layer in removed]
     return removal.done
+
+
+def prune(ctx: Context, wanted: Callable[[Record], bool]) -> tuple[list[tuple[str, str]], int]:
+    """Remove the images that no container has and for which `wanted` holds, names and all.
+
+    Returns what was done, as remove(), and the bytes on disk that this has freed.
+    """
+    done: list[tuple[str, str]] = []
+    with _lock(ctx.paths):
+        for record in images.list_images(ctx.paths):
+            if wanted(record) and not _users(ctx.paths, str(record["id"])):
+                removal = _Removal(ctx.paths, record, force=True)
+                removal.run(str(record["id"]))
+                done += removal.done
+        _write_index(ctx.paths)
+    sizes = _sizes(ctx.paths) if done else {}
+    removed = collect(ctx) if done else set()
+    return done, sum(sizes.get(key, 0) for key in removed)
+
+
+def _sizes(paths: Paths) -> dict[str, int]:
+    """The bytes of each blob and unpacked layer; a layer's blob has another digest than it."""
+    found: dict[str, int] = {}
+    for name in _listdir(paths.blobs):
+        try:
+            found[f"sha256:{name}"] = os.stat(f"{paths.blobs}/{name}").st_size
+        except FileNotFoundError:
+            continue  # collected by somebody else
+    for layer in layers.list_layers(paths):
+        try:
+            found[layer] = found.get(layer, 0) + layers.size(paths, layer)
+        except StoreError:
+            continue
+    return found
 
 
 class _Removal:
