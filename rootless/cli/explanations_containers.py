@@ -135,6 +135,13 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "--volume makes a missing directory where you may; --mount type=bind never does. Note "
         "that -v takes a path only with a slash in it: ./data, not data, which is a volume.",
     ),
+    "RL-MOUNT-TARGET": (
+        "There is no place in the container for a mount",
+        "The container's side of a mount has to be a directory for a directory and a file for a "
+        "file; what is missing is made. Here the image has something else at that path, or a "
+        "symbolic link that leads in a circle, or the path is below a place that cannot be "
+        "written. Images that have a file where /etc, /dev, /proc or /sys must be cannot run.",
+    ),
     "RL-KERNEL": (
         "A system call failed",
         "The kernel refused something for which rl has no better explanation. The line names the "

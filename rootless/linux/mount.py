@@ -31,6 +31,7 @@ PROPAGATION = {
 }
 
 
+LINKS_MAX = 40  # symbolic links in one path, as the kernel's MAXSYMLINKS
 LAYERS_MAX = 500  # OVL_MAX_STACK, fs/overlayfs/params.h
 
 
@@ -49,36 +50,61 @@ class Root:
         )
 
     def make(self, path: str, *, directory: bool, mode: int = 0o755) -> int:
-        """As open(); what is missing is made: directories, and at the end a file or directory."""
+        """As open(); what is missing is made: directories, and at the end a file or directory.
+
+        What a symbolic link names is made too: many an image has an /etc/resolv.conf that leads
+        to a place below /run, where a running system would have it.
+        """
         try:
             return self.open(path)
         except KernelError as e:
             if e.errno != errno.ENOENT:
                 raise
-        done = ""
-        names = [name for name in path.split("/") if name not in ("", ".")]
-        for place, name in enumerate(names):
-            parent = done or "/"
-            done = f"{done}/{name}"
+        done, links = "", 0
+        names = _names(path)
+        while names:
+            name = names.pop(0)
+            step = f"{done}/{name}"
             try:
-                os.close(self.open(done))
+                os.close(self.open(step))
+                done = step
                 continue
             except KernelError as e:
                 if e.errno != errno.ENOENT:
                     raise
-            parent_fd = self.open(parent)
+            parent_fd = self.open(done)
             try:
-                if directory or place < len(names) - 1:
+                link = _link(name, parent_fd)
+                if link:
+                    links += 1
+                    if links > LINKS_MAX:
+                        raise KernelError("openat2", errno.ELOOP, path)
+                    names = _names(link) + names
+                    done = "" if link.startswith("/") else done
+                    continue
+                if directory or names:
                     os.mkdir(name, mode, dir_fd=parent_fd)
                 else:
                     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
                     os.close(os.open(name, flags, 0o644, dir_fd=parent_fd))
+                done = step
             except OSError as e:
-                # EEXIST: a symbolic link of the image that points nowhere.
-                raise KernelError("mkdir", e.errno or 0, done) from e
+                raise KernelError("mkdir", e.errno or 0, step) from e
             finally:
                 os.close(parent_fd)
         return self.open(path)
+
+
+def _names(path: str) -> list[str]:
+    return [name for name in path.split("/") if name not in ("", ".")]
+
+
+def _link(name: str, parent_fd: int) -> str:
+    """What the symbolic link `name` says; "" when there is none."""
+    try:
+        return os.readlink(name, dir_fd=parent_fd)
+    except OSError:
+        return ""
 
 
 class Filesystem:

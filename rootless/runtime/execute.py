@@ -144,16 +144,17 @@ def _own_stdio(uid: int, gid: int) -> None:
 
 
 def _enter_directory(cwd: str) -> None:
-    """Docker makes a working directory that is missing."""
+    """The stage has made the container's own if it was missing; exec's has to be there."""
     try:
-        os.makedirs(cwd, exist_ok=True)
         os.chdir(cwd)
     except OSError as e:
-        raise ContainerError(
+        failure = ContainerError(
             f"cannot use {cwd} as working directory: {os.strerror(e.errno or 0)}",
             remedy="choose another with --workdir",
             code="RL-WORKDIR",
-        ) from e
+        )
+        failure.exit_status = {errno.ENOENT: 127}.get(e.errno or 0, 126)  # as runc and docker
+        raise failure from e
 
 
 def find_command(name: str, search_path: str) -> str:
@@ -253,13 +254,17 @@ def _group_id(group: str, by_name: "Mapping[str, int]") -> int:
 def _records(path: str, least: int) -> "list[list[str]]":
     """The lines of passwd(5) or group(5) that have their fields and a numeric ID."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        # An image may have anything there: a FIFO would never open.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, encoding="utf-8", errors="surrogateescape") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return []
             lines = file.read(4 << 20).split("\n")
     except OSError:
         return []
     records = [line.split(":") for line in lines]
-    return [
-        r
-        for r in records
-        if len(r) >= least and r[2].isdecimal() and (least < 7 or r[3].isdecimal())
-    ]
+    return [r for r in records if len(r) >= least and _is_id(r[2]) and (least < 7 or _is_id(r[3]))]
+
+
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 10 and int(text) < 0xFFFFFFFF

@@ -19,6 +19,7 @@ user_namespaces(7), pid_namespaces(7), pivot_root(2), capabilities(7).
 
 import errno
 import os
+import stat
 
 from rootless.errors import ContainerError, KernelError, RlError
 from rootless.linux import channel as channels
@@ -30,6 +31,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
+
+
+# What only the target of a mount can be the reason for.
+_TARGET_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.EROFS)
 
 
 class RootPlan:
@@ -202,13 +207,17 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
         if isinstance(operation, mount.Filesystem) and operation.target in plan.tmpfs_copy_ups:
             _fill_tmpfs(root, operation)
             continue
-        operation.execute(root)
+        try:
+            operation.execute(root)
+        except KernelError as e:
+            raise _explain_mount(operation, e) from e
         if isinstance(operation, mount.Filesystem) and operation.fstype == "proc":
             _write_sysctls(root, plan.sysctls)
     if plan.passwd_entry:
         _add_user(root, plan.passwd_entry)
     for directory in plan.chowns:
         given.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    _make_directory(root, plan.process.cwd)
     if plan.root.read_only:
         fd = os.open(plan.root.target, os.O_PATH | os.O_CLOEXEC)
         syscalls.mount_setattr(fd, set_=syscalls.MOUNT_ATTR_RDONLY)
@@ -221,14 +230,40 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
         _give_away(given, plan.process.user)
 
 
+def _explain_mount(operation: "Operation", failure: KernelError) -> RlError:
+    """What in the image, or on the command line, stands in the way of a mount."""
+    if failure.call == "move_mount" and failure.errno == errno.EINVAL:
+        why = "one of them is a directory and the other is not"
+    elif failure.call in ("openat2", "mkdir") and failure.errno in _TARGET_ERRORS:
+        why = os.strerror(failure.errno)
+    else:
+        return failure
+    source = operation.describe().partition(" on ")[0].removeprefix("bind ")
+    return ContainerError(
+        f"cannot mount {source.removeprefix('mount ')} on {operation.target}: {why}",
+        remedy="choose another place for it, or look at what the image has there",
+        code="RL-MOUNT-TARGET",
+    )
+
+
+def _make_directory(root: mount.Root, path: str) -> None:
+    """The working directory, if it is missing: before the root file system turns read-only."""
+    try:
+        os.close(root.make(path, directory=True))
+    except KernelError:
+        pass  # execute() says so, when it cannot go there
+
+
 def _add_user(root: mount.Root, entry: str) -> None:
     """Append a line to the container's /etc/passwd, unless it knows the user's name or UID."""
     name, _, uid = entry.split(":")[:3]
     try:
-        fd = root.open("/etc/passwd", os.O_RDWR | os.O_APPEND)
+        fd = root.open("/etc/passwd", os.O_RDWR | os.O_APPEND | os.O_NONBLOCK)
     except KernelError:
         return  # an image without the file, or a mount of the user's own
     with open(fd, "r+b", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return
         content = file.read()
         for line in content.decode("utf-8", "surrogateescape").split("\n"):
             fields = line.split(":")
@@ -287,7 +322,7 @@ def _copy_up(root: mount.Root, source: str, directory: str) -> None:
     try:
         source_fd = root.open(source, os.O_RDONLY | os.O_DIRECTORY)
     except KernelError as e:
-        if e.errno in (errno.ENOENT, errno.ENOTDIR):
+        if e.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return
         raise
     target_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
