@@ -65,15 +65,17 @@ class Writer:
     def _append(self, stream: str, lines: list[bytes]) -> None:
         when = rfc3339(time.time_ns())
         tail = f',"stream":"{stream}","time":"{when}"}}\n'
-        text = "".join(
+        texts = [
             f'{{"log":{fastjson.quote(line.decode("utf-8", "replace"))}{tail}' for line in lines
-        )
-        data = text.encode()
+        ]
         try:
-            if self._max_size and self._size + len(data) > self._max_size and self._size:
-                self._rotate()
-            os.write(self._fd, data)
-            self._size += len(data)
+            # One by one where a size is to be kept: many lines may have come at once.
+            for text in texts if self._max_size else ("".join(texts),):
+                data = text.encode()
+                if self._max_size and self._size + len(data) > self._max_size and self._size:
+                    self._rotate()
+                os.write(self._fd, data)
+                self._size += len(data)
         except OSError:
             pass
 
@@ -123,53 +125,90 @@ def read(
     With `follow` it goes on while the container runs: `wait()` blocks until the log may have
     grown and returns False when the container has ended.
     """
-    place = 0
-    lines, place, inode = _read_from(container.log_path, 0, 0)
-    entries = [e for e in (_parse(line) for line in _older(container) + lines) if e]
-    entries = [e for e in entries if _between(e, since, until)]
-    yield from entries[-tail:] if tail > 0 else ([] if tail == 0 else entries)
-    while follow:
-        going_on = wait() if wait is not None else False
-        lines, place, inode = _read_from(container.log_path, place, inode)
-        for line in lines:
-            entry = _parse(line)
-            if entry is None:
-                continue
-            if until and entry.time > until:
-                return
-            if _between(entry, since, until):
-                yield entry
-        if not going_on and not lines:
-            return
-
-
-def _older(container: "Container") -> list[bytes]:
-    """Lines of rotated files, oldest first."""
-    lines: list[bytes] = []
-    number = 1
-    while os.path.exists(f"{container.log_path}.{number}"):
-        lines = _read_from(f"{container.log_path}.{number}", 0, 0)[0] + lines
-        number += 1
-    return lines
-
-
-def _read_from(path: str, place: int, inode: int) -> tuple[list[bytes], int, int]:
-    """Complete lines from `place` on, the next place, and the file's inode.
-
-    A file that was rotated away (another inode) is read from its start.
-    """
+    reader = _Reader(container.log_path)
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_ino != inode:
-                place = 0
-            file.seek(place)
-            data = file.read()
-            inode = status.st_ino
-    except FileNotFoundError:
-        return [], place, inode
-    end = data.rfind(b"\n") + 1
-    return data[:end].split(b"\n")[:-1], place + end, inode
+        entries = [e for e in (_parse(line) for line in reader.lines()) if e]
+        entries = [e for e in entries if _between(e, since, until)]
+        yield from entries[-tail:] if tail > 0 else ([] if tail == 0 else entries)
+        while follow:
+            going_on = wait() if wait is not None else False
+            lines = reader.lines()
+            for line in lines:
+                entry = _parse(line)
+                if entry is None:
+                    continue
+                if until and entry.time > until:
+                    return
+                if _between(entry, since, until):
+                    yield entry
+            if not going_on and not lines:
+                return
+    finally:
+        reader.close()
+
+
+class _Reader:
+    """Reads a log as it grows, and over its rotations."""
+
+    __slots__ = ("_fd", "_path", "_rest")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1  # of the file that was read last: an open file's inode is not used again
+        self._rest = b""
+
+    def lines(self) -> list[bytes]:
+        """The complete lines that have come since the last call; at first all, oldest first."""
+        newer = self._newer()
+        lines = self._drain()
+        for fd in newer:
+            self.close()
+            self._fd = fd
+            lines += self._drain()
+        return lines
+
+    def _newer(self) -> list[int]:
+        """The files that were begun after ours, oldest first.
+
+        The newest is opened first: a rotation meanwhile makes us see a file twice, but miss none.
+        """
+        seen = set()
+        ours = os.fstat(self._fd).st_ino if self._fd >= 0 else -1
+        found: list[int] = []
+        path, number = self._path, 0
+        while True:
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                if number:
+                    break
+            else:
+                inode = os.fstat(fd).st_ino
+                if inode == ours or inode in seen:
+                    os.close(fd)
+                else:
+                    seen.add(inode)
+                    found.insert(0, fd)
+                if inode == ours:
+                    break
+            number += 1
+            path = f"{self._path}.{number}"
+        return found
+
+    def _drain(self) -> list[bytes]:
+        if self._fd < 0:
+            return []
+        pieces = [self._rest]
+        while piece := os.read(self._fd, 1 << 20):
+            pieces.append(piece)
+        lines = b"".join(pieces).split(b"\n")
+        self._rest = lines.pop()
+        return lines
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._rest = -1, b""
 
 
 def _parse(line: bytes) -> "Entry | None":
