@@ -16,20 +16,23 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     force, volumes = bool(values.get("force")), bool(values.get("volumes"))
     given = several.names(values, "rm")
     if force:
-        # As docker: with -f a container that is not there is only mentioned.
-        given = [name for name in given if _is_there(ctx, name)]
+        # One by one: the same container may be named twice.
+        return max(_remove_any(ctx, name, volumes) for name in given)
     return several.for_each(
         ctx,
         given,
-        lambda container: stop.remove(ctx, container, force=force, volumes=volumes),
+        lambda container: stop.remove(ctx, container, force=False, volumes=volumes),
     )
 
 
-def _is_there(ctx: "Context", name: str) -> bool:
+def _remove_any(ctx: "Context", name: str, volumes: bool) -> int:
+    """As docker: with -f a container that is not there is only mentioned."""
     try:
         containers.find(ctx, name)
     except ContainerError as e:
         if e.code == "RL-CONTAINER-NOT-FOUND":
             log.warning(e.what)
-            return False
-    return True
+            return 0
+    return several.for_each(
+        ctx, [name], lambda container: stop.remove(ctx, container, force=True, volumes=volumes)
+    )
