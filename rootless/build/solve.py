@@ -8,11 +8,13 @@ import hashlib
 import os
 import select
 import signal
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from rootless.build import image, steps
 from rootless.build.cache import Cache, Entry
+from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.parse import parse
 from rootless.build.dockerfile.scope import unknown_arguments
 from rootless.build.dockerfile.stages import syntax_note
@@ -108,7 +110,7 @@ class _Build:
         self.stages: dict[int, _Stage] = {}
         self.transfers: dict[int, Any] = {}
         self.tails: dict[int, bytes] = {}
-        self.jobs: dict[int, tuple[Job, Step, steps.Prepared]] = {}
+        self.jobs: dict[int, tuple[Job, Step, bool]] = {}  # whether it prepares itself
         self.total = 0
         self.cached = 0
 
@@ -177,22 +179,33 @@ class _Build:
                 continue
             if len(self.jobs) >= self.options.jobs > 0:
                 continue
+            taken = True
+            if (
+                self.jobs
+                and isinstance(step.instruction, to.Copy | to.Add)
+                and step.stages_needed()
+            ):
+                # Reading a stage's files may take long: the others' output would wait for us.
+                self._start(stage, step, None)
+                continue
             with self._located(step):
-                prepared = steps.prepare(
-                    self.inputs.around,
-                    step,
-                    self._layers(stage),
-                    {index: self._layers(one) for index, one in self.stages.items()},
-                    self.transfers.get(step.number),
-                )
+                prepared = self._prepare(stage, step)
             entry = None if self._is_fresh(step) else self.cache.load(prepared.key)
             if entry is None:
                 self._start(stage, step, prepared)
             else:
                 self._event("cached", step)
-                self._done(stage, prepared, entry, cached=True)
-            taken = True
+                self._done(stage, step, prepared.key, prepared.parts, entry, cached=True)
         return taken
+
+    def _prepare(self, stage: _Stage, step: Step) -> steps.Prepared:
+        return steps.prepare(
+            self.inputs.around,
+            step,
+            self._layers(stage),
+            {index: self._layers(one) for index, one in self.stages.items()},
+            self.transfers.get(step.number),
+        )
 
     def _is_ready(self, stage: _Stage, step: Step) -> bool:
         needed = step.stages_needed()
@@ -212,18 +225,25 @@ class _Build:
         wanted = [name.lower() for name in self.options.no_cache_filter]
         return self.options.no_cache or any(name in wanted for name in names if name)
 
-    def _start(self, stage: _Stage, step: Step, prepared: steps.Prepared) -> None:
+    def _start(self, stage: _Stage, step: Step, prepared: steps.Prepared | None) -> None:
+        """Give the step to a child; one that is not prepared is prepared there."""
         fresh = self._is_fresh(step)
-        why = ""
-        if self.options.explain_cache:
-            why = "--no-cache" if fresh else self.last.explain(_slot(step), prepared.parts)
+        why = self._explain(step, prepared.parts) if prepared else ""
         self._event("started", step, text=why)
 
         def work(link: Link) -> object:
-            return steps.make(self.inputs.around, prepared, link, fresh=fresh)
+            ready = prepared or self._prepare(stage, step)
+            made = steps.make(self.inputs.around, ready, link, fresh=fresh)
+            return {**made, "key": ready.key, "parts": ready.parts}
 
         stage.job = Job(work)
-        self.jobs[step.number] = (stage.job, step, prepared)
+        self.jobs[step.number] = (stage.job, step, prepared is None)
+
+    def _explain(self, step: Step, parts: Mapping[str, object]) -> str:
+        """For --explain-cache: why the step is not taken from the cache."""
+        if not self.options.explain_cache:
+            return ""
+        return "--no-cache" if self._is_fresh(step) else self.last.explain(_slot(step), parts)
 
     def _wait(self) -> None:
         """Until a child has something to say."""
@@ -251,7 +271,7 @@ class _Build:
         job.notes.clear()
 
     def _end(self, number: int) -> None:
-        job, step, prepared = self.jobs[number]
+        job, step, late = self.jobs[number]
         stage = self.stages[step.stage.stage.index]
         try:
             result: Any = job.result()
@@ -261,14 +281,25 @@ class _Build:
         self._tell(job, step)
         del self.jobs[number]
         stage.job = None
-        entry = Entry(**result["entry"])
-        self._event("cached" if result["cached"] else "done", step, seconds=job.seconds)
-        self._done(stage, prepared, entry, cached=bool(result["cached"]))
+        cached, parts = bool(result["cached"]), result["parts"]
+        if late and not cached and self.options.explain_cache:
+            self._event("note", step, text=self._explain(step, parts))
+        self._event("cached" if cached else "done", step, seconds=job.seconds)
+        self._done(stage, step, result["key"], parts, Entry(**result["entry"]), cached=cached)
 
-    def _done(self, stage: _Stage, prepared: steps.Prepared, entry: Entry, *, cached: bool) -> None:
-        stage.add(prepared.key, entry)
+    def _done(
+        self,
+        stage: _Stage,
+        step: Step,
+        key: str,
+        parts: Mapping[str, object],
+        entry: Entry,
+        *,
+        cached: bool,
+    ) -> None:
+        stage.add(key, entry)
         self.cached += cached
-        self.last.note(_slot(prepared.step), prepared.parts)
+        self.last.note(_slot(step), parts)
 
     def _fail(self, job: Job, step: Step, failure: Failed) -> None:
         """Tell, end everything else, and raise."""

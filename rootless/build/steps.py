@@ -177,7 +177,7 @@ def _mounted(mount: Mount, tree: Tree | Layers) -> copying.Transfer:
     return copying.Transfer(sources=(mount.source or ".",), target="/", source=tree)
 
 
-def make(around: Around, prepared: Prepared, link: Link, *, fresh: bool) -> object:
+def make(around: Around, prepared: Prepared, link: Link, *, fresh: bool) -> dict[str, object]:
     """Make the step's layer, unless somebody has; {"entry": …, "cached": bool}.
 
     Runs in a child.  `fresh` is --no-cache.
