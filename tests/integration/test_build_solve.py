@@ -157,6 +157,41 @@ def test_mount_points_leave_no_trace_but_what_was_written_does(
     assert sorted(found) == ["opt", "opt/x", "opt/x/kept"]
 
 
+def test_umask_of_the_caller_does_not_matter(builder: Builder, project: Project) -> None:
+    before = os.umask(0o077)
+    try:
+        result, _ = builder(
+            f"RUN mkdir /{project.rl.name()}; touch /f\nWORKDIR /w\n", no_cache=True
+        )
+    finally:
+        os.umask(before)
+    shown = project.inside(result.image_id, "stat -c %a / /f /w")
+    assert shown.split() == ["755", "644", "755"]
+
+
+def test_stage_that_is_copied_while_others_run(builder: Builder, project: Project) -> None:
+    name = project.rl.name()
+    text = f"""
+        FROM busybox AS slow
+        RUN sleep 0.7; echo {name} >/slow
+        FROM busybox AS files
+        RUN echo {name} >/file
+        FROM busybox AS middle
+        COPY --from=files /file /
+        RUN cat /file
+        FROM middle
+        COPY --from=slow /slow /
+    """
+    result, events = builder(text, explain_cache=True)
+    done = [event.name for event in events if event.kind == "done"]
+    assert done.index("[middle 3/3] RUN cat /file") < done.index(
+        f"[slow 2/2] RUN sleep 0.7; echo {name} >/slow"
+    )
+    notes = [event.text for event in events if event.kind == "note" and event.step]
+    assert notes == ["it has not been built before"]
+    assert builder(text)[0].image_id == result.image_id
+
+
 def test_shell_on_fail_sees_the_files_of_the_step(project: Project) -> None:
     project.dockerfile("RUN echo left >/note; false\n")
     done = project.run("--shell-on-fail", status=1, input="cat /note; exit\n")
