@@ -236,6 +236,7 @@ class _Git:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_TIMEOUT_S,
+                umask=0o022,  # modes are part of what is copied: the same for every user
             )
         except subprocess.TimeoutExpired:
             return 1, "", f"no end after {_TIMEOUT_S} s"

@@ -2,14 +2,12 @@
 
 import gzip
 import hashlib
-import http.server
 import io
 import json
 import lzma
 import os
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.images import Image, digest
 from support.stores import make_context
+from support.webserver import Server
 
 from rootless.build import checksum, context_git, copying_remote, oci_layout
 from rootless.build.context import BuildContext, open_context, open_named
@@ -208,7 +207,7 @@ def git(directory: Path, *words: str) -> str:
 
 
 @pytest.fixture
-def repository(project: Path, server: "Server") -> tuple[str, str]:
+def repository(project: Path, server: Server) -> tuple[str, str]:
     """(URL, first commit) of a repository with a branch, a tag and a second commit."""
     git(project, "init", "-q")
     (project / "sub").mkdir()
@@ -245,7 +244,12 @@ def test_git_context(ctx: Context, repository: tuple[str, str]) -> None:
 def test_git_fetches_one_commit_where_it_can(ctx: Context, repository: tuple[str, str]) -> None:
     root = Path(ctx.home, "out")
     found = context_git.Repository(f"file://{ctx.home}/project")
-    where, _ = context_git.check_out(ctx.environ, found, str(root), keep_git_dir=True)
+    old = os.umask(0o077)
+    try:
+        where, _ = context_git.check_out(ctx.environ, found, str(root), keep_git_dir=True)
+    finally:
+        os.umask(old)
+    assert os.stat(f"{where}/a").st_mode & 0o777 == 0o644  # whatever the caller's umask is
     assert git(Path(where), "rev-list", "--count", "HEAD") == "1"
 
 
@@ -271,52 +275,6 @@ def test_without_git(ctx: Context) -> None:
 
 
 # The web.
-
-
-class Server:
-    """Serves the files of `root`."""
-
-    def __init__(self, root: str) -> None:
-        outer = self
-        self.root = root
-        self.answers: list[int] = []
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def __init__(self, *args: object, **words: object) -> None:
-                super().__init__(*args, directory=root, **words)  # type: ignore[arg-type]
-
-            def do_GET(self) -> None:
-                if self.path == "/moved":
-                    self.send_response(302)
-                    self.send_header("Location", "/file.txt")
-                    self.end_headers()
-                elif self.path == "/to-file":
-                    self.send_response(302)
-                    self.send_header("Location", "file:///etc/passwd")
-                    self.end_headers()
-                elif self.path == "/short":
-                    self.send_response(200)
-                    self.send_header("Content-Length", "100")
-                    self.end_headers()
-                    self.wfile.write(b"short")
-                else:
-                    super().do_GET()
-
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                outer.answers.append(int(code))
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
 
 
 @pytest.fixture
