@@ -938,6 +938,21 @@ TABLE: "dict[str, Row]" = {
             'format': None,
         },
     ),
+    'system df': (
+        'system_df',
+        True,
+        {
+            '--format': ('format', 2),
+            '--verbose': ('verbose', 0),
+            '-v': ('verbose', 0),
+        },
+        (
+        ),
+        {
+            'format': None,
+            'verbose': False,
+        },
+    ),
     'version': (
         'version',
         True,
@@ -1000,6 +1015,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'untag': ('untag', {}),
     },
     'system': {
+        'df': ('system df', {}),
         'info': ('info', {}),
     },
 }

@@ -1,4 +1,4 @@
-"""How much containers have written: a worker counts, as files may belong to subordinate IDs."""
+"""How much is in directories: a worker counts, as files may belong to subordinate IDs."""
 
 import os
 
@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 def written(ctx: "Context", containers: "list[Container]") -> "dict[str, int]":
     """Container ID -> bytes on disk of its writable layer."""
+    return trees(ctx, {one.id: f"{one.directory}/upper" for one in containers})
+
+
+def trees(ctx: "Context", tops: "dict[str, str]") -> "dict[str, int]":
+    """Key -> bytes on disk below the directory of that key."""
 
     def count() -> object:
-        return {one.id: _tree(f"{one.directory}/upper") for one in containers}
+        return {key: _tree(top) for key, top in tops.items()}
 
-    if not containers:
+    if not tops:
         return {}
     found = run_in_user_namespace(mapping.default_map(ctx), ctx.environ, count)
     assert isinstance(found, dict)

@@ -30,6 +30,35 @@ def touch(path: str) -> None:
         pass
 
 
+def entries(paths: "Paths") -> "list[tuple[str, float, dict[str, object]]]":
+    """(key, time of its last use, what it says) of all entries, the last used first."""
+    found = []
+    try:
+        names = os.listdir(directory(paths))
+    except OSError:
+        return []
+    for name in names:
+        path = f"{directory(paths)}/{name}"
+        if not name.endswith(".json") or atomic.is_temporary(name):
+            continue
+        try:
+            found.append(
+                (name.removesuffix(".json"), os.stat(path).st_mtime, atomic.read_json(path))
+            )
+        except (OSError, RlError):
+            continue  # dropped this moment
+    return sorted(found, key=lambda entry: -entry[1])
+
+
+def mounts(paths: "Paths") -> "dict[str, str]":
+    """Name -> directory of what RUN --mount=type=cache keeps."""
+    top = f"{directory(paths)}/mounts"
+    try:
+        return {name: f"{top}/{name}" for name in sorted(os.listdir(top))}
+    except OSError:
+        return {}
+
+
 def held_layers(paths: "Paths") -> set[str]:
     """The diffIDs of entries in use; the others are removed.  The caller holds the image lock."""
     found: set[str] = set()

@@ -132,12 +132,12 @@ def prune(ctx: Context, wanted: Callable[[Record], bool]) -> tuple[list[tuple[st
                 removal.run(str(record["id"]))
                 done += removal.done
         _write_index(ctx.paths)
-    sizes = _sizes(ctx.paths) if done else {}
+    freed = sizes(ctx.paths) if done else {}
     removed = collect(ctx) if done else set()
-    return done, sum(sizes.get(key, 0) for key in removed)
+    return done, sum(freed.get(key, 0) for key in removed)
 
 
-def _sizes(paths: Paths) -> dict[str, int]:
+def sizes(paths: Paths) -> dict[str, int]:
     """The bytes of each blob and unpacked layer; a layer's blob has another digest than it."""
     found: dict[str, int] = {}
     for name in _listdir(paths.blobs):
