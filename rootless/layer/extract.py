@@ -77,7 +77,7 @@ class Extractor:
             return
         parent, _, name = path.rpartition(b"/")
         if name.startswith(whiteout.PREFIX):
-            self._whiteout(parent, name)
+            self._whiteout(parent, name, member.mtime_ns)
             return
         kind = member.kind
         if kind == tarstream.REGULAR:
@@ -253,7 +253,7 @@ class Extractor:
             return False
         return (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino)
 
-    def _whiteout(self, parent: bytes, name: bytes) -> None:
+    def _whiteout(self, parent: bytes, name: bytes, mtime_ns: int) -> None:
         kind = whiteout.kind_of(name)
         if kind == whiteout.META:
             return
@@ -275,6 +275,8 @@ class Extractor:
                 path = parent + b"/" + hidden if parent else hidden
                 self._make_opaque(self._open_parent(path), path)
             return
+        # The archive of this layer is to have it again, and to have the same digest.
+        os.utime(hidden, ns=(mtime_ns, mtime_ns), dir_fd=at, follow_symlinks=False)
         self._whiteouts.setdefault(parent, []).append(hidden)
 
     def _make_opaque(self, at: int, path: bytes) -> None:
