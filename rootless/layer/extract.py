@@ -276,7 +276,8 @@ class Extractor:
                 self._make_opaque(self._open_parent(path), path)
             return
         # The archive of this layer is to have it again, and to have the same digest.
-        os.utime(hidden, ns=(mtime_ns, mtime_ns), dir_fd=at, follow_symlinks=False)
+        mtime = _time(mtime_ns)
+        os.utime(hidden, ns=(mtime, mtime), dir_fd=at, follow_symlinks=False)
         self._whiteouts.setdefault(parent, []).append(hidden)
 
     def _make_opaque(self, at: int, path: bytes) -> None:

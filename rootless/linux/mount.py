@@ -322,7 +322,7 @@ def overlay(
     as links with short names in the directory `links`.
     Source: Documentation/filesystems/overlayfs.rst.  Raises KernelError.
     """
-    old = os.getcwd()
+    old_fd = os.open(".", os.O_PATH | os.O_CLOEXEC)  # it may have no name any more
     os.chdir(base)
     try:
         fs_fd = syscalls.fsopen("overlay")
@@ -347,7 +347,8 @@ def overlay(
         os.close(target_fd)
         os.close(mount_fd)
     finally:
-        os.chdir(old)
+        os.fchdir(old_fd)
+        os.close(old_fd)
 
 
 def overlay_by_links(

@@ -1,5 +1,7 @@
 """hosts, resolv.conf and hostname of a container, in its directory.  Warm."""
 
+import os
+
 from rootless.network import resolv
 from rootless.network.pasta import host_address
 
@@ -36,4 +38,5 @@ def write(container: "Container", network: "Driver", asked: "dict[str, Any]") ->
     }
     for name, text in files.items():
         with open(f"{container.directory}/{name}", "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)  # for every user of the container, and root's alone
             file.write(text)

@@ -206,7 +206,9 @@ def add(
             os.mkdir(made, 0o700)
             for child in ("upper", "work", "rootfs", "links"):
                 # 0755: with --userns=keep-id upper/ becomes the root directory of another ID.
-                os.mkdir(f"{made}/{child}", 0o755)
+                os.mkdir(f"{made}/{child}")
+                # Whatever the umask: upper/ is the root directory of the container.
+                os.chmod(f"{made}/{child}", 0o755)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             lock = Lock(os.open(f"{made}/lock", flags, 0o600))
             fcntl.flock(lock.fd, fcntl.LOCK_EX)

@@ -22,7 +22,8 @@ def ensure(ctx: "Context", name: str, *, anonymous: bool, labels: "dict[str, str
     with atomic.TemporaryDirectory(ctx.paths, ctx) as temporary:
         made = f"{temporary}/v"
         try:
-            os.makedirs(f"{made}/_data", 0o755)
+            os.makedirs(f"{made}/_data")
+            os.chmod(f"{made}/_data", 0o755)  # whatever the umask: it is for all in the container
             document = {
                 "name": name, "created": containers.now(), "driver": "local", "labels": labels,
                 "anonymous": anonymous,
