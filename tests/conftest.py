@@ -9,6 +9,7 @@ RL_TEST_DIR names the directory for stores (scripts/test makes one on a fast fil
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -181,6 +182,15 @@ def busybox_image(shared_rl: Rl) -> Image:
 def busybox_reference(registry: Registry, busybox_image: Image) -> str:
     """The bootstrapped busybox in the registry."""
     return registry.push("library/busybox", busybox_image)
+
+
+@pytest.fixture
+def podman(tmp_path: object) -> Iterator[list[str]]:
+    """podman with a store of its own.  Its --runroot may have 50 characters."""
+    with tempfile.TemporaryDirectory(prefix="rl-", dir="/tmp") as short:
+        command = ["podman", "--root", f"{tmp_path}/podman", "--runroot", f"{short}/r"]
+        yield command
+        subprocess.run([*command, "system", "reset", "-f"], capture_output=True)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -136,12 +136,10 @@ def test_what_skopeo_writes_is_loaded(
 
 
 @pytest.mark.needs("podman")
-def test_podman_loads_it(rl: Rl, built: str, tmp_path: Path) -> None:
+def test_podman_loads_it(rl: Rl, built: str, podman: list[str], tmp_path: Path) -> None:
     file = f"{tmp_path}/a.tar"
     rl.run("save", "-o", file, built)
-    podman = ["podman", "--root", f"{tmp_path}/p", "--runroot", f"{rl.root}/tmp/p"]  # a short path
     done = subprocess.run([*podman, "load", "-i", file], capture_output=True, text=True)
-    subprocess.run([*podman, "system", "reset", "-f"], capture_output=True)
     assert done.returncode == 0, done.stderr
     assert "saved/built:1" in done.stdout + done.stderr
     rl.run("rmi", built)
