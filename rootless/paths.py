@@ -119,6 +119,14 @@ class Paths:
         return f"{self.runtime}/{container_id[:12]}"
 
 
+def current_directory() -> str:
+    """The directory that relative paths begin at; "" when it has been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def default_store(environ: "os._Environ[str] | dict[str, str]", home: str) -> str:
     """$RL_STORE, else $XDG_DATA_HOME/rl, else ~/.local/share/rl."""
     if environ.get("RL_STORE"):

@@ -220,7 +220,15 @@ def parse_detach_keys(value: str) -> bytes:
 
 
 def absolute(path: str, cwd: str) -> str:
-    """`path` from the directory `cwd`, without "." and "..": filepath.Abs."""
+    """`path` from the directory `cwd`, without "." and "..": filepath.Abs.
+
+    Raises UsageError for a relative path where `cwd` is "": see paths.current_directory().
+    """
+    if not cwd and not path.startswith("/"):
+        raise UsageError(
+            f"cannot find {path}: the current directory has been removed",
+            remedy="change to another one, or give the path from / on",
+        )
     parts: list[str] = []
     for part in (path if path.startswith("/") else f"{cwd}/{path}").split("/"):
         if part == "..":

@@ -1,13 +1,15 @@
 """Images that have something else where a container needs a file or a directory."""
 
 import io
+import os
+import subprocess
 import tarfile
 import uuid
 from collections.abc import Callable
 
 import pytest
 from support.images import busybox_tar
-from support.program import Rl
+from support.program import Rl, program
 
 Odd = Callable[..., str]
 
@@ -149,3 +151,33 @@ def test_log_stays_below_its_size_when_much_comes_at_once(rl: Rl) -> None:
     kept = rl.out("logs", name).split()
     assert kept == [str(n) for n in range(301 - len(kept), 301)]
     assert 10 < len(kept) < 30
+
+
+@pytest.mark.parametrize("umask", ["000", "077"])
+def test_umask_of_the_caller_stays_outside(rl: Rl, umask: str) -> None:
+    """What rl makes for the container is for every user in it, and for root alone to write."""
+    command = (
+        f'umask {umask}; exec "$0" run --rm --network none -u 1000 -v /data busybox '
+        "stat -c %a / /etc/hosts /etc/resolv.conf /etc/hostname /data"
+    )
+    done = subprocess.run(
+        ["sh", "-c", command, program()], env=rl.environment(), capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["755", "644", "644", "644", "755"], done.stderr
+
+
+def test_directory_that_was_removed_is_no_place_to_fail_in(rl: Rl, tmp_path: object) -> None:
+    os.mkdir(f"{tmp_path}/gone")
+    command = f'cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec "$0" run --rm "$@"'
+
+    def run_there(*args: str) -> "subprocess.CompletedProcess[str]":
+        os.makedirs(f"{tmp_path}/gone", exist_ok=True)
+        return subprocess.run(
+            ["sh", "-c", command, program(), "--network", "none", *args],
+            env=rl.environment(), capture_output=True, text=True,
+        )  # fmt: skip
+
+    assert run_there("busybox", "pwd").stdout == "/\n"
+    failed = run_there("-v", "./x:/x", "busybox", "true")
+    assert failed.returncode == 125
+    assert "the current directory has been removed" in failed.stderr

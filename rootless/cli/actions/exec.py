@@ -4,6 +4,7 @@ import os
 
 from rootless.cli.actions import several
 from rootless.errors import UsageError
+from rootless.paths import current_directory
 from rootless.runtime import exec as execution
 from rootless.runtime.exec_options import process_for_exec
 
@@ -16,7 +17,7 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Run a program in a running container; the exit status is the program's."""
     container = several.find(ctx, str(values["container"]))
     document = process_for_exec(
-        values, container.runtime_config(), environ=ctx.environ, cwd=os.getcwd()
+        values, container.runtime_config(), environ=ctx.environ, cwd=current_directory()
     )
     if document["terminal"] and document["rl"]["interactive"] and not os.isatty(0):
         raise UsageError(

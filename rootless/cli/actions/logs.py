@@ -5,6 +5,7 @@ import time
 
 from rootless import log
 from rootless.cli.actions import several
+from rootless.cli.output import cannot_write
 from rootless.errors import UsageError
 from rootless.runtime import logs
 from rootless.store.containers import rfc3339
@@ -41,7 +42,12 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     details = _details(container) if values.get("details") else ""
     for entry in entries:
         text = f"{entry.time} " * stamped + details + entry.text
-        _write(2 if entry.stream == "stderr" else 1, text.encode("utf-8", "surrogateescape"))
+        try:
+            _write(2 if entry.stream == "stderr" else 1, text.encode("utf-8", "surrogateescape"))
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise cannot_write(e) from e
     return 0
 
 

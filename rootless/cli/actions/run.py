@@ -6,6 +6,7 @@ import sys
 from rootless import log
 from rootless.cli.actions import several
 from rootless.errors import ContainerError, RlError, UsageError
+from rootless.paths import current_directory
 from rootless.runtime import create, start
 from rootless.runtime.attach import Connection, Detached
 from rootless.runtime.options import RunOptions
@@ -43,7 +44,9 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
 
 def parse(ctx: "Context", values: "dict[str, object]") -> RunOptions:
     """The options, with their warnings shown."""
-    options = RunOptions.from_values(values, environ=ctx.environ, cwd=os.getcwd(), home=ctx.home)
+    options = RunOptions.from_values(
+        values, environ=ctx.environ, cwd=current_directory(), home=ctx.home
+    )
     for warning in options.warnings:
         log.warning(warning)
     return options
