@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.cutting import Cutting
-from support.images import Image, busybox_tar, digest, tar
+from support.images import Image, digest, tar
 from support.program import Rl
 from support.registry import PASSWORD, USER, Registry
 from support.resuming import Resuming
