@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # What only the target of a mount can be the reason for.
 _TARGET_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.EROFS)
+_TEXT_MAX = 2000  # characters, of what an error names
 
 
 class RootPlan:
@@ -154,7 +155,12 @@ def report(channel: channels.Channel, failure: BaseException) -> None:
         body = {"errno": failure.errno, "call": "setup", "target": str(failure.filename or "")}
     else:
         body = {"what": f"{type(failure).__name__}: {failure}", "code": "RL-BUG"}
-    channel.send("error", body)
+    # A message has an end (channel.MESSAGE_MAX), and a name that was mistyped may have none.
+    cut = {
+        key: f"{text[:_TEXT_MAX]}…" if isinstance(text, str) and len(text) > _TEXT_MAX else text
+        for key, text in body.items()
+    }
+    channel.send("error", cut)
 
 
 def raise_reported(body: object) -> "NoReturn":

@@ -181,3 +181,13 @@ def test_directory_that_was_removed_is_no_place_to_fail_in(rl: Rl, tmp_path: obj
     failed = run_there("-v", "./x:/x", "busybox", "true")
     assert failed.returncode == 125
     assert "the current directory has been removed" in failed.stderr
+
+
+@pytest.mark.parametrize("detached", [(), ("-d",)])
+def test_error_about_a_name_of_many_kilobytes_is_short(
+    rl: Rl, detached: tuple[str, ...], no_leftovers: None
+) -> None:
+    name = "a" * 120_000
+    run = ("run", "--rm", "--network", "none", *detached)
+    for status, args in ((127, ("busybox", name)), (125, ("-u", name, "busybox", "true"))):
+        assert len(rl.fails(*run, *args, status=status)) < 5000
