@@ -159,12 +159,6 @@ def _checked(kind: str, found: dict[str, str], value: str, form: str) -> Output:
                 code=NOT_YET,
             )
     _check_keys(found, _OUTPUT_KEYS[kind], f"--output type={kind}", form)
-    if kind == "registry" or found.get("push") not in (None, "false", "0"):
-        raise UsageError(
-            f"cannot push with --output {value}: pushing is not in this version",
-            remedy="build an archive instead: --output type=oci,dest=FILE",
-            code=NOT_YET,
-        )
     for key in ("tar", "unpack", "force-compression", "oci-mediatypes", "store", "push"):
         if key in found and parse_bool(found[key]) is None:
             raise UsageError(f"invalid {key}={found[key]} in --output", remedy="true or false")
@@ -193,6 +187,8 @@ def _checked(kind: str, found: dict[str, str], value: str, form: str) -> Output:
     if kind == "docker" and not found.get("dest"):
         # With docker this loads the image into its daemon.
         kind, found = "image", {k: v for k, v in found.items() if k == "name"}
+    if kind == "registry":  # docker's short form
+        kind, found["push"] = "image", "true"
     return Output(kind, found)
 
 

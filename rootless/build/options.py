@@ -55,6 +55,7 @@ class BuildOptions:
     cache_from: tuple[CacheStore, ...] = ()
     cache_to: tuple[CacheStore, ...] = ()
     outputs: tuple[Output, ...] = ()
+    push: bool = False
     iidfile: str = ""
     metadata_file: str = ""
     progress: str = "auto"
@@ -74,7 +75,12 @@ class BuildOptions:
     @property
     def wants_image(self) -> bool:
         """Whether the image is to be kept in the store: by default, or for an output of it."""
-        return not self.outputs or any(o.type == "image" for o in self.outputs)
+        return not self.outputs or self.wants_push or any(o.type == "image" for o in self.outputs)
+
+    @property
+    def wants_push(self) -> bool:
+        """Whether the image goes to the registry of each of its names: --push, push=true."""
+        return self.push or any(o.attrs.get("push") in ("true", "1") for o in self.outputs)
 
 
 def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOptions:
@@ -120,6 +126,7 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
         cache_from=_caches(values, "cache_from", "--cache-from"),
         cache_to=_caches(values, "cache_to", "--cache-to"),
         outputs=outputs,
+        push=flag(values, "push"),
         iidfile=text(values, "iidfile"),
         metadata_file=text(values, "metadata_file"),
         progress=_progress(values, environ),
@@ -144,12 +151,6 @@ def _refuse_unsupported(values: Mapping[str, object]) -> None:
                 remedy=f"use --{name}=false, or leave it out",
                 code=forms.NOT_YET,
             )
-    if flag(values, "push"):
-        raise UsageError(
-            "cannot push the image (--push): not in this version",
-            remedy="write it to an archive instead: --output type=oci,dest=FILE",
-            code=forms.NOT_YET,
-        )
     for entitlement in texts(values, "allow"):
         if entitlement != "network.host":  # which every rl build has
             raise UsageError(
@@ -257,6 +258,10 @@ def _jobs(values: Mapping[str, object]) -> int:
 
 
 def _check_together(options: BuildOptions) -> None:
+    if options.wants_push and not options.tags:
+        raise UsageError(
+            "there is no name to push the image to", remedy="name it: -t REGISTRY/NAME:TAG"
+        )
     to_stdout = [o for o in options.outputs if o.dest == "-" and o.type != "local"]
     if len(to_stdout) > 1:
         raise UsageError(

@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import tarfile
+from collections.abc import Callable
 
 import pytest
 from support.builds import Project
 from support.program import Rl, program
+from support.registry import Registry
 
 NONE = ["--network", "none"]
 
@@ -157,8 +159,31 @@ def test_dockers_other_names(project: Project, rl: Rl, words: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "args", [["--push"], ["-o", "type=registry,name=x"], ["--platform", "linux/a,linux/b"]]
+    "args", [["--cache-to", "type=registry,ref=x"], ["--platform", "linux/a,linux/b"]]
 )
 def test_what_is_for_later_is_refused(project: Project, rl: Rl, args: list[str]) -> None:
     project.dockerfile("ENV A=1\n")
     rl.fails("build", *args, project.directory, code="RL-NOT-YET")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--push", "-t", "{}"],
+        ["-o", "type=registry,name={}"],
+        ["-o", "type=image,push=true,name={}"],
+    ],
+)
+def test_image_is_pushed_by_its_name(
+    project: Project, registry: Registry, fresh_store: Callable[..., Rl], args: list[str]
+) -> None:
+    name = f"{registry.host}/build/pushed-{len(args[1])}:1"
+    project.dockerfile("RUN echo pushed >/f\n")
+    project.run(*[word.format(name) for word in args])
+    other = fresh_store()
+    assert other.out("run", "--rm", "--network", "none", name, "cat", "/f") == "pushed"
+
+
+def test_push_without_a_name_is_an_error(project: Project, rl: Rl) -> None:
+    project.dockerfile("ENV A=1\n")
+    rl.fails("build", "--push", project.directory, code="RL-USAGE")

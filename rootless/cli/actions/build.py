@@ -108,6 +108,8 @@ def _build(
             _import_caches(ctx, options, progress)
             result = build(ctx, wanted, context, progress.emit)
             _export(ctx, options, result, progress)
+            if options.wants_push:
+                _push(ctx, options, progress)
     except RlError:
         build_progress.show_failure(progress)
         raise
@@ -120,6 +122,19 @@ def _build(
     if options.quiet:
         write(f"{result.image_id}\n")
     return 0
+
+
+def _push(ctx: "Context", options: BuildOptions, progress: build_progress.Progress) -> None:
+    """Push the image by each of its names."""
+    from rootless.layer import export
+    from rootless.registry import push
+
+    asked = next((o.attrs["compression"] for o in options.outputs if "compression" in o.attrs), "")
+    how = export.packing(asked) if asked in ("gzip", "zstd") else export.Packing()
+    for name in options.tags:
+        progress.emit(Event("note", text=f"pushing {name}"))
+        pushed = push.push_image(ctx, name, how=how)
+        progress.emit(Event("note", text=f"pushed {name}: digest: {pushed.digest}"))
 
 
 def _import_caches(

@@ -249,7 +249,12 @@ def build(
             section=DOCKER,
         ),
     ] = False,
-    push: Annotated[bool, option("--push", help="Not in this version.", section=DOCKER)] = False,
+    push: Annotated[
+        bool,
+        option(
+            "--push", help="Push the image to the registry of each of its names.", section=OUTPUT
+        ),
+    ] = False,
     rm: Annotated[
         bool,
         option("--rm", help="Remove intermediate containers; so it always is.", section=DOCKER),

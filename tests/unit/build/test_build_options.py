@@ -121,18 +121,15 @@ def test_bad_output_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {"output": ["type=registry,name=x"]},
         {"output": ["type=oci,dest=x,oci-mediatypes=false"]},
         {"output": ["type=image,store=false"]},
         {"output": ["type=oci,dest=x,compression=estargz"]},
-        {"output": ["type=image,name=x,push=true"]},
         {"output": ["type=oci,dest=x,annotation.a=b"]},
         {"cache_to": ["type=gha"]},
         {"cache_to": ["type=inline"]},
         {"cache_from": ["type=registry,ref=x"]},
         {"cache_from": ["x:1"]},
         {"platform": ["linux/amd64,linux/arm64"]},
-        {"push": True},
         {"sbom": "true"},
         {"provenance": "mode=max"},
         {"progress": "rawjson"},
