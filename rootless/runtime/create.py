@@ -34,6 +34,8 @@ def create(
     left.
     """
     layout.prepare(ctx.paths)
+    if os.listdir(ctx.paths.tmp):
+        atomic.sweep(ctx)  # what killed commands have left
     container_id = ids.new_container_id()
     directory = ctx.paths.container(container_id)
     network = drivers.choose(options.network or str(ctx.config.get("network", "")), ctx.environ)

@@ -76,9 +76,10 @@ def not_delegated(
     asked: list[str], needed: list[str], reasons: list[str], where: "Hierarchy", ctx: "Context"
 ) -> NotDelegated:
     """The error that names the limits, why no rung holds them, and the remedy."""
-    why = "; ".join(reasons)
-    what = f"{' and '.join(asked)} cannot be enforced here: {why}"
     legacy = sorted(where.legacy & set(needed))
+    # Under cgroup v1 both rungs fail for the one reason; the last one names what was asked for.
+    why = reasons[-1] if legacy or not where.mount else "; ".join(reasons)
+    what = f"{' and '.join(asked)} cannot be enforced here: {why}"
     if legacy or not where.mount:
         remedy = (
             "ask an administrator to boot with cgroup v2 (kernel command line "
