@@ -42,9 +42,12 @@ def in_foreground(
     pidfd = supervision.pidfd
     signals.handle(signals.FORWARDED, lambda number, _: process.signal_process(pidfd, number))
     pump = supervision.pump
-    pump.clients.append(LocalClient(pump, streams, read_input=read_input))
+    client = LocalClient(pump, streams, read_input=read_input)
+    pump.clients.append(client)
     pump.run()
     exit_code = supervision.finish()
+    if client.failure:
+        notify(f"the container's output could not be written: {client.failure}")
     # What comes now is meant for rl.
     signals.restore(signals.FORWARDED)
     return exit_code

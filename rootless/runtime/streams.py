@@ -248,6 +248,7 @@ class LocalClient(Client):
 
     def __init__(self, pump: Pump, streams: "tuple[str, ...]", *, read_input: bool) -> None:
         self._pump = pump
+        self.failure = ""  # why output could not be written
         self._targets = {name: fd for name, fd in (("stdout", 1), ("stderr", 2)) if name in streams}
         self._reading = False
         if read_input:
@@ -287,6 +288,8 @@ class LocalClient(Client):
         except BlockingIOError:
             os.set_blocking(target, True)
             self.output(stream, bytes(view))
-        except OSError:
+        except OSError as e:
+            if e.errno != errno.EPIPE:  # a reader that has left has had enough
+                self.failure = e.strerror or "it failed"
             del self._targets[stream]
             self._pump.drop_stream(stream)

@@ -61,3 +61,12 @@ def test_reader_that_leaves_ends_the_program(rl: Rl) -> None:
         ["sh", "-c", command], env=rl.environment(), capture_output=True, timeout=30, text=True
     )
     assert done.stdout == "y\n"
+
+
+def test_output_that_cannot_be_written_is_said(rl: Rl) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [program(), "run", "--rm", "--network", "none", "busybox", "echo", "x"],
+            env=rl.environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+        )  # fmt: skip
+    assert "No space left on device" in done.stderr
