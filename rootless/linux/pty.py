@@ -91,4 +91,7 @@ class RawMode:
     def __exit__(self, *_: object) -> None:
         import termios
 
-        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
+        try:
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
+        except termios.error:
+            pass  # the terminal has hung up

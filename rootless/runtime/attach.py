@@ -229,7 +229,7 @@ class DetachKeys:
 
 
 class Detached(Exception):
-    """The user has typed the detach keys."""
+    """The user has typed the detach keys, or their terminal is gone."""
 
 
 class Connection:
@@ -315,6 +315,8 @@ class Connection:
             data = os.read(0, 65536)
         except OSError:
             data = b""
+        if not data and self._terminal:
+            raise Detached  # the terminal has hung up, and the container goes on
         if not data:
             self._send(frame(END))
             return False

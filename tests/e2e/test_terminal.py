@@ -1,8 +1,9 @@
 """`-it`: a terminal with resize, job control, Ctrl-C, and detaching."""
 
+import os
 import time
 
-from support.program import Rl
+from support.program import Rl, program
 
 
 def test_shell_on_a_terminal(rl: Rl, no_leftovers: None) -> None:
@@ -104,3 +105,17 @@ def test_output_is_not_lost_at_the_end(rl: Rl) -> None:
     terminal.expect("LAST", 20)
     assert terminal.wait() == 0
     terminal.close()
+
+
+def test_terminal_that_hangs_up_leaves_the_container_running(rl: Rl) -> None:
+    name = rl.name()
+    process, master = os.forkpty()
+    if process == 0:
+        words = [program(), "run", "-it", "--name", name, "--network", "none", "busybox", "sh"]
+        os.execve(words[0], words, rl.environment())
+    seen = b""
+    while b"# " not in seen:
+        seen += os.read(master, 4096)
+    os.close(master)
+    os.waitpid(process, 0)
+    assert rl.running(name)
