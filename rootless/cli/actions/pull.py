@@ -1,18 +1,12 @@
 """`rl pull`: images from a registry, with Docker's words."""
 
 import sys
-from typing import TYPE_CHECKING
 
-from rootless import log
+from rootless.cli.progress import Bars, Silent
 from rootless.context import Context
 from rootless.errors import UsageError
 from rootless.oci import reference
 from rootless.registry import pull
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from rich.progress import TaskID
 
 _WORDS = {
     "waiting": "Waiting",
@@ -67,87 +61,25 @@ def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
     return named.canonical()
 
 
-def _display(named: reference.Reference, quiet: bool) -> "_Quiet":
+def _display(named: reference.Reference, quiet: bool) -> Silent:
     if quiet:
-        return _Quiet(named)
+        return Silent()
+    title = f"{named.digest or named.tag}: Pulling from {named.path}"
     if sys.stdout.isatty():
-        return _Bars(named)
-    return _Lines(named)
+        return Bars(_WORDS.__getitem__, width=14, title=title)
+    return _Lines(title)
 
 
-class _Quiet:
-    """Shows nothing."""
-
-    def __init__(self, named: reference.Reference) -> None:
-        self.named = named
-
-    def __enter__(self) -> "_Quiet":
-        return self
-
-    def __exit__(
-        self,
-        kind: "type[BaseException] | None",
-        value: "BaseException | None",
-        traceback: "TracebackType | None",
-    ) -> None:
-        pass
-
-    def tell(self, layer: str, phase: str, done: int, total: int) -> None:
-        """Take an event of registry/pull.py."""
-
-    def title(self) -> str:
-        return f"{self.named.digest or self.named.tag}: Pulling from {self.named.path}"
-
-
-class _Lines(_Quiet):
+class _Lines(Silent):
     """One line per change of a layer's phase, as Docker without a terminal."""
 
-    def __init__(self, named: reference.Reference) -> None:
-        super().__init__(named)
+    def __init__(self, title: str) -> None:
+        self._title = title
         self._phases: dict[str, str] = {}
 
     def tell(self, layer: str, phase: str, done: int, total: int) -> None:
         if not layer:
-            print(self.title(), flush=True)
+            print(self._title, flush=True)
         elif phase in ("exists", "done") and self._phases.get(layer) != phase:
             print(f"{layer}: {_WORDS[phase]}", flush=True)
         self._phases[layer] = phase
-
-
-class _Bars(_Quiet):
-    """A bar per layer.  rich costs 100 ms: it is imported only here."""
-
-    def __init__(self, named: reference.Reference) -> None:
-        super().__init__(named)
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-        self._progress: Progress = Progress(
-            TextColumn("{task.fields[layer]}: {task.description:<14}", markup=False),
-            BarColumn(bar_width=30),
-            DownloadColumn(),
-            console=Console(file=sys.stdout, highlight=False),
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "_Bars":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: "type[BaseException] | None",
-        value: "BaseException | None",
-        traceback: "TracebackType | None",
-    ) -> None:
-        self._progress.stop()
-
-    def tell(self, layer: str, phase: str, done: int, total: int) -> None:
-        if not layer:
-            self._progress.console.print(log.printable(self.title()), markup=False)
-            return
-        if layer not in self._tasks:
-            self._tasks[layer] = self._progress.add_task("", total=total or None, layer=layer)
-        self._progress.update(
-            self._tasks[layer], description=_WORDS[phase], completed=done, total=total or None
-        )

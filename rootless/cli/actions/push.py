@@ -1,18 +1,13 @@
 """`rl push`: images to a registry, with Docker's words."""
 
 import sys
-from typing import TYPE_CHECKING
 
+from rootless.cli.progress import Bars, Silent
 from rootless.context import Context
 from rootless.errors import RlError, UsageError
 from rootless.layer import export
 from rootless.oci import reference
 from rootless.registry import push
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from rich.progress import TaskID
 
 _WORDS = {
     "preparing": "Preparing",
@@ -74,71 +69,18 @@ def _write_digests(path: str, digests: list[str]) -> None:
         ) from e
 
 
-def _display(quiet: bool) -> "_Quiet":
+def _display(quiet: bool) -> Silent:
     if quiet:
-        return _Quiet()
-    return _Bars() if sys.stdout.isatty() else _Lines()
+        return Silent()
+    return Bars(_word, width=20) if sys.stdout.isatty() else _Lines()
 
 
-class _Quiet:
-    """Shows nothing."""
-
-    def __enter__(self) -> "_Quiet":
-        return self
-
-    def __exit__(
-        self,
-        kind: "type[BaseException] | None",
-        value: "BaseException | None",
-        traceback: "TracebackType | None",
-    ) -> None:
-        pass
-
-    def tell(self, layer: str, phase: str, done: int, total: int) -> None:
-        """Take an event of registry/push.py."""
-
-
-class _Lines(_Quiet):
+class _Lines(Silent):
     """One line per change of a layer's phase, as Docker without a terminal."""
 
     def tell(self, layer: str, phase: str, done: int, total: int) -> None:
         if phase != "pushing":
             print(f"{layer}: {_word(phase)}", flush=True)
-
-
-class _Bars(_Quiet):
-    """A bar per layer.  rich costs 100 ms: it is imported only here."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-        self._progress: Progress = Progress(
-            TextColumn("{task.fields[layer]}: {task.description:<20}", markup=False),
-            BarColumn(bar_width=30),
-            DownloadColumn(),
-            console=Console(file=sys.stdout, highlight=False),
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "_Bars":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: "type[BaseException] | None",
-        value: "BaseException | None",
-        traceback: "TracebackType | None",
-    ) -> None:
-        self._progress.stop()
-
-    def tell(self, layer: str, phase: str, done: int, total: int) -> None:
-        if layer not in self._tasks:
-            self._tasks[layer] = self._progress.add_task("", total=total or None, layer=layer)
-        self._progress.update(
-            self._tasks[layer], description=_word(phase), completed=done, total=total or None
-        )
 
 
 def _word(phase: str) -> str:
