@@ -1,0 +1,57 @@
+"""Mounts, devices and the root file system."""
+
+from typing import Annotated
+
+from rootless.cli.commands._base import option
+
+SECTION = "Files"
+
+Mount = Annotated[
+    list[str] | None,
+    option(
+        "--mount",
+        help="A mount in long form: type=bind,source=…,target=…; repeatable.",
+        section=SECTION,
+        metavar="KEY=VALUE,…",
+    ),
+]
+
+Tmpfs = Annotated[
+    list[str] | None,
+    option(
+        "--tmpfs",
+        help="A directory in memory; repeatable.",
+        section=SECTION,
+        metavar="DIR[:OPTIONS]",
+    ),
+]
+
+ReadOnly = Annotated[
+    bool,
+    option("--read-only", help="Make the root file system read-only.", section=SECTION),
+]
+
+ShmSize = Annotated[
+    str | None,
+    option("--shm-size", help="The size of /dev/shm (64m).", section=SECTION, metavar="SIZE"),
+]
+
+Device = Annotated[
+    list[str] | None,
+    option(
+        "--device",
+        help="A device of the host that you may use; repeatable.",
+        section=SECTION,
+        metavar="PATH[:PATH[:rwm]]",
+    ),
+]
+
+StorageDriver = Annotated[
+    str | None,
+    option(
+        "--storage-driver",
+        help="overlay, fuse-overlayfs or copy; else the best that works.",
+        section=SECTION,
+        metavar="DRIVER",
+    ),
+]

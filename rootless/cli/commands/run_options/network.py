@@ -1,0 +1,85 @@
+"""Networks, ports and names."""
+
+from typing import Annotated
+
+from rootless.cli import completion
+from rootless.cli.commands._base import option
+
+SECTION = "Network"
+
+Network = Annotated[
+    str | None,
+    option(
+        "--network",
+        "--net",
+        help="slirp4netns, pasta, host or none; else the best that works.",
+        section=SECTION,
+        metavar="NETWORK",
+        complete=completion.networks,
+    ),
+]
+
+PublishAll = Annotated[
+    bool,
+    option(
+        "--publish-all",
+        "-P",
+        help="Publish every exposed port on a free one of the host.",
+        section=SECTION,
+    ),
+]
+
+Expose = Annotated[
+    list[str] | None,
+    option(
+        "--expose",
+        help="Expose a port, for --publish-all; repeatable.",
+        section=SECTION,
+        metavar="PORT[/PROTO]",
+    ),
+]
+
+Hostname = Annotated[
+    str | None,
+    option("--hostname", "-h", help="Its host name.", section=SECTION, metavar="NAME"),
+]
+
+Domainname = Annotated[
+    str | None, option("--domainname", help="Its NIS domain.", section=SECTION, metavar="NAME")
+]
+
+AddHost = Annotated[
+    list[str] | None,
+    option(
+        "--add-host",
+        help="A line for /etc/hosts; repeatable.",
+        section=SECTION,
+        metavar="NAME:IP",
+    ),
+]
+
+Dns = Annotated[
+    list[str] | None,
+    option("--dns", help="A name server; repeatable.", section=SECTION, metavar="IP"),
+]
+
+DnsSearch = Annotated[
+    list[str] | None,
+    option(
+        "--dns-search",
+        help="A domain to search names in; repeatable.",
+        section=SECTION,
+        metavar="DOMAIN",
+    ),
+]
+
+DnsOption = Annotated[
+    list[str] | None,
+    option(
+        "--dns-option",
+        "--dns-opt",
+        help="An option of the resolver; repeatable.",
+        section=SECTION,
+        metavar="OPTION",
+    ),
+]

@@ -1,0 +1,121 @@
+"""The program, its terminal and how it ends."""
+
+from typing import Annotated
+
+from rootless.cli import completion
+from rootless.cli.commands._base import option
+
+SECTION = "The process"
+
+Entrypoint = Annotated[
+    str | None,
+    option(
+        "--entrypoint",
+        help='Run this program instead of the image\'s entry point; "" for none.',
+        section=SECTION,
+        metavar="PROGRAM",
+    ),
+]
+
+Workdir = Annotated[
+    str | None,
+    option(
+        "--workdir",
+        "-w",
+        help="The directory to start in.",
+        section=SECTION,
+        metavar="DIR",
+    ),
+]
+
+User = Annotated[
+    str | None,
+    option(
+        "--user",
+        "-u",
+        help="Who it runs as, by the container's /etc/passwd.",
+        section=SECTION,
+        metavar="USER[:GROUP]",
+    ),
+]
+
+GroupAdd = Annotated[
+    list[str] | None,
+    option(
+        "--group-add",
+        help="A further group; repeatable.",
+        section=SECTION,
+        metavar="GROUP",
+    ),
+]
+
+EnvFile = Annotated[
+    list[str] | None,
+    option(
+        "--env-file",
+        help="Read variables from a file; repeatable.",
+        section=SECTION,
+        metavar="FILE",
+        complete=completion.files,
+    ),
+]
+
+Init = Annotated[
+    bool,
+    option(
+        "--init",
+        help="Run a small init that reaps and passes signals on.",
+        section=SECTION,
+    ),
+]
+
+Attach = Annotated[
+    list[str] | None,
+    option(
+        "--attach",
+        "-a",
+        help="Attach only this stream: stdin, stdout or stderr; repeatable.",
+        section=SECTION,
+        metavar="STREAM",
+    ),
+]
+
+DetachKeys = Annotated[
+    str | None,
+    option(
+        "--detach-keys",
+        help="The keys that leave a container running (ctrl-p,ctrl-q).",
+        section=SECTION,
+        metavar="KEYS",
+    ),
+]
+
+SigProxy = Annotated[
+    bool,
+    option(
+        "--sig-proxy/--no-sig-proxy",
+        help="Pass signals on to the process.",
+        section=SECTION,
+        default=True,
+    ),
+]
+
+StopSignal = Annotated[
+    str | None,
+    option(
+        "--stop-signal",
+        help="What `rl stop` sends first.",
+        section=SECTION,
+        metavar="SIGNAL",
+    ),
+]
+
+StopTimeout = Annotated[
+    int | None,
+    option(
+        "--stop-timeout",
+        help="How long `rl stop` waits before it kills.",
+        section=SECTION,
+        metavar="SECONDS",
+    ),
+]
