@@ -8,7 +8,6 @@ RL_TEST_DIR names the directory for stores (scripts/test makes one on a fast fil
 """
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from support.needs import missing, strict
 from support.ports import is_free, port_numbers
 from support.program import Rl, program
 from support.registry import Registry
+from support.stores import remove_tree
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -45,17 +45,6 @@ def test_dir(worker_id: str) -> Iterator[str]:
     directory = tempfile.mkdtemp(prefix=f"t-{worker_id}-", dir=parent)
     yield directory
     remove_tree(directory)
-
-
-def remove_tree(directory: str) -> None:
-    """Remove a directory, also what subordinate IDs own in it."""
-    shutil.rmtree(directory, ignore_errors=True)
-    if os.path.exists(directory):
-        # unshare(1) maps all of the user's subordinate IDs as newuidmap allows.
-        os.spawnlp(
-            os.P_WAIT, "unshare", "unshare", "--user", "--map-auto", "--map-root-user",
-            "rm", "-rf", "--", directory,
-        )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

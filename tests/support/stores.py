@@ -1,6 +1,7 @@
 """A context with a store of its own, for tests that call rl's functions in this process."""
 
 import os
+import shutil
 
 from rootless.context import Context
 from rootless.paths import Paths
@@ -33,3 +34,14 @@ def make_context(
     if prepare:
         layout.prepare(ctx.paths)
     return ctx
+
+
+def remove_tree(directory: str) -> None:
+    """Remove a directory, also what subordinate IDs own in it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    if os.path.exists(directory):
+        # unshare(1) maps all of the user's subordinate IDs as newuidmap allows.
+        os.spawnlp(
+            os.P_WAIT, "unshare", "unshare", "--user", "--map-auto", "--map-root-user",
+            "rm", "-rf", "--", directory,
+        )  # fmt: skip
