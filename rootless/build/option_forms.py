@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rootless.errors import BadReference, UsageError
+from rootless.layer.compression import GZIP, PLAIN
+from rootless.layer.export import Packing
 from rootless.oci import reference
 from rootless.runtime.options_text import closest, csv_fields, parse_bool
 
@@ -26,6 +28,22 @@ _OUTPUT_KEYS = {
     "registry": _IMAGE_KEYS,
 }
 _CACHES = ("azblob", "gha", "inline", "local", "registry", "s3")
+_PACKING_KEYS = ("compression", "compression-level", "force-compression")
+_CACHE_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
+    "--cache-from": {"local": ("src",), "registry": ("ref",)},
+    "--cache-to": {
+        "inline": (),
+        "local": ("dest", "mode", "ignore-error", *_PACKING_KEYS),
+        "registry": (
+            "ref", "mode", "ignore-error", "oci-mediatypes", "image-manifest", *_PACKING_KEYS,
+        ),
+    },
+}  # fmt: skip
+_LEVELS = {"gzip": 9, "zstd": 22, "uncompressed": 0}  # the highest
+_BOOLEANS = (
+    "force-compression", "ignore-error", "image-manifest", "oci-mediatypes", "push", "store",
+    "tar", "unpack",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +80,27 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CacheStore:
-    """--cache-from and --cache-to: `type` is local, with src, or dest and mode."""
+    """--cache-from and --cache-to: `type` is local, registry or inline; `attrs` as checked."""
 
     type: str
     attrs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """The directory, or the image's name."""
+        return self.attrs.get("ref") or self.attrs.get("src") or self.attrs.get("dest", "")
+
+    @property
+    def mode(self) -> str:
+        return self.attrs.get("mode", "min")
+
+    @property
+    def packing(self) -> Packing:
+        return packing_of(self.attrs, "--cache-to")
+
+    def says(self, key: str) -> bool | None:
+        """A boolean, or None where it is not given."""
+        return parse_bool(self.attrs.get(key, ""))
 
 
 def pairs(value: str, option: str, form: str) -> dict[str, str]:
@@ -193,33 +228,77 @@ def _checked(kind: str, found: dict[str, str], value: str, form: str) -> Output:
 
 
 def parse_cache(value: str, option: str) -> CacheStore:
-    """type=local,src=DIRECTORY or type=local,dest=DIRECTORY[,mode=max]; registries come later."""
-    direction = "src" if option == "--cache-from" else "dest"
-    form = f"write type=local,{direction}=DIRECTORY"
+    """type=local,src|dest=DIRECTORY, type=registry,ref=IMAGE (alone: IMAGE), or type=inline."""
+    reading = option == "--cache-from"
+    form = f"write type=local,{'src' if reading else 'dest'}=DIRECTORY or type=registry,ref=IMAGE"
     words = csv_fields(value, option)
     if len(words) == 1 and "=" not in words[0] and words[0]:
-        raise _no_cache("registry", option)
-    found = pairs(value, option, form)
+        found = {"type": "registry", "ref": words[0]}
+    else:
+        found = pairs(value, option, form)
     kind = found.pop("type", "")
     if kind not in _CACHES:
         raise UsageError(f"unknown type of {option}: {kind or value}", remedy=form)
-    if kind != "local":
-        raise _no_cache(kind, option)
-    known = ("src",) if direction == "src" else ("dest", "mode")
-    _check_keys(found, known, f"{option} type={kind}", form)
-    if not found.get(direction):
-        raise UsageError(f"{option} type={kind} has no {direction}", remedy=form)
+    if kind not in _CACHE_KEYS[option]:
+        raise UsageError(
+            f"cannot use {option} type={kind}: "
+            + ("it is read with type=registry" if kind == "inline" else "not in this version"),
+            remedy="use type=registry,ref=IMAGE, or type=local with a directory",
+            code=NOT_YET,
+        )
+    _check_keys(found, _CACHE_KEYS[option][kind], f"{option} type={kind}", form)
+    place = {"local": "src" if reading else "dest", "registry": "ref"}.get(kind)
+    if place and not found.get(place):
+        raise UsageError(f"{option} type={kind} has no {place}", remedy=form)
+    if kind == "registry":
+        try:
+            reference.parse(found["ref"])
+        except BadReference as e:
+            raise UsageError(f"invalid ref in {option}: {e.what}", remedy=e.remedy or form) from e
     if found.get("mode", "min") not in ("min", "max"):
         raise UsageError(f"invalid mode={found['mode']} in {option}", remedy="min or max")
+    _check_booleans(found, option)
+    if parse_bool(found.get("image-manifest", "true")) is False:
+        raise UsageError(
+            f"cannot use image-manifest=false in {option}: rl's cache is an image",
+            remedy="leave it out",
+            code=NOT_YET,
+        )
+    packing_of(found, option)
     return CacheStore(kind, found)
 
 
-def _no_cache(kind: str, option: str) -> UsageError:
-    return UsageError(
-        f"cannot use {option} type={kind}: not in this version",
-        remedy="use type=local with a directory",
-        code=NOT_YET,
+def packing_of(found: Mapping[str, str], option: str) -> Packing:
+    """compression, compression-level and force-compression, checked.  Raises UsageError."""
+    kind = found.get("compression", "")
+    if kind == "estargz":
+        raise UsageError(
+            f"cannot use compression=estargz in {option}: not in this version",
+            remedy="gzip, zstd or uncompressed",
+            code=NOT_YET,
+        )
+    if kind not in ("", *_LEVELS):
+        raise UsageError(
+            f"unknown compression {kind} in {option}", remedy="gzip, zstd or uncompressed"
+        )
+    level = found.get("compression-level", "")
+    highest = _LEVELS[kind or "gzip"]
+    if level and not (level.isascii() and level.isdecimal() and int(level[:4]) <= highest):
+        raise UsageError(
+            f"invalid compression-level={level} in {option}",
+            remedy=f"0 to {highest} for {kind or 'gzip'}",
+        )
+    return Packing(
+        {"": GZIP, "uncompressed": PLAIN}.get(kind, kind),
+        int(level or 0),
+        always=parse_bool(found.get("force-compression", "false")) is True,
     )
+
+
+def _check_booleans(found: Mapping[str, str], option: str) -> None:
+    for key in _BOOLEANS:
+        if key in found and parse_bool(found[key]) is None:
+            raise UsageError(f"invalid {key}={found[key]} in {option}", remedy="true or false")
 
 
 def parse_assignment(value: str, option: str) -> tuple[str, str | None]:

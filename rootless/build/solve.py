@@ -130,6 +130,7 @@ class _Build:
         self.inputs.check(plan)
         self.stages = {one.stage.index: _Stage(one) for one in plan.stages}
         self._read_contexts(plan)
+        self._import_caches()
         try:
             self._loop(plan)
         except BaseException:
@@ -156,6 +157,17 @@ class _Build:
             with self._located(step):
                 self.transfers[step.number] = steps.transfer_of(self.inputs.around, step, {})
                 self.inputs.around.digest(step.number, self.transfers[step.number])
+
+    def _import_caches(self) -> None:
+        """--cache-from, for steps that are not in the cache here."""
+        if self.options.cache_from and not self.options.no_cache:
+            from rootless.build import cache_imports
+
+            self.inputs.around.imports = cache_imports.open_caches(
+                self.ctx,
+                self.options.cache_from,
+                lambda text: self.emit(Event("note", text=text)),
+            )
 
     def _located(self, step: Step) -> "_Located":
         return _Located(self, step)
@@ -344,6 +356,8 @@ class _Build:
         document = image.config_of(plan.target, diff_ids, entries, self.options.labels, epoch)
         if self.options.squash:
             self._squash(plan.target, document)
+        if any(one.type == "inline" for one in self.options.cache_to):
+            self._inline_cache(plan.target, document)
         tags = [reference.parse(tag).tagged().canonical() for tag in self.options.tags]
         record = image.put(self.ctx, plan.target, document, tags, self.directory)
         return Result(
@@ -356,6 +370,19 @@ class _Build:
             cache_keys=tuple(target.keys),
             all_cache_keys=tuple(key for stage in self.stages.values() for key in stage.keys),
         )
+
+    def _inline_cache(self, target: StagePlan, document: dict[str, Any]) -> None:
+        """--cache-to type=inline: the image says which step made which of its layers."""
+        from rootless.build import cache_registry
+
+        steps: list[tuple[str, Entry]] = []
+        plan: Any = target
+        while isinstance(plan, StagePlan):
+            stage = self.stages[plan.stage.index]
+            steps += zip(stage.keys, stage.entries, strict=True)
+            plan = plan.base
+        diff_ids = document["rootfs"]["diff_ids"]
+        document[cache_registry.KEY] = cache_registry.describe(steps, diff_ids)
 
     def _squash(self, target: StagePlan, document: dict[str, Any]) -> None:
         from rootless.build import squash

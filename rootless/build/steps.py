@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rootless.build import cache as caches
 from rootless.build import copying
 from rootless.build.cache import Cache, Entry
+from rootless.build.cache_imports import Imports
 from rootless.build.copying_select import Layers, Tree
 from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.mounts import Mount
@@ -32,6 +33,7 @@ class Around:
     contexts: Mapping[str, Tree]
     fetch_directory: str
     epoch: int | None = None
+    imports: Imports = field(default_factory=Imports)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     agents: Mapping[str, str] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
@@ -184,6 +186,10 @@ def make(around: Around, prepared: Prepared, link: Link, *, fresh: bool) -> dict
     """
     with around.cache.making(prepared.key, link.note):
         entry = None if fresh else around.cache.load(prepared.key)
+        if entry is None and not fresh:
+            entry = around.imports.take(around.ctx, prepared.key, link.note)
+            if entry is not None:
+                around.cache.save(prepared.key, entry)
         if entry is not None:
             return {"entry": asdict(entry), "cached": True}
         with TemporaryDirectory(around.ctx.paths, around.ctx) as directory:

@@ -193,8 +193,9 @@ BUILD: dict[str, tuple[str, str]] = {
         "or that of a socket. Start one with: eval $(ssh-agent); ssh-add.",
     ),
     "RL-BUILD-CACHE": (
-        "A build cache in a directory cannot be used",
-        "--cache-to type=local,dest=DIR writes one, --cache-from type=local,src=DIR reads it. It "
-        "can be removed: the steps are done again then.",
+        "A build cache in a directory or on a registry cannot be used",
+        "--cache-to type=local,dest=DIR writes one, --cache-from type=local,src=DIR reads it; with "
+        "type=registry,ref=IMAGE it is an image of a registry. It can be removed: the steps are "
+        "done again then.",
     ),
 }

@@ -28,6 +28,7 @@ _CHUNK = 1 << 20
 _MEDIA_TYPES = {
     compression.GZIP: manifests.OCI_LAYER_GZIP,
     compression.ZSTD: manifests.OCI_LAYER_ZSTD,
+    compression.PLAIN: manifests.OCI_LAYER,
 }
 _LEVELS = {compression.GZIP: range(1, 10), compression.ZSTD: range(1, 23)}
 
@@ -67,32 +68,16 @@ class Layer:
     stored: Descriptor | None
 
 
-class Export:
-    """One image.  `directory` is a temporary one of the store; the image cannot vanish meanwhile.
+class Packer:
+    """Layers as blobs.  `directory` is a temporary one of the store; no layer vanishes meanwhile.
 
     pack() may be called from several threads.
     """
 
-    def __init__(
-        self, ctx: "Context", record: dict[str, Any], directory: str, how: Packing
-    ) -> None:
+    def __init__(self, ctx: "Context", directory: str, how: Packing) -> None:
         self._ctx = ctx
         self._directory = directory
         self._how = how
-        self.config = blobs.read(ctx.paths, str(record["id"]))
-        self._manifest = _stored_manifest(ctx, record)
-        described = self._manifest.layers if self._manifest else ()
-        diff_ids = [str(one) for one in record["layers"]]
-        if len(described) != len(diff_ids):
-            described, self._manifest = (), None
-        there = [
-            one if blobs.has(ctx.paths, one.digest, one.size) else None for one in described
-        ] or [None] * len(diff_ids)
-        found = _blobs_of_layers(ctx, record) if None in there else {}
-        self.layers = [
-            Layer(diff_id, stored or found.get(diff_id))
-            for diff_id, stored in zip(diff_ids, there, strict=True)
-        ]
 
     def expected(self, layer: Layer) -> Descriptor | None:
         """The layer's blob as it will be, if that is known without packing."""
@@ -137,6 +122,49 @@ class Export:
         atomic.write_json(self._memo(layer), descriptor.to_json(), sync=False)
         return descriptor, path
 
+    def _goes_as_it_is(self, stored: Descriptor) -> bool:
+        how = self._how
+        same_kind = compression.kind_of_media_type(stored.media_type) == how.kind
+        return not how.always or (same_kind and not how.level)
+
+    def _archive(self, layer: Layer) -> Iterator[bytes]:
+        if layer.stored is None:
+            yield from pack.tar_of(self._ctx, self._ctx.paths.layer_diff(layer.diff_id))
+            return
+        # Who made it wrote the archive in a way of its own, which the diffID is about.
+        with blobs.VerifiedFile(self._ctx.paths, layer.stored.digest) as file:
+            source = compression.Decompressed(file, layer.stored.media_type)
+            while chunk := source.read(_CHUNK):
+                yield chunk
+
+    def _memo(self, layer: Layer) -> str:
+        """Where the digest of a packed layer is remembered: it is the same each time."""
+        how = f"{self._how.kind}-{self._how.level}"
+        return f"{self._ctx.paths.cache}/packed/{layer.diff_id.rpartition(':')[2]}-{how}.json"
+
+
+class Export(Packer):
+    """One image; it cannot vanish meanwhile."""
+
+    def __init__(
+        self, ctx: "Context", record: dict[str, Any], directory: str, how: Packing
+    ) -> None:
+        super().__init__(ctx, directory, how)
+        self.config = blobs.read(ctx.paths, str(record["id"]))
+        self._manifest = _stored_manifest(ctx, record)
+        described = self._manifest.layers if self._manifest else ()
+        diff_ids = [str(one) for one in record["layers"]]
+        if len(described) != len(diff_ids):
+            described, self._manifest = (), None
+        there = [
+            one if blobs.has(ctx.paths, one.digest, one.size) else None for one in described
+        ] or [None] * len(diff_ids)
+        found = stored_blobs(ctx, record) if None in there else {}
+        self.layers = [
+            Layer(diff_id, stored or found.get(diff_id))
+            for diff_id, stored in zip(diff_ids, there, strict=True)
+        ]
+
     def manifest(self, packed: list[Descriptor]) -> tuple[str, bytes]:
         """Media type and bytes of the manifest, with the layers as they were packed.
 
@@ -159,32 +187,12 @@ class Export:
         data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         return manifests.OCI_MANIFEST, data
 
-    def _goes_as_it_is(self, stored: Descriptor) -> bool:
-        how = self._how
-        same_kind = compression.kind_of_media_type(stored.media_type) == how.kind
-        return not how.always or (same_kind and not how.level)
 
-    def _archive(self, layer: Layer) -> Iterator[bytes]:
-        if layer.stored is None:
-            yield from pack.tar_of(self._ctx, self._ctx.paths.layer_diff(layer.diff_id))
-            return
-        # Who made it wrote the archive in a way of its own, which the diffID is about.
-        with blobs.VerifiedFile(self._ctx.paths, layer.stored.digest) as file:
-            source = compression.Decompressed(file, layer.stored.media_type)
-            while chunk := source.read(_CHUNK):
-                yield chunk
-
-    def _memo(self, layer: Layer) -> str:
-        """Where the digest of a packed layer is remembered: it is the same each time."""
-        how = f"{self._how.kind}-{self._how.level}"
-        return f"{self._ctx.paths.cache}/packed/{layer.diff_id.rpartition(':')[2]}-{how}.json"
-
-
-def _blobs_of_layers(ctx: "Context", record: dict[str, Any]) -> dict[str, Descriptor]:
+def stored_blobs(ctx: "Context", *first: dict[str, Any]) -> dict[str, Descriptor]:
     """diffID -> a blob of that layer, of whatever image: a build has the blobs of its base, a
-    pull has not fetched those whose layers were there."""
+    pull has not fetched those whose layers were there.  The records `first` go before others."""
     found: dict[str, Descriptor] = {}
-    for one in (record, *images.list_images(ctx.paths)):
+    for one in (*first, *images.list_images(ctx.paths)):
         layers, stored = one.get("layers"), one.get("layer_blobs")
         if not isinstance(layers, list) or not isinstance(stored, list):
             continue
@@ -202,8 +210,6 @@ def _describe(ctx: "Context", digest: str) -> Descriptor | None:
             size = os.fstat(file.fileno()).st_size
     except OSError:
         return None
-    if kind == compression.PLAIN:
-        return Descriptor(manifests.OCI_LAYER, digest, size)
     return Descriptor(_MEDIA_TYPES[kind], digest, size) if kind in _MEDIA_TYPES else None
 
 
@@ -217,7 +223,12 @@ def _stored_manifest(ctx: "Context", record: dict[str, Any]) -> Manifest | None:
 
 
 def open_compressor(target: BinaryIO, how: Packing) -> Any:
-    """A file that compresses what is written into `target`; the same bytes for the same input."""
+    """A file that compresses what is written into `target`; the same bytes for the same input.
+
+    close() ends the compression, and of one that does not compress, `target` too.
+    """
+    if how.kind == compression.PLAIN:
+        return target
     if how.kind == compression.ZSTD:
         try:
             from compression import zstd  # type: ignore[import-not-found]  # Python 3.14

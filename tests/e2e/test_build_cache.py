@@ -11,6 +11,7 @@ import pytest
 from support import traces
 from support.builds import Project, states
 from support.program import Rl
+from support.registry import Registry
 
 
 def test_nothing_changed_runs_nothing(project: Project) -> None:
@@ -215,6 +216,87 @@ def test_damaged_cache_directory_is_an_error(project: Project, tmp_path: object)
             file.write(text)
         project.dockerfile("RUN true\n")
         project.fails("", "--cache-from", f"type=local,src={tmp_path}", code="RL-BUILD-CACHE")
+
+
+TWO_STAGES = """
+    FROM busybox AS one
+    RUN echo one >/one && rm /etc/group && mkdir /d
+    FROM busybox
+    WORKDIR /
+    COPY --from=one /one /
+    COPY a /
+    RUN echo two >/two; ln /two /three
+"""
+
+
+def _elsewhere(project: Project, other: Rl, *args: str) -> tuple[dict[str, str], str]:
+    """Build the same in another store, on the same base; the states, and what was said."""
+    layout = f"{project.directory}-layout"
+    project.write({"base": "FROM busybox\n"})
+    words = ["-f", f"{project.directory}/base", "-o", f"type=oci,tar=false,dest={layout}"]
+    project.run(*words)
+    done = Project(other, project.directory).run(
+        "--build-context", f"busybox=oci-layout://{layout}", *args
+    )
+    return states(done), done.stderr
+
+
+@pytest.mark.parametrize("options", ["mode=max", "mode=max,compression=zstd", "mode=min"])
+def test_cache_on_a_registry_serves_another_store(
+    project: Project, fresh_store: Callable[[], Rl], registry: Registry, options: str
+) -> None:
+    project.write({"a": "a"}).dockerfile(TWO_STAGES)
+    place = f"type=registry,ref={registry.host}/cache/{project.rl.name()}"
+    assert "there is no cache" in project.run("--cache-from", place).stderr
+    docker = ",oci-mediatypes=false" if options == "mode=max" else ""
+    first = project.build("", "--cache-to", f"{place},{options}{docker}")
+    other = fresh_store()
+    found, said = _elsewhere(project, other, "--cache-from", place, "-t", "app:1")
+    ran = [name for name, state in found.items() if state != "CACHED"]
+    assert ran == ([] if "max" in options else ["RUN echo one >/one && rm /etc/group && mkdir /d"])
+    assert project.rl.inspect(first)["RootFS"] == other.inspect("app:1")["RootFS"], said
+    assert Project(other, "/").inside("app:1", "cat /one /a /three") == "one\natwo"
+
+
+def test_inline_cache_of_a_pushed_image(
+    project: Project, fresh_store: Callable[[], Rl], registry: Registry
+) -> None:
+    project.write({"a": "a"}).dockerfile(TWO_STAGES)
+    name = f"{registry.host}/cache/{project.rl.name()}"
+    project.run("-t", name, "--push", "--cache-to", "type=inline")
+    found, said = _elsewhere(project, fresh_store(), "--cache-from", name)
+    # The first stage is no part of the image: an inline cache has mode=min.
+    ran = [step for step, state in found.items() if state != "CACHED"]
+    assert ran == ["RUN echo one >/one && rm /etc/group && mkdir /d"], said
+    plain = f"{name}-plain"
+    project.run("-t", plain, "--push")
+    assert "there is no cache in" in project.run("--cache-from", plain).stderr
+
+
+def test_cache_that_cannot_be_reached_or_written(
+    project: Project, fresh_store: Callable[[], Rl], registry: Registry, rl: Rl
+) -> None:
+    project.dockerfile("RUN true\n")
+    nowhere = "type=registry,ref=127.0.0.1:1/nothing"
+    assert "cannot use the cache" in project.run("--cache-from", nowhere).stderr
+    project.fails("", "--cache-to", nowhere, code="RL-REGISTRY-UNREACHABLE")
+    done = project.run("--cache-to", f"{nowhere},ignore-error=true")
+    assert "the cache was not written" in done.stderr
+    # A blob that has vanished from the registry: the step is done again.
+    project.dockerfile(f"RUN echo {rl.name()} >/file\n")
+    place = f"type=registry,ref={registry.host}/cache/{rl.name()}"
+    project.run("--cache-to", place)
+    repository = place.partition("/")[2]
+    _, _, data = registry.request(
+        "GET",
+        f"/v2/{repository}/manifests/latest",
+        headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+    )
+    for layer in json.loads(data)["layers"]:
+        status, _, _ = registry.request("DELETE", f"/v2/{repository}/blobs/{layer['digest']}")
+        assert status == 202
+    found, said = _elsewhere(project, fresh_store(), "--cache-from", place)
+    assert list(found.values()) == ["DONE"] and "cannot take this step from the cache" in said
 
 
 def test_removed_image_does_not_break_the_cache(project: Project, rl: Rl) -> None:

@@ -159,7 +159,7 @@ def test_dockers_other_names(project: Project, rl: Rl, words: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "args", [["--cache-to", "type=registry,ref=x"], ["--platform", "linux/a,linux/b"]]
+    "args", [["--cache-to", "type=s3,bucket=x"], ["--platform", "linux/a,linux/b"]]
 )
 def test_what_is_for_later_is_refused(project: Project, rl: Rl, args: list[str]) -> None:
     project.dockerfile("ENV A=1\n")

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from rootless.build.context import open_context
 from rootless.build.dockerfile import lint
 from rootless.build.dockerfile.nodes import excerpt
 from rootless.build.events import Event, Result
-from rootless.build.options import BuildOptions
+from rootless.build.options import BuildOptions, CacheStore
 from rootless.build.solve import build
 from rootless.cli import build_progress
 from rootless.cli.output import printable, write
@@ -105,7 +105,6 @@ def _build(
     progress = build_progress.make(kind, explain=options.explain_cache)
     try:
         with progress:
-            _import_caches(ctx, options, progress)
             result = build(ctx, wanted, context, progress.emit)
             _export(ctx, options, result, progress)
             if options.wants_push:
@@ -137,31 +136,6 @@ def _push(ctx: "Context", options: BuildOptions, progress: build_progress.Progre
         progress.emit(Event("note", text=f"pushed {name}: digest: {pushed.digest}"))
 
 
-def _import_caches(
-    ctx: "Context", options: BuildOptions, progress: build_progress.Progress
-) -> None:
-    for place in options.cache_from:
-        from rootless.build import cache_exchange
-
-        directory = place.attrs["src"]
-        taken = cache_exchange.read(ctx, directory)
-        text = f"{taken} steps taken from the cache {directory}"
-        if taken is None:  # as the first time that a CI job runs
-            text = f"there is no cache in {directory}"
-        progress.emit(Event("note", text=text))
-
-
-def _cache_keys(ctx: "Context", result: Result, mode: str) -> list[str]:
-    """mode=max: every step that was built or used; min: those whose layers the image has."""
-    if mode == "max":
-        return list(result.all_cache_keys)
-    from rootless.build.cache import Cache
-
-    cache, layers = Cache(ctx), (*result.record["layers"], "")
-    found = ((key, cache.load(key)) for key in result.all_cache_keys)
-    return [key for key, entry in found if entry is not None and entry.diff_id in layers]
-
-
 def _export(
     ctx: "Context", options: BuildOptions, result: Result, progress: build_progress.Progress
 ) -> None:
@@ -187,12 +161,32 @@ def _export(
             outputs.write(ctx, output, result.record, options.tags)
             tell("note", f"writing {output.type} {output.dest}")
     for place in options.cache_to:
-        from rootless.build import cache_exchange
-
-        keys = _cache_keys(ctx, result, place.attrs.get("mode", "min"))
-        new = cache_exchange.write(ctx, keys, place.attrs["dest"])
-        tell("note", f"writing cache {place.attrs['dest']}: {len(keys)} steps, {new} new layers")
+        _export_cache(ctx, place, result, lambda text: tell("note", text))
     tell("done")
+
+
+def _export_cache(
+    ctx: "Context", place: CacheStore, result: Result, note: Callable[[str], None]
+) -> None:
+    if place.type == "inline":
+        return  # it is in the image
+    from rootless.build import cache_exchange
+
+    keys = cache_exchange.keys_of(ctx, result, place.mode)
+    try:
+        if place.type == "local":
+            new = cache_exchange.write(ctx, keys, place.place, place.packing)
+            note(f"writing cache {place.place}: {len(keys)} steps, {new} new layers")
+        else:
+            from rootless.build import cache_registry
+
+            docker = place.says("oci-mediatypes") is False
+            count = cache_registry.write(ctx, keys, place.place, place.packing, docker=docker)
+            note(f"pushing cache {place.place}: {len(keys)} steps, {count} layers")
+    except RlError as e:
+        if not place.says("ignore-error"):
+            raise
+        note(f"the cache was not written: {e.what}")
 
 
 def _write_file(path: str, text: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 from rootless.build.option_forms import CacheStore, Output, Secret, Ssh
 from rootless.build.options import BuildOptions, parse
 from rootless.errors import UsageError
+from rootless.layer.export import Packing
 
 
 def options(environ: dict[str, str] | None = None, **values: object) -> BuildOptions:
@@ -126,9 +127,9 @@ def test_bad_output_is_refused(text: str) -> None:
         {"output": ["type=oci,dest=x,compression=estargz"]},
         {"output": ["type=oci,dest=x,annotation.a=b"]},
         {"cache_to": ["type=gha"]},
-        {"cache_to": ["type=inline"]},
-        {"cache_from": ["type=registry,ref=x"]},
-        {"cache_from": ["x:1"]},
+        {"cache_from": ["type=inline"]},
+        {"cache_to": ["type=registry,ref=x,image-manifest=false"]},
+        {"cache_to": ["type=local,dest=x,compression=estargz"]},
         {"platform": ["linux/amd64,linux/arm64"]},
         {"sbom": "true"},
         {"provenance": "mode=max"},
@@ -158,6 +159,22 @@ def test_caches() -> None:
     refused(cache_from=["type=local"])
     refused(cache_to=["type=local,src=a"])
     refused(cache_to=["type=local,dest=a,mode=some"])
+
+
+def test_caches_of_registries() -> None:
+    found = options(
+        cache_from=["host:5000/a/b:1", "type=registry,ref=c"],
+        cache_to=["type=inline", "type=registry,ref=c,mode=max,compression=zstd,ignore-error=true"],
+    )
+    assert found.cache_from[0] == CacheStore("registry", {"ref": "host:5000/a/b:1"})
+    assert [one.place for one in found.cache_from] == ["host:5000/a/b:1", "c"]
+    inline, registry = found.cache_to
+    assert inline.type == "inline" and registry.says("ignore-error")
+    assert registry.mode == "max" and registry.packing == Packing("zstd")
+    for bad in ("mode=x", "ignore-error=x", "compression=lz4", "compression-level=10", "dest=x"):
+        assert refused(cache_to=[f"type=registry,ref=c,{bad}"]).code == "RL-USAGE"
+    for bad in ("type=registry", "type=registry,ref=A B", "type=inline,mode=max", "type=x"):
+        assert refused(cache_to=[bad]).code == "RL-USAGE"
 
 
 def test_build_contexts() -> None:
