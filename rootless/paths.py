@@ -39,6 +39,11 @@ class Paths:
     def oci_index(self) -> str:
         return f"{self.store}/index.json"
 
+    @property
+    def events(self) -> str:
+        """What has happened: rootless.store.events."""
+        return f"{self.store}/events"
+
     # Blobs, layers and images.
 
     @property

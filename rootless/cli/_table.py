@@ -925,6 +925,25 @@ TABLE: "dict[str, Row]" = {
             'code': None,
         },
     ),
+    'events': (
+        'events',
+        True,
+        {
+            '--filter': ('filter', 3),
+            '-f': ('filter', 3),
+            '--since': ('since', 2),
+            '--until': ('until', 2),
+            '--format': ('format', 2),
+        },
+        (
+        ),
+        {
+            'filter': [],
+            'since': None,
+            'until': None,
+            'format': None,
+        },
+    ),
     'info': (
         'info',
         True,
@@ -1016,6 +1035,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
     },
     'system': {
         'df': ('system df', {}),
+        'events': ('events', {}),
         'info': ('info', {}),
     },
 }

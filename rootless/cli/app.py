@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inspect": ("inspect", "Information", "Show everything about containers and images"),
     "doctor": ("doctor", "Information", "Say what this host can do, and what to ask its admin for"),
     "explain": ("explain", "Information", "Explain an error code"),
+    "events": ("events", "Information", "Show what happens to containers, images and volumes"),
     "info": ("info", "Information", "Show the store and how containers will run here"),
     "system df": ("system_df", "Information", "Show what takes space in the store"),
     "version": ("version", "Information", "Show the versions of rl and what it stands on"),
@@ -90,7 +91,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "tag": ("tag", {}),
         "untag": ("untag", {}),
     },
-    "system": {"df": ("system df", {}), "info": ("info", {})},
+    "system": {"df": ("system df", {}), "events": ("events", {}), "info": ("info", {})},
 }
 _GROUP_SUMMARIES = {
     "builder": "Commands about builds",

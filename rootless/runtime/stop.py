@@ -6,7 +6,7 @@ import time
 
 from rootless.errors import ContainerError
 from rootless.linux import process
-from rootless.store import containers
+from rootless.store import containers, events
 from rootless.store import volumes as volume_store
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ def manner(container: "Container", values: "Mapping[str, object]") -> "Manner":
     return {"signal": signal, "timeout_s": timeout_s}
 
 
-def stop(container: "Container", *, signal: str, timeout_s: float) -> None:
+def stop(ctx: "Context", container: "Container", *, signal: str, timeout_s: float) -> None:
     """Ask the container to end with `signal`; after `timeout_s` seconds (-1: never) kill it.
 
     Returns when the supervisor has cleaned up.  A container that does not run is fine.
@@ -67,21 +67,28 @@ def stop(container: "Container", *, signal: str, timeout_s: float) -> None:
     pidfd = container.pidfd()
     if pidfd >= 0:
         try:
-            process.signal_process(pidfd, signal_number(signal))
+            _signal(ctx, container, pidfd, signal_number(signal))
             if not wait_ended(pidfd, timeout_s):
-                process.signal_process(pidfd, KILL)
+                _signal(ctx, container, pidfd, KILL)
                 wait_ended(pidfd, -1)
         finally:
             os.close(pidfd)
+        wait_cleaned_up(container)
+        events.record_container(ctx.paths, container, "stop")
     wait_cleaned_up(container)
 
 
-def kill(container: "Container", signal: str) -> None:
+def _signal(ctx: "Context", container: "Container", pidfd: int, number: int) -> None:
+    if process.signal_process(pidfd, number):
+        events.record_container(ctx.paths, container, "kill", signal=str(number))
+
+
+def kill(ctx: "Context", container: "Container", signal: str) -> None:
     """Send `signal` to the container's init.  After SIGKILL, wait for the clean-up."""
     number = signal_number(signal)
     pidfd = container.need_running("kill")
     try:
-        process.signal_process(pidfd, number)
+        _signal(ctx, container, pidfd, number)
         if number == KILL:
             wait_ended(pidfd, -1)
     finally:

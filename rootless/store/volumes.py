@@ -3,7 +3,7 @@
 import os
 
 from rootless.errors import ContainerError
-from rootless.store import atomic, containers
+from rootless.store import atomic, containers, events
 from rootless.store.removal import remove_mapped_tree
 
 TYPE_CHECKING = False
@@ -36,6 +36,7 @@ def ensure(ctx: "Context", name: str, *, anonymous: bool, labels: "dict[str, str
             if os.path.isdir(f"{place}/_data"):
                 return False
             raise atomic.store_error(e, f"make the volume {name}") from e
+    events.record(ctx.paths, "volume", "create", name, {"driver": "local"})
     return True
 
 
@@ -60,3 +61,4 @@ def remove(ctx: "Context", name: str) -> None:
                 remedy="they belong to IDs that are not yours any more: see rl doctor",
                 code="RL-CONTAINER-FILES",
             )
+    events.record(ctx.paths, "volume", "destroy", name, {"driver": "local"})

@@ -7,6 +7,7 @@ from rootless.context import Context
 from rootless.errors import UsageError
 from rootless.oci import reference
 from rootless.registry import pull
+from rootless.store import events
 
 _WORDS = {
     "waiting": "Waiting",
@@ -55,6 +56,7 @@ def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
             tls_verify=values.get("tls_verify") is not False,
             progress=display.tell,
         )
+    events.record_image(ctx.paths, "pull", named.familiar(), named.familiar())
     if not values.get("quiet"):
         state = "Downloaded newer image for" if pulled.changed else "Image is up to date for"
         print(f"Digest: {pulled.digest}\nStatus: {state} {named.familiar()}")

@@ -8,6 +8,7 @@ from rootless.errors import RlError, UsageError
 from rootless.layer import export
 from rootless.oci import reference
 from rootless.registry import push
+from rootless.store import events
 
 _WORDS = {
     "preparing": "Preparing",
@@ -46,6 +47,8 @@ def main(ctx: Context, values: dict[str, object]) -> int:
                 progress=display.tell,
             )
         digests.append(pushed.digest)
+        familiar = pushed.reference.familiar()
+        events.record_image(ctx.paths, "push", familiar, familiar)
         if quiet:
             print(pushed.reference.canonical(), flush=True)
         else:

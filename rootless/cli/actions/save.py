@@ -9,7 +9,7 @@ from rootless.errors import ImageError, RlError, UsageError
 from rootless.layer import image_archive
 from rootless.oci import platform as platforms
 from rootless.oci import reference
-from rootless.store import atomic, images
+from rootless.store import atomic, events, images
 from rootless.store.leases import Lease
 
 
@@ -47,6 +47,8 @@ def main(ctx: Context, values: dict[str, object]) -> int:
                 remedy="check the path, and the space there",
                 code="RL-SAVE-TARGET",
             ) from e
+    for record, _ in wanted:
+        events.record_image(ctx.paths, "save", str(record["id"]))
     return 0
 
 
