@@ -43,6 +43,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "load": ("load", "Images", "Get images from an archive"),
     "import": ("import_image", "Images", "Make an image of a root file system in a tar archive"),
     "bootstrap": ("bootstrap", "Images", "Make a base image on this machine, without a registry"),
+    "manifest add": ("manifest_add", "Images", "Put images into a manifest list"),
+    "manifest annotate": ("manifest_annotate", "Images", "Say what a member is made for"),
+    "manifest create": ("manifest_create", "Images", "Begin an image for several platforms"),
+    "manifest exists": ("manifest_exists", "Images", "Whether there is a manifest list"),
+    "manifest inspect": ("manifest_inspect", "Images", "Show a manifest list or a manifest"),
+    "manifest ls": ("manifest_ls", "Images", "List the manifest lists of the store"),
+    "manifest push": ("manifest_push", "Images", "Send a manifest list and its images"),
+    "manifest remove": ("manifest_remove", "Images", "Take images out of a manifest list"),
+    "manifest rm": ("manifest_rm", "Images", "Forget manifest lists"),
     "login": ("login", "Images", "Log in to a registry"),
     "logout": ("logout", "Images", "Forget the credentials for a registry"),
     "inspect": ("inspect", "Information", "Show everything about containers and images"),
@@ -91,6 +100,10 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "tag": ("tag", {}),
         "untag": ("untag", {}),
     },
+    "manifest": {
+        name: (f"manifest {name}", {})
+        for name in ("add", "annotate", "create", "exists", "inspect", "ls", "push", "remove", "rm")
+    },
     "system": {"df": ("system df", {}), "events": ("events", {}), "info": ("info", {})},
 }
 _GROUP_SUMMARIES = {
@@ -98,6 +111,7 @@ _GROUP_SUMMARIES = {
     "buildx": "Commands about builds, as docker buildx names them",
     "container": "Commands about containers",
     "image": "Commands about images",
+    "manifest": "Commands about manifest lists: images for several platforms",
     "system": "Commands about rl as a whole",
 }
 

@@ -86,6 +86,15 @@ def upload_bytes(client: Client, descriptor: Descriptor, data: bytes, what: str)
     client.transport.read(response)
 
 
+def put_manifest(client: Client, tag: str, media_type: str, data: bytes, what: str) -> None:
+    """Store a manifest or index under a tag, or under its digest."""
+    url = client.url(f"manifests/{tag}")
+    response = client.send("PUT", url, {"Content-Type": media_type}, body=data)
+    if response.status not in (200, 201, 202):
+        raise client.refusal(response, what)
+    client.transport.read(response)
+
+
 class _Upload:
     """One try to send a file; raises _Lost when another may go better."""
 

@@ -12,7 +12,7 @@ from rootless.context import Context
 from rootless.errors import ImageError, StoreError
 from rootless.oci import reference
 from rootless.paths import Paths
-from rootless.store import atomic, buildcache, images, layers, layout
+from rootless.store import atomic, buildcache, images, layers, layout, manifest_lists
 from rootless.store.leases import leased
 from rootless.store.locks import Locked
 from rootless.store.removal import remove_mapped_tree
@@ -120,16 +120,19 @@ def remove(
 
 
 def prune(ctx: Context, wanted: Callable[[Record], bool]) -> tuple[list[tuple[str, str]], int]:
-    """Remove the images that no container has and for which `wanted` holds, names and all.
+    """Remove the images that no container or manifest list has and for which `wanted` holds, names
+    and all.
 
     Returns what was done, as remove(), and the bytes on disk that this has freed.
     """
     done: list[tuple[str, str]] = []
     with _lock(ctx.paths):
+        listed = manifest_lists.held_images(ctx.paths)
         for record in images.list_images(ctx.paths):
-            if wanted(record) and not _users(ctx.paths, str(record["id"])):
+            identifier = str(record["id"])
+            if wanted(record) and identifier not in listed and not _users(ctx.paths, identifier):
                 removal = _Removal(ctx.paths, record, force=True)
-                removal.run(str(record["id"]))
+                removal.run(identifier)
                 done += removal.done
         _write_index(ctx.paths)
     freed = sizes(ctx.paths) if done else {}

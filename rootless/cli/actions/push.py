@@ -55,11 +55,11 @@ def main(ctx: Context, values: dict[str, object]) -> int:
             tag = pushed.reference.tag
             print(f"{tag}: digest: {pushed.digest} size: {pushed.size}", flush=True)
     if values["digestfile"]:
-        _write_digests(str(values["digestfile"]), digests)
+        write_digests(str(values["digestfile"]), digests)
     return 0
 
 
-def _write_digests(path: str, digests: list[str]) -> None:
+def write_digests(path: str, digests: list[str]) -> None:
     """One digest, without a line feed, as podman; more of them a line each."""
     try:
         with open(path, "w") as file:
