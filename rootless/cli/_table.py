@@ -473,6 +473,24 @@ TABLE: "dict[str, Row]" = {
             'signal': None,
         },
     ),
+    'pause': (
+        'pause',
+        True,
+        {},
+        (
+            ('containers', 2),
+        ),
+        {},
+    ),
+    'unpause': (
+        'unpause',
+        True,
+        {},
+        (
+            ('containers', 2),
+        ),
+        {},
+    ),
     'rename': (
         'rename',
         True,
@@ -503,11 +521,15 @@ TABLE: "dict[str, Row]" = {
     'wait': (
         'wait',
         True,
-        {},
+        {
+            '--condition': ('condition', 3),
+        },
         (
             ('containers', 2),
         ),
-        {},
+        {
+            'condition': [],
+        },
     ),
     'port': (
         'port',
@@ -519,6 +541,51 @@ TABLE: "dict[str, Row]" = {
         ),
         {
             'private_port': None,
+        },
+    ),
+    'top': (
+        'top',
+        False,
+        {},
+        (
+            ('container', 0),
+            ('options', 3),
+        ),
+        {},
+    ),
+    'stats': (
+        'stats',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+            '--format': ('format', 2),
+            '--no-stream': ('no_stream', 0),
+            '--no-trunc': ('no_trunc', 0),
+        },
+        (
+            ('containers', 3),
+        ),
+        {
+            'all': False,
+            'format': None,
+            'no_stream': False,
+            'no_trunc': False,
+        },
+    ),
+    'container prune': (
+        'container_prune',
+        True,
+        {
+            '--filter': ('filter', 3),
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+        },
+        (
+        ),
+        {
+            'filter': [],
+            'force': False,
         },
     ),
     'build': (
@@ -1187,17 +1254,22 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'exec': ('exec', {}),
         'kill': ('kill', {}),
         'logs': ('logs', {}),
+        'pause': ('pause', {}),
         'port': ('port', {}),
         'rename': ('rename', {}),
         'restart': ('restart', {}),
         'rm': ('rm', {}),
         'run': ('run', {}),
         'start': ('start', {}),
+        'stats': ('stats', {}),
         'stop': ('stop', {}),
+        'top': ('top', {}),
+        'unpause': ('unpause', {}),
         'wait': ('wait', {}),
         'inspect': ('inspect', {'type': 'container'}),
         'list': ('ps', {}),
         'ls': ('ps', {}),
+        'prune': ('container prune', {}),
         'ps': ('ps', {}),
         'remove': ('rm', {}),
     },

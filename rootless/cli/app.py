@@ -26,10 +26,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stop": ("stop", "Containers", "Stop containers, gently at first"),
     "restart": ("restart", "Containers", "Stop containers, if they run, and start them again"),
     "kill": ("kill", "Containers", "Send a signal to containers"),
+    "pause": ("pause", "Containers", "Stop the processes of containers for a while"),
+    "unpause": ("unpause", "Containers", "Let paused containers go on"),
     "rename": ("rename", "Containers", "Give a container another name"),
     "rm": ("rm", "Containers", "Remove containers"),
     "wait": ("wait", "Containers", "Wait until containers have ended and print their exit codes"),
     "port": ("port", "Containers", "List the published ports of a container"),
+    "top": ("top", "Containers", "List the processes of a container"),
+    "stats": ("stats", "Containers", "Show what containers use"),
+    "container prune": ("container_prune", "Containers", "Remove all containers that do not run"),
     "build": ("build", "Images", "Make an image as a Dockerfile says"),
     "pull": ("pull", "Images", "Get images from a registry"),
     "push": ("push", "Images", "Send an image to a registry"),
@@ -67,8 +72,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 ALIASES: dict[str, str] = {}
 
 _CONTAINER = (
-    "attach", "create", "exec", "kill", "logs", "port", "rename", "restart", "rm", "run", "start",
-    "stop", "wait",
+    "attach", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm", "run",
+    "start", "stats", "stop", "top", "unpause", "wait",
 )  # fmt: skip
 
 # Docker's management commands: group -> subcommand -> (command, values that it implies).
@@ -80,6 +85,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "inspect": ("inspect", {"type": "container"}),
         "list": ("ps", {}),
         "ls": ("ps", {}),
+        "prune": ("container prune", {}),
         "ps": ("ps", {}),
         "remove": ("rm", {}),
     },

@@ -6,7 +6,7 @@ import time
 
 from rootless.errors import ContainerError
 from rootless.linux import process
-from rootless.store import containers, events
+from rootless.store import containers, events, pause_mark
 from rootless.store import volumes as volume_store
 
 TYPE_CHECKING = False
@@ -81,6 +81,7 @@ def stop(ctx: "Context", container: "Container", *, signal: str, timeout_s: floa
 def _signal(ctx: "Context", container: "Container", pidfd: int, number: int) -> None:
     if process.signal_process(pidfd, number):
         events.record_container(ctx.paths, container, "kill", signal=str(number))
+        _resume(ctx, container)
 
 
 def kill(ctx: "Context", container: "Container", signal: str) -> None:
@@ -95,6 +96,17 @@ def kill(ctx: "Context", container: "Container", signal: str) -> None:
         os.close(pidfd)
     if number == KILL:
         wait_cleaned_up(container)
+
+
+def _resume(ctx: "Context", container: "Container") -> None:
+    """A paused container goes on when a signal was sent, as with Docker: it is to see it."""
+    if pause_mark.is_paused(container):
+        from rootless.runtime import pause
+
+        try:
+            pause.unpause(ctx, container)
+        except ContainerError:
+            pass  # it has ended meanwhile
 
 
 def wait_ended(pidfd: int, timeout_s: float) -> bool:
