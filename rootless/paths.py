@@ -83,6 +83,14 @@ class Paths:
         return f"{self.images_by_name}/{_file_name(reference)}"
 
     @property
+    def images_by_short(self) -> str:
+        return f"{self.store}/images/by-short"
+
+    def image_by_short(self, reference: str) -> str:
+        """A symlink whose text is the canonical name that a short name was pulled as."""
+        return f"{self.images_by_short}/{reference.replace('%', '%25').replace('/', '%2F')}"
+
+    @property
     def image_lock(self) -> str:
         return f"{self.store}/images/lock"
 

@@ -203,7 +203,9 @@ def _begin(client: Client, query: dict[str, str]) -> Response:
     url = client.url("blobs/uploads/")
     if query:
         url += f"?{urlencode(query, safe=':/')}"
-    return client.send("POST", url, {"Content-Length": "0"})
+    source = query.get("from")
+    also = f"repository:{source}:pull" if source else ""
+    return client.send("POST", url, {"Content-Length": "0"}, also=also)
 
 
 def _location(client: Client, response: Response) -> str:
@@ -215,10 +217,10 @@ def _location(client: Client, response: Response) -> str:
     except ValueError:
         scheme = ""
     if not response.headers.get("Location") or scheme not in ("http", "https"):
-        raise rubbish(client.name.domain, "it does not say where to upload to")
+        raise rubbish(client.source.domain, "it does not say where to upload to")
     if scheme == "http" and base.startswith("https:") and not client.transport.endpoint.insecure:
         raise RegistryError(
-            f"{client.name.domain} wants the upload without TLS",
+            f"{client.source.domain} wants the upload without TLS",
             remedy="rl does not do that; ask the registry's owner",
             code="RL-REGISTRY-REFUSED",
         )

@@ -54,6 +54,15 @@ def add(paths: Paths, record: Record, name: str) -> Record:
     return merged
 
 
+def remember_short(paths: Paths, short: str, name: str) -> None:
+    """Let the short name, canonical by Docker's rule, find the image `name`, until it is gone."""
+    try:
+        os.makedirs(paths.images_by_short, 0o700, exist_ok=True)
+    except OSError as e:
+        raise atomic.store_error(e, f"make {paths.images_by_short}") from e
+    atomic.replace_symlink(name, paths.image_by_short(short))
+
+
 def tag(paths: Paths, image_id: str, name: str) -> None:
     """Give the image one more canonical name.  Raises ImageError when it is gone."""
     try:
@@ -173,7 +182,7 @@ class _Removal:
         """Do it; True when the image is gone, False when it was untagged only."""
         by_name = not self.image_id.removeprefix("sha256:").startswith(text.removeprefix("sha256:"))
         if by_name:
-            self._untag(reference.parse(text))
+            self._untag(images.name_meant(self.paths, text))
             if self.tags or self.digests:
                 return False
         why = self._conflict(other_names=not self._is_single())
@@ -275,8 +284,21 @@ def collect(ctx: Context) -> set[str]:
                 for name in _listdir(directory):
                     if atomic.is_temporary(name):  # left by a kill: writers hold the lock
                         _unlink(f"{directory}/{name}")
+            _forget_short(paths)
         remove_mapped_tree(ctx, trash)
     return removed
+
+
+def _forget_short(paths: Paths) -> None:
+    """Remove the short names whose image has lost the name that they stand for."""
+    for entry in _listdir(paths.images_by_short):
+        path = f"{paths.images_by_short}/{entry}"
+        try:
+            named = reference.parse(os.readlink(path))
+        except OSError:
+            continue
+        if images.find(paths, str(named)) is None:
+            _unlink(path)
 
 
 def chain_ids(diff_ids: Iterable[str]) -> list[str]:
