@@ -21,8 +21,8 @@ from rootless.oci.descriptor import Descriptor
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.reference import Reference
 from rootless.registry import push as pushes
-from rootless.registry import upload
-from rootless.registry.client import Client
+from rootless.registry import registries_conf, sources, upload
+from rootless.registry.client import Client, Fetched
 from rootless.store import atomic, images, layout, manifest_lists
 from rootless.store.manifest_lists import ManifestList, Member
 
@@ -47,15 +47,6 @@ class Raw:
         return digests.of(self.data)
 
 
-def fetch(client: Client, named: Reference) -> Raw:
-    """The manifest or index that `named` means, verified if it has a digest.
-
-    Raises RegistryError, BadDocument, DigestMismatch.
-    """
-    found = client.manifest(named.digest or named.tag)
-    return Raw(found.document.media_type, found.document.data)
-
-
 def members(ctx: Context, text: str, *, every: bool, tls_verify: bool = True) -> list[Member]:
     """What `text` adds to a list: an image or list of the store, else of a registry.
 
@@ -75,9 +66,9 @@ def members(ctx: Context, text: str, *, every: bool, tls_verify: bool = True) ->
             return found
         if text.startswith(_LOCAL):
             raise images.not_found(name)
-    named = reference.parse(name).tagged()
-    with Client(ctx, named, tls_verify=tls_verify) as client:
-        return _remote(client, named, every=every)
+    names = registries_conf.candidates(ctx, name)
+    with sources.opened(ctx, names, tls_verify=tls_verify) as (client, top):
+        return _remote(client, top, every=every)
 
 
 def _local(ctx: Context, name: str, *, every: bool) -> list[Member] | None:
@@ -119,8 +110,8 @@ def _for_host(listed: list[Member], name: str) -> Member:
     return listed[position]
 
 
-def _remote(client: Client, named: Reference, *, every: bool) -> list[Member]:
-    found = client.manifest(named.digest or named.tag)
+def _remote(client: Client, found: Fetched, *, every: bool) -> list[Member]:
+    named = client.name
     if isinstance(found.document, Index):
         entries: list[dict[str, Any]] = json.loads(found.document.data)["manifests"]
         listed = [Member(entry, named.canonical()) for entry in entries]
@@ -237,8 +228,8 @@ def _copy_blob(ctx: Context, origin: Client, client: Client, blob: Descriptor) -
     what = f"blob {blob.digest[7:19]} of {origin.name.familiar_name}"
     if upload.exists(client, blob.digest):
         return
-    same = origin.name.domain == client.name.domain
-    if same and upload.mount(client, blob.digest, [origin.name.path]):
+    same = origin.source.domain == client.source.domain
+    if same and upload.mount(client, blob.digest, [origin.source.path]):
         return
     with atomic.TemporaryDirectory(ctx.paths, ctx) as directory:
         path = f"{directory}/blob"
@@ -253,9 +244,9 @@ def _copy_blob(ctx: Context, origin: Client, client: Client, blob: Descriptor) -
 
 def inspect(ctx: Context, text: str, *, tls_verify: bool = True) -> Raw:
     """The manifest or index that a registry has under that name.  Raises RegistryError."""
-    named = reference.parse(text.removeprefix(_REMOTE)).tagged()
-    with Client(ctx, named, tls_verify=tls_verify) as client:
-        return fetch(client, named)
+    names = registries_conf.candidates(ctx, text.removeprefix(_REMOTE))
+    with sources.opened(ctx, names, tls_verify=tls_verify) as (_, found):
+        return Raw(found.document.media_type, found.document.data)
 
 
 def details(

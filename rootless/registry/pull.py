@@ -79,7 +79,7 @@ def pull_image(
     Raises BadReference, RegistryError, DigestMismatch, BadDocument, ImageError RL-IMAGE-PLATFORM,
     StoreError, HostError.
     """
-    names = [one.tagged() for one in registries_conf.candidates(ctx, reference_text)]
+    names = registries_conf.candidates(ctx, reference_text)
     wanted = platforms.parse(platform) if platform else None
     layout.prepare(ctx.paths)
     atomic.sweep(ctx)

@@ -100,10 +100,12 @@ def places(conf: RegistriesConf, named: Reference) -> list[Place]:
 def candidates(ctx: Context, text: str) -> list[Reference]:
     """What a name that may be short can mean, best first; more than one are tried in this order.
 
+    Each has a tag or a digest.
+
     A name with a registry, and any name without a registries.conf that says something about short
     ones, means what Docker takes it for.  Raises BadReference, BadDocument.
     """
-    named = reference.parse(text)
+    named = reference.parse(text).tagged()
     if reference.names_registry(text):
         return [named]
     conf = load(ctx)
@@ -121,7 +123,7 @@ def candidates(ctx: Context, text: str) -> list[Reference]:
             remedy=f"write {conf.search[0]}/{text}, or make an alias in registries.conf",
         )
     rest = text[len(short) :]
-    return [reference.parse(f"{registry}/{short}{rest}") for registry in conf.search]
+    return [reference.parse(f"{registry}/{short}{rest}").tagged() for registry in conf.search]
 
 
 def _matched(prefix: str, named: Reference) -> int:
