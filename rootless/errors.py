@@ -11,6 +11,7 @@ RlError                   125  what could not be done and why, .remedy, .code, .
 ├─ StoreError             125  RL-STORE-*          busy, corrupt, full, newer version
 ├─ ImageError             125  RL-IMAGE-*          no such image, in use, ambiguous
 ├─ ContainerError         125  RL-CONTAINER-*      no such container, name taken, not running
+├─ VolumeError            125  RL-VOLUME-*         no such volume, in use
 ├─ NetworkError           125  RL-NETWORK-*, RL-PORT-*
 ├─ LimitError             125  RL-LIMIT-*          a limit that cannot be enforced here
 ├─ BuildError               1  RL-BUILD-*          a Dockerfile or a step; .location .excerpt
@@ -124,6 +125,12 @@ class ContainerError(RlError):
     """No such container, a name that is taken, or a state that forbids the request."""
 
     code = "RL-CONTAINER"
+
+
+class VolumeError(RlError):
+    """A volume does not exist, is in use, or cannot be what was asked for."""
+
+    code = "RL-VOLUME"
 
 
 class NetworkError(RlError):

@@ -28,18 +28,20 @@ def images(incomplete: str) -> "list[str]":
     return _images(_context(), incomplete)
 
 
-def manifest_lists(incomplete: str) -> "list[str]":
-    """Names of manifest lists, as they are written."""
-    from rootless.cli.output import familiar
-    from rootless.store import manifest_lists as store
-
-    ctx = _context()
-    names = [familiar(name) for name in store.names(ctx.paths)] if ctx is not None else []
-    return [name for name in names if name.startswith(incomplete)]
-
-
 def containers_and_images(incomplete: str) -> "list[str]":
     return containers(incomplete) + images(incomplete)
+
+
+def volumes(incomplete: str) -> "list[str]":
+    from rootless.store.volumes import names
+
+    ctx = _context()
+    if ctx is None:
+        return []
+    try:
+        return [name for name in names(ctx.paths) if name.startswith(incomplete)]
+    except OSError:
+        return []
 
 
 def codes(incomplete: str) -> "list[str]":

@@ -6,6 +6,7 @@ from rootless.cli.explanations_containers import CONTAINERS
 from rootless.cli.explanations_host import HOST
 from rootless.cli.explanations_images import IMAGES
 from rootless.cli.explanations_options import OPTIONS
+from rootless.cli.explanations_volumes import VOLUMES
 
 EXPLANATIONS: dict[str, tuple[str, str]] = {
     **HOST,
@@ -14,6 +15,7 @@ EXPLANATIONS: dict[str, tuple[str, str]] = {
     **CONTAINERS,
     **BOOTSTRAP,
     **BUILD,
+    **VOLUMES,
     "RL-USAGE": (
         "The command line makes no sense",
         "An unknown command or option, a missing argument, or a value that cannot be what it "

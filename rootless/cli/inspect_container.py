@@ -75,11 +75,11 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
 def _state(container: "Container") -> "Doc":
     facts = container.state
     word = words.state(container)
-    running = word in words.ALIVE
+    running = word == "running"
     return {
         "Status": word,
         "Running": running,
-        "Paused": word == "paused",
+        "Paused": False,
         "Restarting": False,
         "OOMKilled": bool(facts.get("oom_killed", False)),
         "Dead": False,
@@ -158,6 +158,7 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
         "SecurityOpt": _security(security) or None,
         "Tmpfs": Map((m["target"], ",".join(m["options"])) for m in mounts if m["type"] == "tmpfs"),
         "UTSMode": _mode(options, "uts"),
+        "VolumesFrom": [":".join(pair) for pair in options.get("volumes_from", ())] or None,
         "UsernsMode": str(options.get("userns", {}).get("mode", "")),
         "ShmSize": int(options.get("shm_size", 0)),
         "Sysctls": Map(options.get("sysctls", {})),

@@ -4,13 +4,13 @@ An image has its layers unpacked and, when it was pulled or loaded, their blobs.
 once, whatever images have it.
 """
 
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from rootless.cli import sizes
 from rootless.context import Context
 from rootless.store import buildcache, containers, image_changes, images
+from rootless.store import volumes as volume_store
 from rootless.store.containers import Container
 
 
@@ -53,7 +53,7 @@ def measure(ctx: Context) -> Usage:
     """Look at the whole store.  The caller has one thread."""
     usage = Usage()
     everyone = containers.list_all(ctx)
-    volumes = _volumes(ctx)
+    volumes = volume_store.names(ctx.paths)
     mounts = buildcache.mounts(ctx.paths)
     places = {f"c {one.id}": f"{one.directory}/upper" for one in everyone}
     places |= {f"v {name}": ctx.paths.volume_data(name) for name in volumes}
@@ -107,10 +107,3 @@ def _images(
     usage.images_size = sum(objects[part] for part in owners)
     usage.images_reclaimable = sum(objects[part] for part in owners if part not in needed)
     return set(owners)
-
-
-def _volumes(ctx: Context) -> list[str]:
-    try:
-        return sorted(os.listdir(ctx.paths.volumes))
-    except OSError:
-        return []

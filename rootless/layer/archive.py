@@ -1,15 +1,17 @@
-"""A layer's directory as a tar stream: the same bytes for the same tree.  Runs in the worker.
+"""A directory as a tar stream: the same bytes for the same tree.  Runs in the worker.
 
-overlayfs's whiteouts become the names of image-spec layer.md again.  Entries are in the order of
-their names, directories before what is in them; times are whole seconds, as in Docker's layers.
+In a layer, overlayfs's whiteouts become the names of image-spec layer.md again, and times are
+whole seconds, as in Docker's.  Entries are in the order of their names, directories before what is
+in them.
 """
 
+import errno
 import os
 import stat
 
 from rootless.layer import tarstream, whiteout
 from rootless.layer.tarstream import Member
-from rootless.layer.tarwriter import END, header, padding
+from rootless.layer.tarwriter import END, header, padding, sparse_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,24 +31,29 @@ _KINDS = {
 }
 
 
-def write_tree(root_fd: int, write: "Write") -> None:
+def write_tree(root_fd: int, write: "Write", *, layer: bool = True) -> None:
     """Write the tree below `root_fd` as a whole tar archive.
 
-    The tree does not change meanwhile.  Sockets are left out, as tar(1) does.
+    A tree that is no `layer` has no whiteouts, its times have fractions and its files holes.  A
+    layer does not change meanwhile.  Sockets are left out, as tar(1) does.
     """
-    _Writer(write).tree(root_fd)
+    Writer(write, layer=layer).tree(root_fd)
     write(END)
 
 
-class _Writer:
-    def __init__(self, write: "Write") -> None:
+class Writer:
+    """Writes trees and single files into one archive; its END is the caller's."""
+
+    def __init__(self, write: "Write", *, layer: bool) -> None:
         self._write = write
+        self._layer = layer
         self._links: dict[tuple[int, int], bytes] = {}
 
-    def tree(self, root_fd: int) -> None:
-        """Everything, iteratively: a tree may be deeper than Python's stack."""
-        self._header(b".", os.fstat(root_fd), root_fd)
-        stack = [(os.dup(root_fd), b"", self._entries(root_fd, b""))]
+    def tree(self, root_fd: int, top: bytes = b".") -> None:
+        """A directory and all below it, as `top`; iteratively: it may be deeper than our stack."""
+        prefix = b"" if top == b"." else top + b"/"
+        self._header(top, os.fstat(root_fd), root_fd)
+        stack = [(os.dup(root_fd), prefix, self._entries(root_fd, prefix))]
         try:
             while stack:
                 fd, prefix, names = stack[-1]
@@ -62,22 +69,23 @@ class _Writer:
                     self._header(path, status, child)
                     stack.append((child, path + b"/", self._entries(child, path + b"/")))
                 else:
-                    self._node(fd, name, prefix, status)
+                    self.node(fd, name, path, status)
         finally:
             for fd, _, _ in stack:
                 os.close(fd)
 
     def _entries(self, fd: int, prefix: bytes) -> list[bytes]:
         """The names in a directory, last first; an opaque one says so before them."""
-        if _xattr(fd, whiteout.OPAQUE_XATTR) == whiteout.OPAQUE_VALUE:
+        if self._layer and _xattr(fd, whiteout.OPAQUE_XATTR) == whiteout.OPAQUE_VALUE:
             self._marker(prefix + whiteout.OPAQUE, os.fstat(fd))
         return sorted((os.fsencode(name) for name in os.listdir(fd)), reverse=True)
 
-    def _node(self, fd: int, name: bytes, prefix: bytes, status: os.stat_result) -> None:
-        path = prefix + name
+    def node(self, fd: int, name: bytes, path: bytes, status: os.stat_result) -> None:
+        """What is no directory, as `path`."""
         kind = stat.S_IFMT(status.st_mode)
-        if kind == stat.S_IFCHR and status.st_rdev == 0:
-            self._marker(prefix + whiteout.PREFIX + name, status)
+        if self._layer and kind == stat.S_IFCHR and status.st_rdev == 0:
+            parent = path[: len(path) - len(name)]
+            self._marker(parent + whiteout.PREFIX + name, status)
             return
         if kind not in _KINDS:
             return  # a socket
@@ -95,19 +103,34 @@ class _Writer:
             self._header(path, status, None)
 
     def _file(self, at: int, name: bytes, path: bytes, status: os.stat_result) -> None:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=at)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        fd = os.open(name, flags, dir_fd=at)
         try:
-            self._header(path, status, fd)
-            left = status.st_size
-            while left:
-                data = os.read(fd, min(left, _CHUNK))
-                if not data:
-                    raise OSError(5, "the file became shorter", os.fsdecode(path))
-                self._write(data)
-                left -= len(data)
-            self._write(padding(status.st_size))
+            if not self._layer:
+                status = os.fstat(fd)  # another file may have the name by now
+                if not stat.S_ISREG(status.st_mode):
+                    return
+            pieces = None if self._layer else _pieces(fd, status)
+            member = self._header(path, status, fd, sparse=pieces)
+            if pieces is not None:
+                self._write(sparse_map(member))
+            size = member.size
+            for offset, length in pieces if pieces is not None else ((0, status.st_size),):
+                self._copy(fd, offset, length, path)
+            self._write(padding(size))
         finally:
             os.close(fd)
+
+    def _copy(self, fd: int, offset: int, left: int, path: bytes) -> None:
+        while left:
+            data = os.pread(fd, min(left, _CHUNK), offset)
+            if not data:
+                if self._layer:
+                    raise OSError(5, "the file became shorter", os.fsdecode(path))
+                data = bytes(min(left, _CHUNK))  # a container writes it just now
+            self._write(data)
+            offset += len(data)
+            left -= len(data)
 
     def _marker(self, path: bytes, status: os.stat_result) -> None:
         """A whiteout: an empty file of a telling name."""
@@ -123,14 +146,16 @@ class _Writer:
         *,
         link: bytes | str = b"",
         kind: bytes = b"",
-    ) -> None:
+        sparse: list[tuple[int, int]] | None = None,
+    ) -> Member:
         member = Member(path, kind or _KINDS[stat.S_IFMT(status.st_mode)])
         member.mode = stat.S_IMODE(status.st_mode)
         member.uid, member.gid = status.st_uid, status.st_gid
         member.mtime_ns = status.st_mtime_ns
         member.link = os.fsencode(link)
         if member.kind == tarstream.REGULAR:
-            member.size = status.st_size
+            member.size = member.length = status.st_size
+            member.sparse = sparse
         if member.kind in (tarstream.CHARACTER, tarstream.BLOCK_DEVICE):
             member.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
         if fd is not None:
@@ -138,7 +163,26 @@ class _Writer:
             owner = _xattr(fd, whiteout.OWNER_XATTR)
             if owner is not None:
                 member.uid, member.gid = whiteout.recorded_owner(owner) or (member.uid, member.gid)
-        self._write(header(member))
+        self._write(header(member, precise=not self._layer))
+        return member
+
+
+def _pieces(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
+    """[(offset, size), …] of the data of a file with holes, None for one without: lseek(2)."""
+    if status.st_blocks * 512 >= status.st_size:
+        return None
+    pieces = []
+    end = 0
+    while end < status.st_size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+            end = os.lseek(fd, start, os.SEEK_HOLE)
+        except OSError as e:
+            if e.errno == errno.ENXIO:  # a hole up to the end
+                break
+            return None
+        pieces.append((start, min(end, status.st_size) - start))
+    return pieces
 
 
 def _xattrs(fd: int) -> dict[bytes, bytes]:

@@ -35,9 +35,10 @@ class Extractor:
 
     What the host doesn't allow is counted, not refused: `skipped_devices`, `skipped_xattrs` and
     `lost_owners` (IDs that are not mapped became 0).  `size` is the sum of the files' lengths.
+    In what is no `layer`, whiteouts are files like others, and the top directory stays as it is.
     """
 
-    def __init__(self, root_fd: int) -> None:
+    def __init__(self, root_fd: int, *, layer: bool = True) -> None:
         self.size = 0
         self.entries = 0
         self.skipped_devices = 0
@@ -49,10 +50,12 @@ class Extractor:
         self._opaque: set[bytes] = set()
         self._whiteouts: dict[bytes, list[bytes]] = {}
         self._unmapped: set[tuple[int, int]] = set()
+        self._layer = layer
         os.umask(0)
-        # A set-group-ID directory above hands its group down; a root directory is root's.
-        os.fchown(root_fd, 0, 0)
-        os.fchmod(root_fd, 0o755)
+        if layer:
+            # A set-group-ID directory above hands its group down; a root directory is root's.
+            os.fchown(root_fd, 0, 0)
+            os.fchmod(root_fd, 0o755)
 
     def extract_all(self, reader: "TarReader") -> None:
         """Every member of the archive, then what has to be done last."""
@@ -76,7 +79,7 @@ class Extractor:
             self._root_directory(member)
             return
         parent, _, name = path.rpartition(b"/")
-        if name.startswith(whiteout.PREFIX):
+        if self._layer and name.startswith(whiteout.PREFIX):
             self._whiteout(parent, name, member.mtime_ns)
             return
         kind = member.kind

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-def tar_of(ctx: "Context", directory: str) -> Iterator[bytes]:
-    """The tar archive of `directory` in chunks.  Nothing may change the tree meanwhile."""
-    arguments: dict[str, object] = {"directory": directory}
+def tar_of(ctx: "Context", directory: str, *, layer: bool = True) -> Iterator[bytes]:
+    """The tar archive of `directory` in chunks.  Nothing may change a layer meanwhile."""
+    arguments: dict[str, object] = {"directory": directory, "layer": layer}
     with Worker(ctx, "archive", arguments, stdout=subprocess.PIPE) as worker:
         assert worker.process.stdout is not None
         while chunk := worker.process.stdout.read(_CHUNK):
@@ -25,6 +25,7 @@ def tar_of(ctx: "Context", directory: str) -> Iterator[bytes]:
 def diff_id_of(ctx: "Context", directory: str) -> tuple[str, int]:
     """The diffID of `directory` as a layer, and the size of its archive; no archive is written."""
     devnull = subprocess.DEVNULL
-    with Worker(ctx, "archive", {"directory": directory}, stdout=devnull) as worker:
+    arguments: dict[str, object] = {"directory": directory, "layer": True}
+    with Worker(ctx, "archive", arguments, stdout=devnull) as worker:
         answer = cast("dict[str, object]", worker.result())
     return str(answer["diff_id"]), int(cast("int", answer["size"]))

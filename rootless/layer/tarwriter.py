@@ -12,15 +12,26 @@ def padding(size: int) -> bytes:
     return bytes(-size % BLOCK)
 
 
-def header(member: Member) -> bytes:
+def header(member: Member, *, precise: bool = False) -> bytes:
     """The header of `member`, with a PAX header before it where ustar is too small.
 
-    Times are whole seconds, as in Docker's layers: fractions would cost each file two blocks.
+    Times are whole seconds, as in Docker's layers, unless `precise`: fractions cost each file two
+    blocks.  A sparse member's data begins with sparse_map(); its `size` is set here.
     """
     name = member.name
     if member.kind == DIRECTORY and not name.endswith(b"/"):
         name += b"/"
     records: list[tuple[bytes, bytes]] = []
+    if member.sparse is not None:
+        # GNU tar manual, "PAX Format, Version 1.0".
+        records += [
+            (b"GNU.sparse.major", b"1"),
+            (b"GNU.sparse.minor", b"0"),
+            (b"GNU.sparse.name", name),
+            (b"GNU.sparse.realsize", b"%d" % member.length),
+        ]
+        member.size = len(sparse_map(member)) + sum(size for _, size in member.sparse)
+        name = b"GNUSparseFile.0/" + name.rpartition(b"/")[2][:80]
     if len(name) > 100 or not name.isascii():
         records.append((b"path", name))
     if len(member.link) > 100 or not member.link.isascii():
@@ -31,7 +42,9 @@ def header(member: Member) -> bytes:
         (b"size", member.size, _OCTAL_11),
         (b"mtime", member.mtime_ns // 1_000_000_000, _OCTAL_11),
     ):
-        if not 0 <= value <= limit:
+        if precise and key == b"mtime" and member.mtime_ns % 1_000_000_000:
+            records.append((key, _decimal(member.mtime_ns)))
+        elif not 0 <= value <= limit:
             records.append((key, b"%d" % value))
     for xattr, content in sorted((member.xattrs or {}).items()):
         records.append((b"SCHILY.xattr." + xattr, content))
@@ -42,6 +55,23 @@ def header(member: Member) -> bytes:
     extended = Member(b"PaxHeaders/" + name.rstrip(b"/").rpartition(b"/")[2][:80], b"x")
     extended.size = len(data)
     return _ustar(extended, extended.name) + data + padding(len(data)) + block
+
+
+def sparse_map(member: Member) -> bytes:
+    """What the data of a sparse member begins with: where its pieces are, to whole blocks."""
+    pieces = list(member.sparse or ())
+    if not pieces or sum(pieces[-1]) < member.length:
+        pieces.append((member.length, 0))
+    lines = [b"%d\n" % len(pieces)]
+    lines += [b"%d\n%d\n" % piece for piece in pieces]
+    text = b"".join(lines)
+    return text + padding(len(text))
+
+
+def _decimal(ns: int) -> bytes:
+    """Nanoseconds as PAX writes a time: seconds with a fraction."""
+    seconds, rest = divmod(abs(ns), 1_000_000_000)
+    return b"%s%d.%09d" % (b"-" if ns < 0 else b"", seconds, rest)
 
 
 def _record(key: bytes, value: bytes) -> bytes:

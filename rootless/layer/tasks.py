@@ -106,7 +106,10 @@ def _syncfs(fd: int) -> None:
 
 
 def archive(arguments: Arguments) -> object:
-    """Write the tree `directory` as a tar archive on standard output; its digest and size."""
+    """Write the tree `directory` as a tar archive on standard output; its digest and size.
+
+    `layer` says whether it is one: see write_tree.
+    """
     from rootless.layer.archive import write_tree
 
     digest = hashlib.sha256()
@@ -120,8 +123,20 @@ def archive(arguments: Arguments) -> object:
 
     root_fd = os.open(str(arguments["directory"]), os.O_RDONLY | os.O_DIRECTORY)
     with open(1, "wb", buffering=1 << 18, closefd=False) as stdout:
-        write_tree(root_fd, write)
+        write_tree(root_fd, write, layer=bool(arguments["layer"]))
     return {"diff_id": f"sha256:{digest.hexdigest()}", "size": size}
+
+
+def fill(arguments: Arguments) -> object:
+    """Put the files of the archive on standard input into `directory`; how many there were.
+
+    On failure what was there before the bad place of the archive stays.
+    """
+    source = _Source("")
+    root_fd = os.open(str(arguments["directory"]), os.O_RDONLY | os.O_DIRECTORY)
+    extractor = Extractor(root_fd, layer=False)
+    extractor.extract_all(TarReader(source.next_chunk))
+    return extractor.entries
 
 
 def remove(arguments: Arguments) -> object:
@@ -169,5 +184,6 @@ TASKS: dict[str, Callable[[Arguments], object]] = {
     "unpack": unpack,
     "remove": remove,
     "archive": archive,
+    "fill": fill,
     "bootstrap": bootstrap,
 }

@@ -129,7 +129,10 @@ class Filesystem:
 
 
 class Bind:
-    """A bind mount of the host's `source`, with everything that is mounted below it."""
+    """A bind mount of the host's `source`, with everything that is mounted below it.
+
+    `subpath` is looked up below the source, which no symbolic link in it can leave.
+    """
 
     __slots__ = (
         "attributes",
@@ -137,6 +140,7 @@ class Bind:
         "recursive_read_only",
         "source",
         "submounts",
+        "subpath",
         "target",
     )
 
@@ -149,8 +153,10 @@ class Bind:
         propagation: str = "private",
         recursive_read_only: bool = False,
         submounts: bool = True,
+        subpath: str = "",
     ) -> None:
         self.source = source
+        self.subpath = subpath
         self.target = target
         self.attributes = attributes
         self.propagation = propagation
@@ -164,7 +170,7 @@ class Bind:
         # Without submounts the kernel refuses (EINVAL) to uncover what is mounted below a place
         # of the host: mount_namespaces(7), locked mounts.
         flags = syscalls.OPEN_TREE_CLONE | (syscalls.AT_RECURSIVE if self.submounts else 0)
-        mount_fd = syscalls.open_tree(syscalls.AT_FDCWD, self.source, flags)
+        mount_fd = self._open(flags)
         if self.attributes:
             recursive = self.recursive_read_only
             syscalls.mount_setattr(mount_fd, set_=self.attributes, recursive=recursive)
@@ -174,6 +180,21 @@ class Bind:
             )
         directory = stat.S_ISDIR(os.fstat(mount_fd).st_mode)
         _attach(root, mount_fd, self.target, directory=directory)
+
+    def _open(self, flags: int) -> int:
+        if not self.subpath:
+            return syscalls.open_tree(syscalls.AT_FDCWD, self.source, flags)
+        below = Root(self.source)
+        try:
+            source_fd = below.open(self.subpath)
+        except KernelError as e:
+            raise KernelError("open_tree", e.errno, f"{self.source}/{self.subpath}") from e
+        finally:
+            os.close(below.fd)
+        try:
+            return syscalls.open_tree(source_fd, "", flags | syscalls.AT_EMPTY_PATH)
+        finally:
+            os.close(source_fd)
 
 
 class Mask:

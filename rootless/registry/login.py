@@ -52,16 +52,14 @@ def stored(ctx: Context, target: Server) -> Credentials | None:
     return credentials.find(ctx, target.domain)
 
 
-def check(
-    ctx: Context, target: Server, given: Credentials, *, tls_verify: bool = True
-) -> Credentials:
-    """Ask the registry whether it takes these credentials; what to keep of them.
+def check(ctx: Context, target: Server, given: Credentials, *, tls_verify: bool = True) -> None:
+    """Ask the registry whether it takes these credentials.
 
-    That is an identity token, if the token service gives one: then no password is kept.
     Raises RegistryError RL-REGISTRY-UNAUTHORIZED when not, and those of the transport.
     """
-    transport = Transport(ctx, config.server(ctx, target.domain, tls_verify=tls_verify))
-    auth = Authorizer(transport, lambda: given, offline=True)
+    endpoint = config.endpoint(ctx, target.domain, "", tls_verify=tls_verify)
+    transport = Transport(ctx, endpoint)
+    auth = Authorizer(transport, lambda: given)
     try:
         url = f"{transport.base()}/v2/"
         for _ in range(2):
@@ -70,7 +68,7 @@ def check(
             response = transport.request("GET", url, headers)
             challenge = response.headers.get("WWW-Authenticate", "")
             transport.read(response)
-            if response.status != 401 or not auth.answer(challenge, sent):
+            if response.status != 401 or not auth.answer(challenge, sent, ""):
                 break
     finally:
         transport.close()
@@ -82,9 +80,6 @@ def check(
             remedy="is it a registry?",
             code="RL-REGISTRY-ERROR",
         )
-    if auth.refresh_token and not given.identity_token:
-        return Credentials(given.username, identity_token=auth.refresh_token)
-    return given
 
 
 def save(ctx: Context, target: Server, given: Credentials) -> str:

@@ -23,8 +23,7 @@ from rootless.oci.image_config import ImageConfig
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.platform import Platform
 from rootless.oci.reference import Reference
-from rootless.registry import registries_conf, sources
-from rootless.registry.client import Client, Fetched
+from rootless.registry.client import Client
 from rootless.registry.transport import Cancelled
 from rootless.store import atomic, blobs, image_changes, images, layers, layout
 from rootless.store.leases import Lease
@@ -79,40 +78,37 @@ def pull_image(
     Raises BadReference, RegistryError, DigestMismatch, BadDocument, ImageError RL-IMAGE-PLATFORM,
     StoreError, HostError.
     """
-    names = registries_conf.candidates(ctx, reference_text)
+    named = reference.parse(reference_text).tagged()
     wanted = platforms.parse(platform) if platform else None
     layout.prepare(ctx.paths)
     atomic.sweep(ctx)
-    with sources.opened(ctx, names, tls_verify=tls_verify) as (client, top):
-        pulling = _Pull(ctx, client, progress or (lambda *_: None))
+    with Client(ctx, named, tls_verify=tls_verify) as client:
+        pulling = _Pull(ctx, client, named, progress or (lambda *_: None))
         try:
-            pulled = pulling.run(top, wanted)
+            return pulling.run(wanted)
         except BadDocument as e:
             e.remedy = e.remedy or "ask the image's owner to push it again, or take another tag"
             raise
-    meant = reference.parse(reference_text).tagged()
-    if pulled.reference != meant:
-        image_changes.remember_short(ctx.paths, meant.canonical(), pulled.reference.canonical())
-    return pulled
 
 
 def list_tags(ctx: Context, reference_text: str, *, tls_verify: bool = True) -> list[str]:
     """The tags of a repository.  Raises as pull_image()."""
-    named = registries_conf.candidates(ctx, reference_text)[0]
+    named = reference.parse(reference_text)
     with Client(ctx, named, tls_verify=tls_verify) as client:
         return client.tags()
 
 
 class _Pull:
-    def __init__(self, ctx: Context, client: Client, progress: Progress) -> None:
+    def __init__(self, ctx: Context, client: Client, named: Reference, progress: Progress) -> None:
         self.ctx = ctx
         self.paths = ctx.paths
         self.client = client
-        self.named = client.name
+        self.named = named
         self._progress = progress
         self._progress_lock = threading.Lock()
 
-    def run(self, top: Fetched, wanted: Platform | None) -> Pulled:
+    def run(self, wanted: Platform | None) -> Pulled:
+        top = self.client.manifest(self.named.digest or self.named.tag)
         manifest = self._for_platform(top.document, wanted or platforms.host())
         self.tell("", "resolved", 0, 0)
         data = self._config_data(manifest)

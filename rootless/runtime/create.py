@@ -8,7 +8,7 @@ from rootless.linux import mount, rlimit
 from rootless.network import driver as drivers
 from rootless.network import ports
 from rootless.runtime import limits, names, rootfs, seccomp, spec
-from rootless.store import atomic, containers, events, layout, mapping, volumes
+from rootless.store import atomic, containers, layout, mapping, volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,12 +39,19 @@ def create(
     container_id = ids.new_container_id()
     directory = ctx.paths.container(container_id)
     network = drivers.choose(options.network or str(ctx.config.get("network", "")), ctx.environ)
+    inherited: list[dict[str, Any]] = []
+    if options.volumes_from:
+        from rootless.runtime import container_volumes
+
+        inherited = container_volumes.inherited(ctx, options.volumes_from)
+    _known_volumes(ctx, [*options.mounts, *inherited])
     config = spec.build(
         options,
         record,
         container_id=container_id,
         directory=directory,
         volume_path=ctx.paths.volume_data,
+        inherited=inherited,
         rootfs=f"{directory}/rootfs",
         seccomp=seccomp.program_for(ctx, options),
         driver=network,
@@ -66,23 +73,26 @@ def create(
     for path in extension["create"]:
         _make_source(path)
     _check_sources(config)
-    new_volumes = []
-    try:
-        for volume in extension["volumes"]:
-            if volumes.ensure(
-                ctx, volume["name"], anonymous=volume["anonymous"], labels=volume["labels"]
-            ):
-                new_volumes.append(volume["name"])
-        document = _document(container_id, options, record, config, published)
+    document = _document(container_id, options, record, config, published)
+    if extension["volumes"]:
+        from rootless.runtime import container_volumes
+
+        with container_volumes.NewVolumes(ctx, extension["volumes"]):
+            container, lock = _add(ctx, container_id, options.name, document, config)
+    else:
         container, lock = _add(ctx, container_id, options.name, document, config)
-        if extension["rung"]["storage"] == "copy":
-            _copy_image(ctx, container, lock, extension, notify)
-    except BaseException:
-        for name in new_volumes:
-            volumes.remove(ctx, name)
-        raise
-    events.record_container(ctx.paths, container, "create")
+    if extension["rung"]["storage"] == "copy":
+        _copy_image(ctx, container, lock, extension, notify)
     return container, lock, config
+
+
+def _known_volumes(ctx: "Context", mounts: "list[dict[str, Any]]") -> None:
+    """A volume that is there is what it was made as, whatever --mount says of a new one."""
+    for one in mounts:
+        if one["type"] == "volume" and one["source"]:
+            there = volumes.read(ctx.paths, one["source"])
+            if there is not None:
+                one["driver_options"] = there["options"]
 
 
 def _check_layers(image: str, extension: "dict[str, Any]") -> None:
@@ -121,7 +131,7 @@ def _copy_image(
     try:
         copied = layer_copies.flatten(ctx, layers, f"{container.directory}/rootfs")
     except BaseException:
-        containers.remove(ctx, container, lock)
+        volumes.discard(ctx, container, lock)
         raise
     if copied:
         notify(

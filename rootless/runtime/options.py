@@ -29,6 +29,7 @@ class RunOptions:
     ports                 list of dicts, see options_ports; empty with network host and none
     expose                ["80/tcp", ...]
     mounts                list of dicts, see options_mounts, in order -v, --mount, --tmpfs
+    volumes_from          [[container, "ro" or "rw"], ...]
     network, network_options   "", "host", "none", "slirp4netns", "pasta"; "" is the best one here
     add_hosts             [[name, IP or "host-gateway"], ...]
     dns, dns_search, dns_options   lists
@@ -58,7 +59,7 @@ class RunOptions:
         "memory_swap", "mounts", "name", "network", "network_options", "pid", "pids_limit",
         "platform", "ports", "privileged", "publish_all", "pull", "quiet", "read_only", "rm",
         "security", "shm_size", "sig_proxy", "stop_signal", "stop_timeout", "storage_driver",
-        "sysctls", "tty", "ulimits", "user", "userns", "uts", "warnings", "workdir",
+        "sysctls", "tty", "ulimits", "user", "userns", "uts", "volumes_from", "warnings", "workdir",
     )  # fmt: skip
 
     image: str
@@ -89,6 +90,7 @@ class RunOptions:
     ports: "list[dict[str, Any]]"
     expose: list[str]
     mounts: "list[dict[str, Any]]"
+    volumes_from: list[list[str]]
     network: str
     network_options: list[str]
     add_hosts: list[list[str]]

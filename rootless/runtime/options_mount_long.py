@@ -101,13 +101,15 @@ def _volume(mount: "Mount", fields: dict[str, list[str]], spec: str) -> None:
     if mount["source"]:
         check_volume_name(mount["source"])
     driver = _one(fields, "volume-driver", "local")
-    if driver not in ("", "local") or "volume-opt" in fields:
-        what = "volume-opt" if "volume-opt" in fields else f"volume-driver={driver}"
+    if driver not in ("", "local"):
         raise UsageError(
-            f"cannot honour {what} in --mount {spec}: volumes of rl are directories, and mounting "
-            "other file systems needs root",
-            remedy="use the local driver without options, or bind what the host has mounted",
+            f"cannot honour volume-driver={driver} in --mount {spec}: plugins run as root",
+            remedy="use the local driver, or bind what the host has mounted",
         )
+    if "volume-opt" in fields:
+        from rootless.runtime.volume_options import parse_options
+
+        mount["driver_options"] = parse_options(fields["volume-opt"])
     mount["copy"] = not _boolean(fields, "volume-nocopy", spec)
     subpath = _one(fields, "volume-subpath", "")
     if subpath.startswith("/") or ".." in subpath.split("/"):
@@ -136,7 +138,7 @@ def _tmpfs(mount: "Mount", fields: dict[str, list[str]], spec: str) -> None:
     mount["options"] = ["noexec", "nosuid", "nodev"]
     size = _one(fields, "tmpfs-size", "")
     if size:
-        check_tmpfs_size(size, spec)
+        check_tmpfs_size(size, f"--mount {spec}")
         number = size if size.endswith("%") else str(parse_size(size, f"--mount {spec}"))
         if number != "0":
             mount["options"].append(f"size={number}")

@@ -11,8 +11,10 @@ A mount is a dictionary of these keys (defaults in `new_mount`):
     create        bind: make the source, a directory, where it is missing (--volume does)
     chown         give the source's files to the container's user (U)
     copy          volume: a new one is filled with what the image has at the target
-    subpath       volume: mount this directory of it
+    subpath       volume, image: mount this directory of it
     labels        volume: dict, for a new one
+    driver_options  volume: dict, for a new one; of one that is there, its own (store/volumes.py)
+    anonymous     volume: goes with its last container (--volumes-from knows the name of such a one)
     options       flags for the mount: noexec, nosuid, nodev, ...; tmpfs: size=, mode=, uid=, ...
     mode          the third field of --volume as given, for inspect
 """
@@ -67,6 +69,8 @@ def new_mount(kind: str, source: str, target: str) -> "Mount":
         "copy": True,
         "subpath": "",
         "labels": {},
+        "driver_options": {},
+        "anonymous": False,
         "options": [],
         "mode": "",
     }
@@ -100,37 +104,59 @@ def parse_volume(spec: str, cwd: str) -> "Mount":
     return mount
 
 
+def parse_volumes_from(spec: str) -> list[str]:
+    """[container, "ro" or "rw"] of one --volumes-from.  Raises UsageError."""
+    container, _, mode = spec.partition(":")
+    if not container:
+        raise UsageError(
+            f"invalid --volumes-from {spec}: no container", remedy="as NAME or NAME:ro"
+        )
+    words = mode.split(",") if mode else ["rw"]
+    for word in words:
+        if word not in ("ro", "rw", "z", "Z"):
+            raise UsageError(
+                f'invalid mode in --volumes-from {spec}: "{word}"', remedy="it is ro or rw"
+            )
+    return [container, "ro" if "ro" in words else "rw"]
+
+
 def parse_tmpfs(spec: str) -> "Mount":
     """The mount of one --tmpfs PATH[:OPTIONS].  Raises UsageError."""
     path, _, words = spec.partition(":")
     mount = new_mount("tmpfs", "", check_target(spec, path, "--tmpfs"))
     mount["mode"] = words
-    options = ["noexec", "nosuid", "nodev"]
-    for word in words.split(",") if words else []:
-        key, equals, value = word.partition("=")
-        if (equals and key not in _TMPFS_VALUES) or (not equals and word not in _TMPFS_FLAGS):
-            raise UsageError(
-                f'invalid tmpfs option "{word}" in --tmpfs {spec}',
-                remedy=closest(key, (*_TMPFS_FLAGS, *_TMPFS_VALUES))
-                or "the usual ones are size=, mode=, uid=, gid=, exec, suid, dev and ro",
-            )
-        if key == "size":
-            check_tmpfs_size(value, spec)
-        if key == "mode" and not (value and all(c in "01234567" for c in value)):
-            raise UsageError(f'invalid mode "{value}" in --tmpfs {spec}', remedy="as mode=1777")
-        _merge(options, word)
+    options = tmpfs_words(words, f"--tmpfs {spec}")
     mount["read_only"] = "ro" in options
     mount["options"] = [o for o in options if o not in ("ro", "rw", "defaults")]
     return mount
 
 
-def check_tmpfs_size(value: str, spec: str) -> None:
+def tmpfs_words(words: str, where: str) -> list[str]:
+    """What the tmpfs is mounted with: Docker's flags and those asked for.  Raises UsageError."""
+    options = ["noexec", "nosuid", "nodev"]
+    for word in words.split(",") if words else []:
+        key, equals, value = word.partition("=")
+        if (equals and key not in _TMPFS_VALUES) or (not equals and word not in _TMPFS_FLAGS):
+            raise UsageError(
+                f'invalid tmpfs option "{word}" in {where}',
+                remedy=closest(key, (*_TMPFS_FLAGS, *_TMPFS_VALUES))
+                or "the usual ones are size=, mode=, uid=, gid=, exec, suid, dev and ro",
+            )
+        if key == "size":
+            check_tmpfs_size(value, where)
+        if key == "mode" and not (value and all(c in "01234567" for c in value)):
+            raise UsageError(f'invalid mode "{value}" in {where}', remedy="as mode=1777")
+        _merge(options, word)
+    return options
+
+
+def check_tmpfs_size(value: str, where: str) -> None:
     """The kernel's grammar: bytes with k, m or g, or a percentage of memory."""
     if value.endswith("%"):
         if not value[:-1].isdecimal():
-            raise UsageError(f'invalid size "{value}" in --tmpfs {spec}', remedy="as size=50%")
+            raise UsageError(f'invalid size "{value}" in {where}', remedy="as size=50%")
         return
-    parse_size(value, f"--tmpfs {spec}")
+    parse_size(value, where)
 
 
 def check_target(spec: str, target: str, option: str) -> str:

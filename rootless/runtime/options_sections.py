@@ -4,7 +4,12 @@ from rootless.errors import UsageError
 from rootless.runtime import options_limits, options_network, options_security
 from rootless.runtime.options_logging import parse_logging
 from rootless.runtime.options_mount_long import parse_mount
-from rootless.runtime.options_mounts import check_unique, parse_tmpfs, parse_volume
+from rootless.runtime.options_mounts import (
+    check_unique,
+    parse_tmpfs,
+    parse_volume,
+    parse_volumes_from,
+)
 from rootless.runtime.options_ports import parse_expose, parse_publish
 from rootless.runtime.options_text import (
     absolute,
@@ -99,6 +104,7 @@ def storage(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) 
     mounts += [parse_tmpfs(spec) for spec in texts(values, "tmpfs")]
     check_unique(mounts)
     fields["mounts"] = mounts
+    fields["volumes_from"] = [parse_volumes_from(one) for one in texts(values, "volumes_from")]
     shm_size = text(values, "shm_size")
     fields["shm_size"] = (parse_size(shm_size, "--shm-size") if shm_size else 0) or SHM_SIZE
     driver = text(values, "storage_driver")

@@ -205,6 +205,7 @@ def _operation(entry: "Doc", idmap: "IdMap") -> "stage.Operation":
             propagation=_propagation(words),
             recursive_read_only="rro" in words,
             submounts="bind" not in words,
+            subpath=entry.get("subpath", ""),
         )
     known = mount.ATTRIBUTES.keys() | _DEFAULT_WORDS | {"rro"}
     rest = [word for word in words if word not in known]

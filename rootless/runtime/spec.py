@@ -67,6 +67,7 @@ def build(
     container_id: str,
     directory: str,
     volume_path: "Callable[[str], str]",
+    inherited: "Sequence[Doc]" = (),
     rootfs: str = "rootfs",
     seccomp: str = "",
     driver: str = "",
@@ -81,7 +82,8 @@ def build(
     """The config.json of a container of the image `record`.  Raises UsageError.
 
     `directory` is the container's in the store, where hosts, resolv.conf and hostname are;
-    `volume_path` gives a volume's directory; `driver` is the network that was chosen;
+    `volume_path` gives a volume's directory; `inherited` are the mounts of --volumes-from;
+    `driver` is the network that was chosen;
     `host_limits` are the caller's (rlimit.host_limits()); `host_devices` are nodes of /dev for
     --privileged; `tty_group` says whether GID 5 is mapped; `caller` is (UID, GID), ours if None;
     `host_has` tells whether the host has a path.
@@ -89,7 +91,7 @@ def build(
     image = record.get("config") or {}
     if host_limits is not None:
         check_ulimits(options.ulimits, host_limits)
-    resolved = spec_mounts.resolve(options, image, volume_path, new_volume_name)
+    resolved = spec_mounts.resolve(options, image, volume_path, inherited, new_volume_name)
     entrypoint, command = spec_process.command_line(options, image)
     hostname = _hostname(options, container_id, host_hostname)
     config: Doc = {
@@ -200,17 +202,21 @@ def _storage(options: "RunOptions", resolved: "Sequence[Doc]") -> "Doc":
                 "path": mount["host_path"],
                 "target": mount["target"],
                 "anonymous": mount["anonymous"],
-                "copy": mount["copy"],
                 "labels": mount["labels"],
+                "options": mount["driver_options"],
             }
             for mount in volumes
         ],
         "copy_up": [
             [mount["target"], mount["host_path"]]
             for mount in volumes
-            if mount["copy"] and not mount["subpath"]
+            if mount["copy"] and not mount["subpath"] and not mount["memory"]
         ],
-        "tmpfs_copy_up": [mount["target"] for mount in resolved if "tmpcopyup" in mount["options"]],
+        "tmpfs_copy_up": [
+            mount["target"]
+            for mount in resolved
+            if "tmpcopyup" in mount["options"] or (mount["memory"] and mount["copy"])
+        ],
         "create": [mount["host_path"] for mount in binds if mount["create"]],
         "chown": [mount["host_path"] for mount in resolved if mount["chown"]],
         "mounts": spec_mounts.inspect_mounts(resolved),

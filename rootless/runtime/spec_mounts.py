@@ -58,28 +58,48 @@ def resolve(
     options: "RunOptions",
     image_config: "Mapping[str, Any]",
     volume_path: "Callable[[str], str]",
+    inherited: "Sequence[Doc]" = (),
     new_name: "Callable[[], str]" = new_container_id,
 ) -> "list[Doc]":
-    """The user's mounts, with the image's VOLUMEs, and every volume's name and directory.
+    """The user's mounts, those `inherited` and the image's VOLUMEs, with the volumes' places.
 
-    Beside the keys of options_mounts: host_path (bind and volume), anonymous (volume).
+    Beside the keys of options_mounts: host_path (bind and volume), anonymous (volume), memory (a
+    volume that is a tmpfs).
     """
     mounts = [dict(mount) for mount in options.mounts]
     taken = {mount["target"] for mount in mounts}
+    for mount in inherited:
+        if mount["target"] not in taken:
+            mounts.append(dict(mount))
+            taken.add(mount["target"])
     for path in keys(image_config.get("Volumes")):
         target = absolute(path, "/")
         if target != "/" and target not in taken:
             mounts.append(new_mount("volume", "", target))
             taken.add(target)
     for mount in mounts:
-        mount["anonymous"] = mount["type"] == "volume" and not mount["source"]
         mount["host_path"] = mount["source"]
+        mount["memory"] = False
         if mount["type"] == "volume":
+            mount["anonymous"] = mount["anonymous"] or not mount["source"]
             mount["source"] = mount["source"] or new_name()
             mount["host_path"] = volume_path(mount["source"])
-            if mount["subpath"]:
-                mount["host_path"] += f"/{mount['subpath']}"
+            _apply_driver_options(mount)
     return mounts
+
+
+def _apply_driver_options(mount: "Doc") -> None:
+    """A volume that is no directory of the store: see store/volumes.py."""
+    options = mount["driver_options"]
+    words = [word for word in options.get("o", "").split(",") if word]
+    if options.get("type") == "tmpfs":
+        mount["memory"], mount["host_path"] = True, ""
+        mount["options"] = [*words, *mount["options"]]
+    elif options:
+        mount["host_path"] = options["device"]
+        mount["read_only"] = mount["read_only"] or "ro" in words
+        flags = [word for word in words if word in ("nodev", "noexec", "nosuid")]
+        mount["options"] = [*flags, *mount["options"]]
 
 
 def oci_mounts(
@@ -139,7 +159,7 @@ def inspect_mounts(resolved: "Sequence[Doc]") -> "list[Doc]":
     for mount in resolved:
         shown = {
             "Type": mount["type"],
-            "Source": mount["host_path"],
+            "Source": f"{mount['host_path']}/{mount['subpath']}".rstrip("/"),
             "Destination": mount["target"],
             "Mode": mount["mode"],
             "RW": not mount["read_only"],
@@ -212,7 +232,7 @@ def _sys(options: "RunOptions") -> "list[Doc]":
 
 def _own_mount(mount: "Doc") -> "Doc":
     """One of the user's mounts."""
-    if mount["type"] == "tmpfs":
+    if mount["type"] == "tmpfs" or mount["memory"]:
         # The propagation of a new mount is private; copying up is in rl.tmpfs_copy_up.
         words = [
             word
@@ -224,4 +244,6 @@ def _own_mount(mount: "Doc") -> "Doc":
     words = ["bind" if mount["recursive"] == "disabled" else "rbind", mount["propagation"]]
     if mount["read_only"]:
         words.append("ro" if mount["recursive"] in ("writable", "disabled") else "rro")
-    return _mount("bind", mount["host_path"], mount["target"], words + mount["options"])
+    made = _mount("bind", mount["host_path"], mount["target"], words + mount["options"])
+    # Looked up below the source when it is mounted: a container may have put links there.
+    return made | {"subpath": mount["subpath"]} if mount["subpath"] else made

@@ -260,7 +260,6 @@ def rename(ctx: "Context", container: Container, name: str) -> None:
         raise _name_taken(paths, name) from None
     old = container.name
     container.config["name"] = name
-    _record(paths, container, "rename", oldName=f"/{old}")
     atomic.write_json(f"{container.directory}/container.json", container.config, sync=False)
     try:
         os.unlink(paths.container_by_name(old))
@@ -283,7 +282,6 @@ def remove(ctx: "Context", container: Container, lock: Lock) -> None:
             os.rename(container.directory, f"{temporary}/c")
         except FileNotFoundError:
             return
-        _record(paths, container, "destroy")
         # Before the slow part: whoever waits for the lock sees that the container is gone.
         lock.close()
         if not remove_mapped_tree(ctx, f"{temporary}/c"):
@@ -292,12 +290,6 @@ def remove(ctx: "Context", container: Container, lock: Lock) -> None:
                 remedy="they belong to IDs that are not yours any more: see rl doctor",
                 code="RL-CONTAINER-FILES",
             )
-
-
-def _record(paths: "Paths", container: Container, action: str, **attributes: str) -> None:
-    from rootless.store import events  # not for those who only look
-
-    events.record_container(paths, container, action, **attributes)
 
 
 def _readlink(path: str) -> str:
@@ -321,7 +313,7 @@ def find(ctx: "Context", text: str) -> Container:
         if container_id:
             found = _read(ctx, container_id)
     if found is None and ids.is_hex(text):
-        matches = [one for one in _all_ids(paths) if one.startswith(text)]
+        matches = [one for one in all_ids(paths) if one.startswith(text)]
         if len(matches) > 1:
             raise ContainerError(
                 f"{text} is the beginning of {len(matches)} container IDs",
@@ -342,7 +334,7 @@ def find(ctx: "Context", text: str) -> Container:
 def list_all(ctx: "Context") -> "list[Container]":
     """All containers, the newest first."""
     containers = []
-    for container_id in _all_ids(ctx.paths):
+    for container_id in all_ids(ctx.paths):
         container = _read(ctx, container_id)
         if container is not None:
             containers.append(container)
@@ -350,7 +342,8 @@ def list_all(ctx: "Context") -> "list[Container]":
     return containers
 
 
-def _all_ids(paths: "Paths") -> "list[str]":
+def all_ids(paths: "Paths") -> "list[str]":
+    """The IDs of all containers, in no order."""
     try:
         return [name for name in os.listdir(paths.containers) if len(name) == 64]
     except FileNotFoundError:
@@ -412,12 +405,13 @@ def reconcile(ctx: "Context", container: Container) -> "Container | None":
             ports=[],
         )
         lock.put_exit_code(KILLED)
-        _record(ctx.paths, container, "die", exitCode=str(KILLED))
         container.notice = (
             f"the supervisor of {container.name} was killed, and the container with it"
         )
         if container.config.get("auto_remove"):
-            remove(ctx, container, lock)
+            from rootless.store import volumes
+
+            volumes.discard(ctx, container, lock)
             return None
     return container
 

@@ -185,7 +185,7 @@ def test_mount(spec, expected, differs):
         ("type=tmpfs,dst=/c,tmpfs-size=x", "invalid size"),
         ("type=tmpfs,dst=/c,tmpfs-mode=9", "invalid value '9' for tmpfs-mode"),
         ("src=vol,dst=/c,volume-driver=nfs", "cannot honour volume-driver=nfs"),
-        ("src=vol,dst=/c,volume-opt=o=addr", "cannot honour volume-opt"),
+        ("src=vol,dst=/c,volume-opt=o=addr", "mounting other file systems needs root"),
         ("src=vol,dst=/c,volume-subpath=../x", "invalid volume-subpath"),
         ("dst=/c,volume-subpath=x", "without a volume's name"),
         ('type=bind,src="/h",dst=/c', "a quote in the middle"),

@@ -224,9 +224,10 @@ def test_devices_and_volume_options():
         volume=["/own:/own:U"],
     )
     assert mounts(config)["/dev/vm"]["source"] == "/dev/kvm"
-    assert mounts(config)["/v"]["source"] == "/store/v/vol/_data/a"
+    place = mounts(config)["/v"]
+    assert (place["source"], place["subpath"]) == ("/store/v/vol/_data", "a")
     (volume,) = config["rl"]["volumes"]
-    assert (volume["copy"], volume["labels"]) == (False, {"k": "v"})
+    assert volume["labels"] == {"k": "v"}
     assert config["rl"]["chown"] == ["/own"]
     assert config["rl"]["copy_up"] == []
 

@@ -8,7 +8,7 @@ from rootless.layer import changes, image
 from rootless.layer.compression import Readable
 from rootless.oci import platform as platforms
 from rootless.oci import reference
-from rootless.store import atomic, events, layout
+from rootless.store import atomic, layout
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -30,7 +30,7 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     comment = str(values.get("message") or "") or f"Imported from {source}"
     layout.prepare(ctx.paths)
     atomic.sweep(ctx)  # what a killed import has left
-    stream = _open(source)
+    stream = open_source(source, "import")
     try:
         record = image.create(
             ctx,
@@ -43,7 +43,6 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         )
     finally:
         stream.close()
-    events.record_image(ctx.paths, "import", str(record["id"]))
     os.write(1, f"{record['id']}\n".encode())
     return 0
 
@@ -59,11 +58,12 @@ def canonical_name(text: str) -> str:
     return named.tagged().canonical()
 
 
-def _open(source: str) -> _Source:
+def open_source(source: str, command: str) -> _Source:
+    """A file, - for standard input, or a URL.  Raises RlError RL-IMPORT-SOURCE."""
     if source == "-":
         if os.isatty(0):
             raise UsageError(
-                "rl import - reads an archive from standard input, which is a terminal",
+                f"rl {command} - reads an archive from standard input, which is a terminal",
                 remedy="redirect a tar archive to it",
             )
         return open(0, "rb", buffering=0, closefd=False)

@@ -1,4 +1,4 @@
-"""rl inspect: containers and images as JSON, in Docker's shape.  Warm."""
+"""rl inspect: containers, images and volumes as JSON, in Docker's shape.  Warm."""
 
 from rootless import log
 from rootless.cli.output import pretty_json, write
@@ -11,15 +11,17 @@ if TYPE_CHECKING:
 
     from rootless.context import Context
 
-_NOT_FOUND = ("RL-CONTAINER-NOT-FOUND", "RL-IMAGE-NOT-FOUND", "RL-BAD-REFERENCE")
+_NOT_FOUND = (
+    "RL-CONTAINER-NOT-FOUND", "RL-IMAGE-NOT-FOUND", "RL-BAD-REFERENCE", "RL-VOLUME-NOT-FOUND",
+)  # fmt: skip
 
 
 def main(ctx: "Context", values: "dict[str, Any]") -> int:
     """A JSON list of what was found, or --format for each; 1 when something is missing."""
     kind = values["type"] or ""
-    if kind not in ("", "container", "image"):
+    if kind not in ("", "container", "image", "volume"):
         raise UsageError(
-            f"there is no type {kind!r} to inspect", remedy="--type is container or image"
+            f"there is no type {kind!r} to inspect", remedy="--type is container, image or volume"
         )
     form = values["format"]
     render = None
@@ -44,8 +46,8 @@ def main(ctx: "Context", values: "dict[str, Any]") -> int:
 
 
 def _document(ctx: "Context", name: str, kind: str, with_size: bool) -> "dict[str, Any]":
-    """What Docker says about the container, else the image, of that name."""
-    if kind != "image":
+    """What Docker says about the container, else the image, else the volume, of that name."""
+    if kind in ("", "container"):
         try:
             container = store.find(ctx, name)
         except ContainerError as e:
@@ -57,16 +59,25 @@ def _document(ctx: "Context", name: str, kind: str, with_size: bool) -> "dict[st
             if container.notice:
                 log.note(container.notice)
             return describe(ctx, container, with_size)
-    from rootless.cli.inspect_image import describe as describe_image
-    from rootless.store import images
+    if kind in ("", "image"):
+        from rootless.cli.inspect_image import describe as describe_image
+        from rootless.store import images
+
+        try:
+            return describe_image(ctx.paths, images.resolve(ctx.paths, name))
+        except RlError as e:
+            if kind or e.code not in _NOT_FOUND:
+                raise
+    from rootless.cli.inspect_volume import describe as describe_volume
+    from rootless.store import volume_changes
 
     try:
-        return describe_image(ctx.paths, images.resolve(ctx.paths, name))
+        return describe_volume(ctx, volume_changes.find(ctx, name))
     except RlError as e:
         if kind or e.code not in _NOT_FOUND:
             raise
         raise ImageError(
-            f"no such container or image: {name}",
-            remedy="see rl ps -a and rl images",
+            f"no such container, image or volume: {name}",
+            remedy="see rl ps -a, rl images and rl volume ls",
             code="RL-NOT-FOUND",
         ) from e

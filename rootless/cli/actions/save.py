@@ -1,15 +1,14 @@
 """`rl save`: images into an archive."""
 
-import os
-import stat
 from typing import Any
 
+from rootless.cli.archive_output import archive_output
 from rootless.context import Context
 from rootless.errors import ImageError, RlError, UsageError
 from rootless.layer import image_archive
 from rootless.oci import platform as platforms
 from rootless.oci import reference
-from rootless.store import atomic, events, images
+from rootless.store import atomic, images
 from rootless.store.leases import Lease
 
 
@@ -23,10 +22,6 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     directory = form.endswith("-dir")
     if directory and not output:
         raise UsageError(f"--format {form} needs --output", remedy="give a directory")
-    if not output and os.isatty(1):
-        raise UsageError(
-            "cowardly refusing to save to a terminal", remedy="use the -o flag or redirect"
-        )
     names = values["images"]
     assert isinstance(names, list)
     wanted = _wanted(ctx, [str(name) for name in names], str(values["platform"] or ""))
@@ -34,21 +29,11 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     with Lease(ctx) as lease:
         image_archive.lease_images(ctx, [record for record, _ in wanted], lease)
         files = image_archive.collect(ctx, wanted, lease, docker=form.startswith("docker"))
-        try:
-            if directory:
-                image_archive.write_directory(output, files)
-            else:
-                _write_file(output, files)
-        except BrokenPipeError:
-            raise
-        except OSError as e:
-            raise RlError(
-                f"cannot write {output or 'standard output'}: {e.strerror}",
-                remedy="check the path, and the space there",
-                code="RL-SAVE-TARGET",
-            ) from e
-    for record, _ in wanted:
-        events.record_image(ctx.paths, "save", str(record["id"]))
+        if directory:
+            _write_directory(output, files)
+        else:
+            with archive_output(output, "save") as write:
+                image_archive.write_archive(write, files)
     return 0
 
 
@@ -84,30 +69,12 @@ def _names(ctx: Context, text: str, record: dict[str, Any]) -> list[str]:
     return []
 
 
-def _write_file(path: str, files: image_archive.Files) -> None:
-    """The archive, beside its place and renamed when it is whole."""
-    if not path:
-        _write_to(1, files)
-        return
-    special = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode)
-    part = path if special else f"{path}.part-{os.getpid()}"  # a pipe or a device is written to
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def _write_directory(output: str, files: image_archive.Files) -> None:
     try:
-        _write_to(fd, files)
-        if not special:
-            os.rename(part, path)
-    except BaseException:
-        if not special:
-            os.unlink(part)
-        raise
-    finally:
-        os.close(fd)
-
-
-def _write_to(fd: int, files: image_archive.Files) -> None:
-    def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-
-    image_archive.write_archive(write, files)
+        image_archive.write_directory(output, files)
+    except OSError as e:
+        raise RlError(
+            f"cannot write {output}: {e.strerror}",
+            remedy="check the path, and the space there",
+            code="RL-SAVE-TARGET",
+        ) from e

@@ -60,6 +60,7 @@ def run(
     stop_timeout: process.StopTimeout = None,
     # Files
     mount: files.Mount = None,
+    volumes_from: files.VolumesFrom = None,
     tmpfs: files.Tmpfs = None,
     read_only: files.ReadOnly = False,
     shm_size: files.ShmSize = None,

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from rootless.cli import completion
 from rootless.cli.commands._base import option
 
 SECTION = "Files"
@@ -13,6 +14,17 @@ Mount = Annotated[
         help="A mount in long form: type=bind,source=…,target=…; repeatable.",
         section=SECTION,
         metavar="KEY=VALUE,…",
+    ),
+]
+
+VolumesFrom = Annotated[
+    list[str] | None,
+    option(
+        "--volumes-from",
+        help="The volumes and host directories of another container, too; repeatable.",
+        section=SECTION,
+        metavar="CONTAINER[:ro|rw]",
+        complete=completion.containers,
     ),
 ]
 
