@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rootless import ids
-from rootless.build import run_mounts
+from rootless.build import commit, run_mounts
 from rootless.build.dockerfile.instructions import SCRIPT_DIRECTORY
 from rootless.build.dockerfile.mounts import Mount
 from rootless.errors import BuildError
@@ -105,6 +105,7 @@ def run(
     network_files.write(container, network, config["rl"]["network"])
     idmap = mapping.default_map(ctx)
     plan = rootfs.plan(ctx, container, config, idmap, network)
+    rootfs.note_owners(ctx, plan.process)
     plan.root = _root(ctx, directory, asked.lower, config["rl"]["rung"]["storage"])
     with _Mounts(ctx, asked, directory) as mounts:
         plan.operations = [*plan.operations, *mounts.operations]
@@ -202,6 +203,7 @@ def _execute(
         cgroup=cgroup,
         stdio=stdio,
         environ=ctx.environ,
+        links=f"{box.directory}/{commit.LINKS}",
     )
     # The output ends with the last writer, which must not be us.
     for fd in stdio[1:]:
@@ -215,6 +217,8 @@ def _execute(
         raise
     finally:
         _, status = os.waitpid(started.pid, 0)
+        if started.recorder is not None:
+            started.recorder.finish()
         started.network.close()
         oom = cgroup is not None and cgroup.oom_killed()
         if cgroup is not None:

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 
+from rootless import fastjson
 from rootless.layer import tarstream, whiteout
 from rootless.layer.tarstream import Member
 from rootless.layer.tarwriter import END, header, padding, sparse_map
@@ -98,9 +99,10 @@ class Writer:
         if kind == stat.S_IFREG:
             self._file(fd, name, path, status)
         elif kind == stat.S_IFLNK:
-            self._header(path, status, None, link=os.readlink(name, dir_fd=fd))
+            link = os.readlink(name, dir_fd=fd)
+            self._header(path, status, None, link=link, owner=_link_owner(fd, name))
         else:
-            self._header(path, status, None)
+            self._header(path, status, None, owner=_link_owner(fd, name))
 
     def _file(self, at: int, name: bytes, path: bytes, status: os.stat_result) -> None:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -147,6 +149,7 @@ class Writer:
         link: bytes | str = b"",
         kind: bytes = b"",
         sparse: list[tuple[int, int]] | None = None,
+        owner: tuple[int, int] | None = None,
     ) -> Member:
         member = Member(path, kind or _KINDS[stat.S_IFMT(status.st_mode)])
         member.mode = stat.S_IMODE(status.st_mode)
@@ -160,9 +163,10 @@ class Writer:
             member.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
         if fd is not None:
             member.xattrs = _xattrs(fd)
-            owner = _xattr(fd, whiteout.OWNER_XATTR)
-            if owner is not None:
-                member.uid, member.gid = whiteout.recorded_owner(owner) or (member.uid, member.gid)
+            noted = _xattr(fd, whiteout.OWNER_XATTR)
+            owner = None if noted is None else whiteout.recorded_owner(noted)
+        if owner is not None:
+            member.uid, member.gid = owner
         self._write(header(member, precise=not self._layer))
         return member
 
@@ -183,6 +187,18 @@ def _pieces(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
             return None
         pieces.append((start, min(end, status.st_size) - start))
     return pieces
+
+
+def _link_owner(directory_fd: int, name: bytes) -> "tuple[int, int] | None":
+    """The noted owner of a symbolic link or a pipe."""
+    noted = _xattr(directory_fd, whiteout.LINK_OWNERS_XATTR)
+    if noted is None:
+        return None
+    try:
+        uid, gid = fastjson.loads(noted.decode())[os.fsdecode(name)]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return int(uid), int(gid)
 
 
 def _xattrs(fd: int) -> dict[bytes, bytes]:

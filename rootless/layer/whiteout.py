@@ -13,6 +13,9 @@ OPAQUE_XATTR = b"user.overlay.opaque"
 OPAQUE_VALUE = b"y"
 # Where one ID alone is mapped: "UID:GID", the owner that a file was given and cannot have here.
 OWNER_XATTR = b"user.rl.owner"
+# The same of what a directory has that takes no attributes (symbolic links, pipes), as JSON:
+# {name: [UID, GID]}.
+LINK_OWNERS_XATTR = b"user.rl.links"
 # overlayfs obeys these: one that came with an image could lead it anywhere (redirect).  And ours.
 RESERVED_XATTRS = (b"user.overlay.", b"trusted.overlay.", b"user.rl.")
 

@@ -14,6 +14,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 _SECCOMP_SET_MODE_FILTER = 1
+_FILTER_FLAG_NEW_LISTENER = 8  # Linux 5.0
 _FILTER_FLAG_SPEC_ALLOW = 4  # no speculation penalty (Linux 4.17), as runc and crun set it
 _INSTRUCTION_SIZE = 8
 _INSTRUCTIONS_MAX = 4096  # BPF_MAXINSNS
@@ -85,3 +86,26 @@ def load(program: bytes) -> None:
     address = ctypes.addressof(header)
     if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address, 0, 0) == -1:
         raise KernelError("prctl", ctypes.get_errno(), "PR_SET_SECCOMP")
+
+
+def load_with_listener(program: bytes) -> int:
+    """load(), and the close-on-exec descriptor that SECCOMP_RET_USER_NOTIF tells: linux.notify.
+
+    Raises KernelError: EBUSY where a filter above has a listener, EINVAL on a kernel without.
+    """
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = _Program(len(program) // _INSTRUCTION_SIZE, ctypes.addressof(buffer))
+    number = _NUMBERS.get(os.uname().machine)
+    if number is None:
+        raise KernelError("seccomp", errno.ENOSYS, os.uname().machine)
+    result = int(
+        _libc.syscall(
+            ctypes.c_long(number),
+            ctypes.c_uint(_SECCOMP_SET_MODE_FILTER),
+            ctypes.c_uint(_FILTER_FLAG_NEW_LISTENER | _FILTER_FLAG_SPEC_ALLOW),
+            ctypes.byref(header),
+        )
+    )
+    if result == -1:
+        raise KernelError("seccomp", ctypes.get_errno(), "SECCOMP_FILTER_FLAG_NEW_LISTENER")
+    return result

@@ -10,12 +10,18 @@ import errno
 import os
 import stat
 
-from rootless.errors import CommandNotExecutable, CommandNotFound, ContainerError, RlError
+from rootless.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    ContainerError,
+    KernelError,
+    RlError,
+)
 from rootless.linux import caps, pty, rlimit, seccomp, signals, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -25,8 +31,8 @@ class ProcessPlan:
     """The program and what it may do; exec's too."""
 
     __slots__ = (
-        "args", "capabilities", "cwd", "env", "groups", "no_new_privileges", "one_id", "rlimits",
-        "seccomp", "terminal", "umask", "user",
+        "args", "capabilities", "cwd", "env", "groups", "no_new_privileges", "note_owners",
+        "one_id", "rlimits", "seccomp", "terminal", "umask", "user",
     )  # fmt: skip
 
     def __init__(
@@ -57,12 +63,20 @@ class ProcessPlan:
         self.terminal = terminal
         self.umask = umask
         self.one_id = one_id  # a BPF program that pretends other IDs, where one is mapped, or b""
+        self.note_owners = b""  # the same, with a listener for changes of owners: runtime.owners
 
 
 def execute(
-    plan: ProcessPlan, stdio: "Sequence[int]", *, dies_with_parent: bool = True
+    plan: ProcessPlan,
+    stdio: "Sequence[int]",
+    *,
+    dies_with_parent: bool = True,
+    give_listener: "Callable[[int], None] | None" = None,
 ) -> "NoReturn":
-    """Become the program of `plan`, in the container's root, with `stdio` as 0, 1 and 2."""
+    """Become the program of `plan`, in the container's root, with `stdio` as 0, 1 and 2.
+
+    `give_listener` takes the listener of changes of owners, if there is to be one.
+    """
     env = dict(entry.partition("=")[::2] for entry in plan.env)
     uid, gid, groups, home = resolve_user(plan.user, plan.groups)
     if not env.get("HOME"):
@@ -78,7 +92,7 @@ def execute(
     for name, soft, hard in plan.rlimits:
         rlimit.set_limit(name, soft, hard)
     os.umask(plan.umask)
-    _drop(plan, uid, gid, groups)
+    _drop(plan, uid, gid, groups, give_listener)
     if dies_with_parent:
         # After the last change of credentials, which clears it: prctl(2).
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
@@ -92,13 +106,19 @@ def execute(
         raise _exec_failure(path, e.errno or 0) from e
 
 
-def _drop(plan: ProcessPlan, uid: int, gid: int, groups: "Sequence[int]") -> None:
+def _drop(
+    plan: ProcessPlan,
+    uid: int,
+    gid: int,
+    groups: "Sequence[int]",
+    give_listener: "Callable[[int], None] | None",
+) -> None:
     """Give up what the program shall not have: groups, IDs, capabilities, syscalls."""
     if plan.one_id:
         if uid or gid:
             raise _not_mapped(uid, gid)
         # From here on changes of IDs only seem to work: ours to root's are none.
-        seccomp.load(plan.one_id)
+        _pretend(plan, give_listener)
     if plan.seccomp and not plan.no_new_privileges:
         # Needs CAP_SYS_ADMIN in the user namespace, which goes away below.
         seccomp.load(plan.seccomp)
@@ -121,6 +141,16 @@ def _drop(plan: ProcessPlan, uid: int, gid: int, groups: "Sequence[int]") -> Non
     except OSError as e:
         raise _not_mapped(uid, gid) from e
     caps.apply(plan.capabilities, uid)
+
+
+def _pretend(plan: ProcessPlan, give_listener: "Callable[[int], None] | None") -> None:
+    if plan.note_owners and give_listener is not None:
+        try:
+            give_listener(seccomp.load_with_listener(plan.note_owners))
+            return
+        except KernelError:
+            pass  # an old kernel, or somebody outside listens: they are pretended
+    seccomp.load(plan.one_id)
 
 
 def _not_mapped(uid: int, gid: int) -> ContainerError:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rootless.linux.idmap import IdMap
     from rootless.network.driver import Driver
     from rootless.runtime.limits import Cgroup
+    from rootless.runtime.owners import Recorder
 
 KILL = 9
 
@@ -28,7 +29,9 @@ KILL = 9
 class Started:
     """A container whose program runs, as its parent knows it."""
 
-    __slots__ = ("cgroup", "helpers", "master_fd", "network", "pid", "pidfd", "start_time")
+    __slots__ = (
+        "cgroup", "helpers", "master_fd", "network", "pid", "pidfd", "recorder", "start_time",
+    )  # fmt: skip
 
     def __init__(
         self, pid: int, pidfd: int, network: "Driver", cgroup: "Cgroup | None", master_fd: int
@@ -40,6 +43,7 @@ class Started:
         self.cgroup = cgroup
         self.master_fd = master_fd  # of the terminal, -1 without one
         self.helpers = list(network.helpers)
+        self.recorder: Recorder | None = None  # of owners, to be finished when it has ended
 
 
 def launch(
@@ -51,14 +55,17 @@ def launch(
     cgroup: "Cgroup | None",
     stdio: "Sequence[int]",
     environ: "Mapping[str, str]",
+    links: str = "",
 ) -> Started:
     """Start the container of `plan` in new `namespaces` (CLONE_NEW* bits).
 
-    `stdio` are the descriptors for 0, 1 and 2, unused with a terminal.  Raises RlError.
+    `stdio` are the descriptors for 0, 1 and 2, unused with a terminal.  `links` is the file for a
+    recorder of owners (rootfs.note_owners).  Raises RlError.
     """
     pid, ours = _clone_stage(plan, namespaces, stdio)
     pidfd = os.pidfd_open(pid)
     fuse_pid = 0
+    recorder = None
     try:
         if cgroup is not None:
             cgroup.enter(pid)
@@ -75,19 +82,28 @@ def launch(
         master_fd = fds[0] if fds else -1
         network.finish()
         ours.send("network-ready")
-        name, body, _ = ours.receive()
+        name, body, fds = ours.receive()
+        if name == "owners":
+            from rootless.runtime import owners
+
+            upper = f"{plan.root.base}/{plan.root.upper}"
+            recorder = owners.Recorder(fds[0], pidfd, upper, links)
+            name, body, _ = ours.receive()
         if name:
             _check(name, body, "")
         if not process.start_time(pid) and not _exited_by_itself(pidfd):
             raise ContainerError("the container ended before its program started")
     except BaseException as e:
         _undo(pid, pidfd, network, cgroup, fuse_pid)
+        if recorder is not None:
+            recorder.finish()
         if isinstance(e, KernelError):
             raise _explain(e, plan) from e
         raise
     finally:
         ours.close()
     started = Started(pid, pidfd, network, cgroup, master_fd)
+    started.recorder = recorder
     if fuse_pid:
         started.helpers.append(
             {"name": "fuse-overlayfs", "pid": fuse_pid, "start_time": process.start_time(fuse_pid)}

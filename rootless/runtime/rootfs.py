@@ -119,6 +119,20 @@ def pretends_ids(idmap: "IdMap", extension: "Doc") -> bool:
 
 def one_id_program(ctx: "Context") -> bytes:
     """The filter that pretends (helpers/seccomp/one-id.json); b"" on a machine without one."""
+    from rootless.runtime import owners
+
+    return owners.pretending(_one_id_filter(ctx))
+
+
+def note_owners(ctx: "Context", program: "ProcessPlan") -> None:
+    """Have the changes of owners of a process that pretends noted: launch() with `owners`."""
+    from rootless.runtime import owners
+
+    if program.one_id:
+        program.note_owners = owners.noting(_one_id_filter(ctx))
+
+
+def _one_id_filter(ctx: "Context") -> bytes:
     try:
         with open(ctx.helper(f"seccomp/one-id-{os.uname().machine}.bpf"), "rb") as file:
             return file.read()

@@ -11,6 +11,7 @@ named messages:
     fuse-ready ->
                            <- rootfs [pty]    everything is mounted; the terminal's master
     network-ready ->
+                           <- owners [fd]     only with one ID: note the changes of owners
                            <- error {...}     at any time, instead
     (end of the channel)                      execve(2) has worked: the channel is close-on-exec
 
@@ -134,7 +135,7 @@ def run(plan: Plan, channel: channels.Channel, stdio: "Sequence[int]") -> "NoRet
         else:
             channel.send("rootfs")
         _expect(channel, "network-ready")
-        execute(plan.process, stdio)
+        execute(plan.process, stdio, give_listener=lambda fd: channel.send("owners", fds=[fd]))
     except BaseException as e:
         report(channel, e)
     os._exit(1)
