@@ -15,9 +15,10 @@ from rootless import fastjson
 from rootless.build.copying import Transfer, in_worker
 from rootless.build.copying_select import Layers, Source, Tree, split_pivot
 from rootless.build.copying_target import owner_of, read_xattrs, storage_failure
-from rootless.build.copying_view import Node, has_wildcards
 from rootless.build.dockerfile.ignore import Matcher
+from rootless.build.wildcards import has_wildcards
 from rootless.errors import RlError
+from rootless.layer.view import Node
 from rootless.store import atomic
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 from rootless.build.context_text import read_dockerfile
 from rootless.build.copying_select import Layers, Tree
-from rootless.build.copying_view import View
 from rootless.build.dockerfile import ignore
 from rootless.build.dockerfile.ignore import Matcher
 from rootless.errors import BuildError
+from rootless.layer.view import View
 from rootless.store import layout
 from rootless.store.atomic import TemporaryDirectory
 

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, cast
 from rootless.build.copying_modes import Change, parse_chmod, parse_chown
 from rootless.build.copying_select import Found, Layers, Source, Tree, split_pivot
 from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs, storage_failure
-from rootless.build.copying_view import Node, has_wildcards
 from rootless.build.dockerfile.ignore import Matcher
 from rootless.build.dockerfile.instructions import Add, Copy, InlineFile
+from rootless.build.wildcards import has_wildcards
 from rootless.errors import BuildError, RlError
+from rootless.layer.view import Node
 from rootless.linux.namespaces import run_in_user_namespace
 from rootless.store import mapping
 

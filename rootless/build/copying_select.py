@@ -8,9 +8,10 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rootless.build.copying_view import Node, View, compile_name, has_wildcards
 from rootless.build.dockerfile.ignore import Matcher, State
+from rootless.build.wildcards import compile_name, has_wildcards
 from rootless.errors import BuildError
+from rootless.layer.view import Node, View
 
 NOT_FOUND = "RL-BUILD-NOT-FOUND"
 

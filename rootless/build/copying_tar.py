@@ -10,12 +10,12 @@ import stat
 from collections.abc import Callable
 
 from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs
-from rootless.build.copying_view import View
 from rootless.errors import BadDocument, BuildError
 from rootless.layer import tarstream
 from rootless.layer.compression import Decompressed, Readable
 from rootless.layer.extract import clean, shown
 from rootless.layer.tarstream import Member, TarReader
+from rootless.layer.view import View
 
 _CHUNK = 1 << 18
 _TIME_MAX_NS = (1 << 34) * 1_000_000_000  # the year 2514, the end of an ext4 inode's range

@@ -12,9 +12,9 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from rootless.build.copying_view import Node, View, set_opaque
 from rootless.errors import BuildError, StoreError
 from rootless.layer import whiteout
+from rootless.layer.view import Node, View, set_opaque
 from rootless.store.removal import remove_tree
 
 Owner = tuple[int, int]

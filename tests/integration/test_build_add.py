@@ -15,8 +15,8 @@ import pytest
 from support.copybench import Bench, bench_fixture
 
 from rootless.build.copying import Layers
-from rootless.build.copying_view import View
 from rootless.errors import BuildError
+from rootless.layer.view import View
 
 __all__ = ["bench_fixture"]
 pytestmark = pytest.mark.needs("user", "userns", "subids")

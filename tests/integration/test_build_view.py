@@ -11,9 +11,9 @@ import pytest
 from support.stores import make_context
 
 from rootless.build.copying import Transfer, Tree, perform
-from rootless.build.copying_view import Node, View, set_opaque
 from rootless.context import Context
 from rootless.errors import BuildError
+from rootless.layer.view import Node, View, set_opaque
 from rootless.linux import syscalls
 from rootless.linux.namespaces import run_in_user_namespace
 from rootless.store import mapping

@@ -10,11 +10,11 @@ import pytest
 
 from rootless.build import checksum
 from rootless.build.copying import Transfer, Tree, from_instruction, perform
-from rootless.build.copying_view import View
 from rootless.build.dockerfile import parse
 from rootless.build.dockerfile.ignore import Matcher
 from rootless.build.dockerfile.instructions import Add, Copy
 from rootless.context import Context
+from rootless.layer.view import View
 from rootless.store import mapping
 from rootless.store.removal import remove_mapped_tree
 from support.stores import make_context

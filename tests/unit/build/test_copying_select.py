@@ -7,9 +7,10 @@ import pytest
 
 from rootless.build.copying import destination
 from rootless.build.copying_select import Layers, Source, Tree, split_pivot
-from rootless.build.copying_view import View, compile_name, has_wildcards, set_opaque
 from rootless.build.dockerfile.ignore import Matcher
+from rootless.build.wildcards import compile_name, has_wildcards
 from rootless.errors import BuildError
+from rootless.layer.view import View, set_opaque
 
 
 def make(root: Path, *paths: str) -> Path:
