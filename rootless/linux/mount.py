@@ -340,9 +340,11 @@ def overlay(
     The layers' paths are relative to `base`, which keeps them below the 255 bytes of an
     fsconfig(2) value.  That call takes them one by one, so their number is bounded by the
     kernel's 500 alone; where it can't (Linux < 6.7), they go through mount(2) and its 4095 bytes,
-    as links with short names in the directory `links`.
+    as links with short names in the directory `links`.  A layer may be there twice (of two steps
+    that change nothing): the kernel takes it once, and its topmost place shows the same files.
     Source: Documentation/filesystems/overlayfs.rst.  Raises KernelError.
     """
+    lower = list(dict.fromkeys(lower))
     old_fd = os.open(".", os.O_PATH | os.O_CLOEXEC)  # it may have no name any more
     os.chdir(base)
     try:
