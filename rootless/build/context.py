@@ -192,7 +192,7 @@ def _dockerfile_of(root: str) -> str:
 def _read_file(path: str, root: str, *, asked: bool) -> bytes:
     try:
         with open(path, "rb") as file:
-            return read_dockerfile(file, path)
+            return read_dockerfile(file)
     except FileNotFoundError:
         raise _no_dockerfile(path, root, asked=asked) from None
     except OSError as e:
@@ -319,7 +319,7 @@ def _dockerfile_from_url(url: str) -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         done = context_http.download(url, f"{directory}/{DOCKERFILE}")
         with open(done.path, "rb") as file:
-            return read_dockerfile(file, url)
+            return read_dockerfile(file)
 
 
 def _oci_layout(name: str, text: str) -> NamedContext:
@@ -351,4 +351,4 @@ def _stdin(stdin: Input) -> "IO[bytes]":
 
 
 def _read_stdin(stdin: Input) -> bytes:
-    return read_dockerfile(_stdin(stdin), "standard input")
+    return read_dockerfile(_stdin(stdin))

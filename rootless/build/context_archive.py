@@ -30,7 +30,14 @@ def receive(stream: Readable, directory: str, what: str) -> bytes | None:
         )
     whole = Prefixed(prefix, stream)
     if not kind_of(prefix):
-        return read_dockerfile(whole, what)
+        data = read_dockerfile(whole)
+        if b"\0" in data[:512]:
+            raise BuildError(
+                f"{what} is neither a tar archive nor a Dockerfile",
+                remedy="archives may be plain or in gzip, bzip2, xz or zstd",
+                code="RL-BUILD-CONTEXT",
+            )
+        return data
     unpack(whole, directory, what)
     return None
 

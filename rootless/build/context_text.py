@@ -3,7 +3,6 @@
 from typing import Protocol
 
 from rootless.build.dockerfile.nodes import SIZE_MAX
-from rootless.errors import BuildError
 
 
 class Readable(Protocol):
@@ -12,15 +11,9 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def read_dockerfile(stream: Readable, what: str) -> bytes:
+def read_dockerfile(stream: Readable) -> bytes:
     """A Dockerfile to its end, or one byte more than the largest: nodes.read() says so then."""
     data = b""
     while len(data) <= SIZE_MAX and (more := stream.read(1 << 16)):
         data += more
-    if b"\0" in data[:512]:
-        raise BuildError(
-            f"{what} is neither a tar archive nor a Dockerfile",
-            remedy="archives may be plain or in gzip, bzip2, xz or zstd",
-            code="RL-BUILD-CONTEXT",
-        )
     return data

@@ -63,7 +63,6 @@ class _Unpacker:
         self._target = target
         self._destination = destination
         self._owner = owner
-        self._hidden: set[str] = set()  # directories that a file has replaced
 
     def member(self, member: Member, reader: TarReader) -> None:
         name = os.fsdecode(clean(member.name))
@@ -117,20 +116,15 @@ class _Unpacker:
         return f"{base}/{inside}" if inside else base
 
     def _make_way(self, path: str) -> None:
-        node = self._target.look_up(path)
-        if node is None:
-            return
-        if node.is_directory:
-            self._hidden.add(path)
         self._target.clear(path, trees=True)
 
     def _directory(self, path: str, member: Member, owner: Owner, time: int) -> None:
         node = self._target.look_up(path)
         if node is not None and not node.is_directory:
+            # As Docker: a link to a directory is replaced, too.  Opaque, so that nothing from below
+            # comes back, be it a file or a directory that a file of this archive had replaced.
             self._target.clear(path)
-            if path in self._hidden:
-                # The one from below must not come back.
-                self._target.opaque_directory(path)
+            self._target.opaque_directory(path)
         real, _ = self._target.directory(path)
         self._target.directory_attributes(real, member.mode, owner, time, _xattrs(member))
 

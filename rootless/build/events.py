@@ -2,8 +2,9 @@
 
 The solver calls `emit(Event)` from one thread, in the order things happen; whoever renders sees a
 step `started` once (or `cached` at once, without started), then `output`s, then one of `done`,
-`cached` (another build made it meanwhile), `failed` and `cancelled`.  An event without a step
-(`step` 0) is about the build as a whole, or about an image that is fetched for it.
+`cached` (another build made it meanwhile), `failed` and `cancelled`.  What is done besides the
+Dockerfile's steps (`step` 0: an image is fetched, the result goes out) is known by its `name`; an
+event without either is about the build as a whole.
 
 `build` is rootless.build.solve.build(ctx, options, context, emit) -> Result.
 """

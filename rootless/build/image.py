@@ -6,6 +6,7 @@ Its layers are directories; the manifest names them as uncompressed archives, wh
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -119,7 +120,7 @@ def put(
 
     `directory` is a temporary one of the store; the layers are leased.
     """
-    data = _json(document)
+    data = to_json(document)
     image_id = digests.of(data)
     there = _existing(ctx, image_id, tags)
     if there is not None:
@@ -157,7 +158,7 @@ def _record(
     descriptors = [
         _descriptor(ctx, diff_id, blobs_.get(i, diff_id)) for i, diff_id in enumerate(diff_ids)
     ]
-    manifest = _json(
+    manifest = to_json(
         {
             "schemaVersion": 2,
             "mediaType": manifests.OCI_MANIFEST,
@@ -207,8 +208,10 @@ def _descriptor(ctx: "Context", diff_id: str, blob: str) -> Doc:
     return {"mediaType": manifests.OCI_LAYER, "digest": diff_id, "size": size}
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+def to_json(value: object) -> bytes:
+    """As Go writes it: bytes that are no UTF-8 (a Dockerfile in Latin-1) become U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return re.sub("[\ud800-\udfff]", "\ufffd", text).encode()
 
 
 def read_document(ctx: "Context", record: Mapping[str, Any]) -> Doc:

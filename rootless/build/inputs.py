@@ -126,8 +126,9 @@ class Inputs:
             from rootless.registry import pull
 
             def progress(layer: str, phase: str, done: int, total: int) -> None:
-                if phase in ("done", "exists"):
-                    link.note(f"{layer}: {phase}")
+                if layer and phase in ("done", "exists"):
+                    word = "done" if phase == "done" else "already here"
+                    link.note(f"{layer} {total / 1e6:.1f}MB {word}")
 
             record = pull.pull(self.ctx, name, platform=str(need.platform), progress=progress)
             return {"id": record["id"]}
@@ -136,7 +137,10 @@ class Inputs:
 
     def _pulled(self, need: Need, label: str, job: Job, emit: Emit) -> None:
         try:
-            result = cast("dict[str, Any]", job.wait())
+            result = cast(
+                "dict[str, Any]",
+                job.wait(lambda text: emit(Event("note", name=label, text=text))),
+            )
         except Failed as e:
             emit(Event("failed", name=label, text=str(e), seconds=job.seconds))
             error = e.as_error()

@@ -156,14 +156,17 @@ class Job:
             )
         return self._result
 
-    def wait(self) -> object:
-        """result(), however long it takes; its notes are dropped."""
+    def wait(self, note: Callable[[str], None]) -> object:
+        """result(), however long it takes; its notes are told on the way."""
         while not self.ended:
             waiting = select.poll()
             for fd in self.descriptors():
                 waiting.register(fd, select.POLLIN)
             for fd, _ in waiting.poll():
                 self.handle(fd)
+            for text in self.notes:
+                note(text)
+            self.notes.clear()
         return self.result()
 
     @property

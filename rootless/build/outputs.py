@@ -5,7 +5,6 @@ save` writes it since 25, so that `docker load` and `podman load` read both.
 """
 
 import hashlib
-import json
 import os
 import shutil
 import tarfile
@@ -14,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from rootless.build import image
 from rootless.build.option_forms import Output
 from rootless.errors import RlError
 from rootless.layer import archive, compression, pack
@@ -188,10 +188,6 @@ def _of(media_type: str, data: bytes) -> _Blob:
     return _Blob(media_type, f"sha256:{hashlib.sha256(data).hexdigest()}", len(data), data)
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
 def _image(ctx: "Context", output: Output, record: dict[str, Any], names: list[str]) -> None:
     if output.attrs.get("name"):
         names = [
@@ -233,7 +229,7 @@ def _blobs(
         "config": config.descriptor(),
         "layers": [layer.descriptor() for layer in layers],
     }
-    return _of(manifests.OCI_MANIFEST, _json(document)), config, layers
+    return _of(manifests.OCI_MANIFEST, image.to_json(document)), config, layers
 
 
 def _stored_layers(ctx: "Context", record: dict[str, Any]) -> "list[_Blob | None]":
@@ -326,7 +322,7 @@ def _layout(
     }
     files: dict[str, bytes | str] = {
         "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
-        "index.json": _json(index),
+        "index.json": image.to_json(index),
     }
     for blob in (manifest, config, *layers):
         files[_place(blob)] = blob.path or blob.data
@@ -336,7 +332,7 @@ def _layout(
             "RepoTags": [reference.parse(name).familiar() for name in names] or None,
             "Layers": [_place(layer) for layer in layers],
         }
-        files["manifest.json"] = _json([entry])
+        files["manifest.json"] = image.to_json([entry])
     return files
 
 

@@ -41,7 +41,7 @@ class Progress:
 
     def __init__(self, explain: bool = False) -> None:
         self.explain = explain
-        self.steps: dict[int, _Step] = {}
+        self.steps: dict[int | str, _Step] = {}  # by number in the Dockerfile, or name
         self.failed: _Step | None = None
         self.total = 0
         self.began = time.monotonic()
@@ -88,12 +88,14 @@ class Progress:
             self.show_note(step, printable(event.text))
 
     def _step(self, event: Event) -> "_Step | None":
-        if not event.step:
+        """The step of an event; they are numbered as they come, what is fetched first too."""
+        key = event.step or event.name
+        if not key:
             return None
-        step = self.steps.get(event.step)
+        step = self.steps.get(key)
         if step is None:
             name = printable(event.name.replace("\n", " ").rstrip())
-            step = self.steps[event.step] = _Step(event.step, name, time.monotonic())
+            step = self.steps[key] = _Step(len(self.steps) + 1, name, time.monotonic())
         return step
 
     def finish(self) -> None:
@@ -130,17 +132,17 @@ class Plain(Progress):
 
     def __init__(self, explain: bool = False) -> None:
         super().__init__(explain)
-        self._current = 0  # the step whose header was printed last
+        self._current: _Step | None = None  # whose header was printed last
 
     def _switch(self, step: _Step) -> None:
         """The header of a step, when the line before was of another one."""
-        if self._current == step.number:
+        previous = self._current
+        if previous is step:
             return
-        previous = self.steps.get(self._current)
         if previous is not None:
             text = f"#{previous.number} ...\n" if previous.state == "running" else ""
             _write(f"{text}\n")
-        self._current = step.number
+        self._current = step
         _write(f"#{step.number} {step.name}\n")
 
     def show_start(self, step: _Step) -> None:
@@ -251,12 +253,12 @@ class Terminal(Progress):
 
     def _picture(self, columns: int, rows: int) -> "list[str]":
         finished = sum(step.state not in ("running",) for step in self.steps.values())
-        total = max(self.total, len(self.steps))
+        others = sum(isinstance(key, str) for key in self.steps)
+        total = max(self.total + others, len(self.steps))
         word = "FINISHED" if self._over and finished == total and not self.failed else ""
         head = f"[+] Building {time.monotonic() - self.began:.1f}s ({finished}/{total}) {word}"
         lines = [head.rstrip()]
-        for number in sorted(self.steps):
-            step = self.steps[number]
+        for step in self.steps.values():
             lines.append(self._line(step, columns))
             lines += [f" => => {note}"[: columns - 1] for note in step.notes]
             if step.state == "running" and not self._over:

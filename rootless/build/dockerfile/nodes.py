@@ -13,6 +13,7 @@ from rootless.errors import BuildError
 
 SIZE_MAX = 16 * 1024 * 1024  # bytes; nobody writes a Dockerfile of more, a wrong -f names one
 DIRECTIVES = ("syntax", "escape", "check")
+_SHOWN = 400  # characters of a line in an excerpt
 HEREDOC_KEYWORDS = ("ADD", "COPY", "RUN")
 
 _DIRECTIVE = re.compile(rf"#[{SPACE}]*([a-zA-Z][a-zA-Z0-9]*)[\t\f\r ]*=")
@@ -74,13 +75,15 @@ class Source:
 def excerpt(lines: tuple[str, ...], first: int, last: int) -> str:
     """The lines of a mistake, numbered and marked, with two lines around them.
 
-    Long instructions show their first eight lines.
+    Long instructions show their first eight lines, and long lines their beginning.
     """
     shown = []
     end = min(last, first + 7)
     for number in range(max(1, first - 2), min(len(lines), end + 2) + 1):
         mark = ">>>" if first <= number <= last else "   "
         text = lines[number - 1].rstrip("\r\n").replace("\t", "    ")
+        if len(text) > _SHOWN:
+            text = f"{text[:_SHOWN]}…"
         text = "".join(c if c.isprintable() else "\ufffd" for c in text)
         shown.append(f"{number:4} | {mark} {text}".rstrip())
     return "\n".join(shown)
@@ -94,6 +97,7 @@ def read(data: bytes, name: str = "Dockerfile") -> Source:
             remedy="name the Dockerfile with -f FILE",
             code="RL-BUILD-SYNTAX",
         )
+    _refuse_no_text(data, name)
     data = data.removeprefix(b"\xef\xbb\xbf")
     text = data.decode("utf-8", "surrogateescape")
     lines = tuple(text.split("\n"))
@@ -114,6 +118,21 @@ def read(data: bytes, name: str = "Dockerfile") -> Source:
         e.locate((name, first, last), excerpt(lines, first, last))
         raise
     return Source(name, lines, tuple(reader.nodes), reader.directives, reader.escape)
+
+
+def _refuse_no_text(data: bytes, name: str) -> None:
+    """Raise BuildError for UTF-16, as editors on Windows write it, and for other NUL bytes."""
+    at = data.find(b"\0")
+    if at < 0:
+        return
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    line = 1 if wide else data.count(b"\n", 0, at) + 1
+    raise BuildError(
+        "the Dockerfile is in UTF-16" if wide else "there is a NUL byte in this line",
+        location=(name, line, line),
+        remedy="save it as text in UTF-8",
+        code="RL-BUILD-SYNTAX",
+    )
 
 
 def read_trigger(text: str, escape: str = "\\") -> Node:

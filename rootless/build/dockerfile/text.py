@@ -102,7 +102,7 @@ def _flag_word(rest: str, position: int) -> tuple[str, int]:
 def json_words(rest: str) -> list[str] | None:
     """The strings of a JSON array; None for anything that is no valid JSON array.
 
-    Raises BuildError for a valid array with something else than strings in it.
+    Raises BuildError for a valid array with something else than strings in it, and for NUL.
     """
     rest = rest.lstrip(SPACE)
     if not rest.startswith("["):
@@ -115,6 +115,12 @@ def json_words(rest: str) -> list[str] | None:
         raise BuildError(
             "the JSON array has something else than strings in it",
             remedy='write every word in double quotes: ["sleep", "10"]',
+            code="RL-BUILD-SYNTAX",
+        )
+    if any("\0" in word for word in value):
+        raise BuildError(
+            "a word of the JSON array has a NUL character in it",
+            remedy="no argument, path or name can hold one: take \\u0000 out",
             code="RL-BUILD-SYNTAX",
         )
     # Go turns half a surrogate pair into U+FFFD; here it would be taken for a raw byte.

@@ -140,16 +140,14 @@ def _export(
     ctx: "Context", options: BuildOptions, result: Result, progress: build_progress.Progress
 ) -> None:
     """The outputs, shown as one more step."""
-    number = max(progress.steps, default=0) + 1
-    total = progress.total + 1
     begin = time.monotonic()
-
-    def tell(kind: Any, text: str = "", name: str = "") -> None:
-        seconds = time.monotonic() - begin
-        progress.emit(Event(kind, number, total, name=name, text=text, seconds=seconds))
-
     kinds = ", ".join(dict.fromkeys(o.type for o in options.outputs)) or "image"
-    tell("started", name=f"exporting to {kinds}")
+
+    def tell(kind: Any, text: str = "") -> None:
+        seconds = time.monotonic() - begin
+        progress.emit(Event(kind, name=f"exporting to {kinds}", text=text, seconds=seconds))
+
+    tell("started")
     if options.wants_image:
         tell("note", f"writing image {result.image_id}")
         for name in result.names:

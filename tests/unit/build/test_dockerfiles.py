@@ -66,3 +66,19 @@ def test_dockerfile_is_refused_with(case: str) -> None:
     text = f"{e.value.one_line()}\n{e.value.excerpt}\n"
     assert e.value.exit_status == 1 and e.value.remedy
     assert text == expected(text, "invalid", case, "error.txt")
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "words"),
+    [
+        ("FROM a\nRUN b\n".encode("utf-16"), 1, "UTF-16"),
+        (b"FROM a\nRUN b\n# \0\n", 3, "NUL byte"),
+        (rb'FROM a' + b"\n" + rb'CMD ["b\u0000"]', 2, "NUL character"),
+        (b"FROM a\nRUN b\nRUNN " + b"x" * 10**6, 3, "RUNN"),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_refused_in_a_few_lines(data: bytes, line: int, words: str) -> None:
+    with pytest.raises(BuildError) as e:
+        parse(data)
+    assert words in e.value.problem and e.value.location == ("Dockerfile", line, line)
+    assert len(e.value.excerpt or "") < 2000
