@@ -39,6 +39,11 @@ class Paths:
     def oci_index(self) -> str:
         return f"{self.store}/index.json"
 
+    @property
+    def events(self) -> str:
+        """What has happened: rootless.store.events."""
+        return f"{self.store}/events"
+
     # Blobs, layers and images.
 
     @property
@@ -75,11 +80,27 @@ class Paths:
 
     def image_by_name(self, reference: str) -> str:
         """A symlink to the record; `reference` is canonical: docker.io/library/x:latest."""
-        return f"{self.images_by_name}/{reference.replace('%', '%25').replace('/', '%2F')}"
+        return f"{self.images_by_name}/{_file_name(reference)}"
+
+    @property
+    def images_by_short(self) -> str:
+        return f"{self.store}/images/by-short"
+
+    def image_by_short(self, reference: str) -> str:
+        """A symlink whose text is the canonical name that a short name was pulled as."""
+        return f"{self.images_by_short}/{reference.replace('%', '%25').replace('/', '%2F')}"
 
     @property
     def image_lock(self) -> str:
         return f"{self.store}/images/lock"
+
+    @property
+    def manifest_lists(self) -> str:
+        return f"{self.store}/manifests"
+
+    def manifest_list(self, reference: str) -> str:
+        """A manifest list in the making (JSON), by its canonical name."""
+        return f"{self.manifest_lists}/{_file_name(reference)}.json"
 
     # Containers, volumes, networks.
 
@@ -122,6 +143,11 @@ class Paths:
 
     def container_runtime(self, container_id: str) -> str:
         return f"{self.runtime}/{container_id[:12]}"
+
+
+def _file_name(reference: str) -> str:
+    """A reference as the name of a file."""
+    return reference.replace("%", "%25").replace("/", "%2F")
 
 
 def current_directory() -> str:

@@ -44,7 +44,6 @@ TABLE: "dict[str, Row]" = {
             '--stop-signal': ('stop_signal', 2),
             '--stop-timeout': ('stop_timeout', 4),
             '--mount': ('mount', 3),
-            '--volumes-from': ('volumes_from', 3),
             '--tmpfs': ('tmpfs', 3),
             '--read-only': ('read_only', 0),
             '--shm-size': ('shm_size', 2),
@@ -116,7 +115,6 @@ TABLE: "dict[str, Row]" = {
             'stop_signal': None,
             'stop_timeout': None,
             'mount': [],
-            'volumes_from': [],
             'tmpfs': [],
             'read_only': False,
             'shm_size': None,
@@ -282,7 +280,6 @@ TABLE: "dict[str, Row]" = {
             '--stop-signal': ('stop_signal', 2),
             '--stop-timeout': ('stop_timeout', 4),
             '--mount': ('mount', 3),
-            '--volumes-from': ('volumes_from', 3),
             '--tmpfs': ('tmpfs', 3),
             '--read-only': ('read_only', 0),
             '--shm-size': ('shm_size', 2),
@@ -351,7 +348,6 @@ TABLE: "dict[str, Row]" = {
             'stop_signal': None,
             'stop_timeout': None,
             'mount': [],
-            'volumes_from': [],
             'tmpfs': [],
             'read_only': False,
             'shm_size': None,
@@ -477,6 +473,24 @@ TABLE: "dict[str, Row]" = {
             'signal': None,
         },
     ),
+    'pause': (
+        'pause',
+        True,
+        {},
+        (
+            ('containers', 2),
+        ),
+        {},
+    ),
+    'unpause': (
+        'unpause',
+        True,
+        {},
+        (
+            ('containers', 2),
+        ),
+        {},
+    ),
     'rename': (
         'rename',
         True,
@@ -507,11 +521,15 @@ TABLE: "dict[str, Row]" = {
     'wait': (
         'wait',
         True,
-        {},
+        {
+            '--condition': ('condition', 3),
+        },
         (
             ('containers', 2),
         ),
-        {},
+        {
+            'condition': [],
+        },
     ),
     'port': (
         'port',
@@ -523,6 +541,51 @@ TABLE: "dict[str, Row]" = {
         ),
         {
             'private_port': None,
+        },
+    ),
+    'top': (
+        'top',
+        False,
+        {},
+        (
+            ('container', 0),
+            ('options', 3),
+        ),
+        {},
+    ),
+    'stats': (
+        'stats',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+            '--format': ('format', 2),
+            '--no-stream': ('no_stream', 0),
+            '--no-trunc': ('no_trunc', 0),
+        },
+        (
+            ('containers', 3),
+        ),
+        {
+            'all': False,
+            'format': None,
+            'no_stream': False,
+            'no_trunc': False,
+        },
+    ),
+    'container prune': (
+        'container_prune',
+        True,
+        {
+            '--filter': ('filter', 3),
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+        },
+        (
+        ),
+        {
+            'filter': [],
+            'force': False,
         },
     ),
     'build': (
@@ -849,6 +912,191 @@ TABLE: "dict[str, Row]" = {
             'tag': None,
         },
     ),
+    'manifest add': (
+        'manifest_add',
+        True,
+        {
+            '--all': ('all', 0),
+            '--arch': ('arch', 2),
+            '--os': ('os', 2),
+            '--variant': ('variant', 2),
+            '--os-version': ('os_version', 2),
+            '--os-features': ('os_features', 3),
+            '--features': ('features', 3),
+            '--annotation': ('annotation', 3),
+            '--insecure': ('insecure', 0),
+            '--tls-verify': ('tls_verify', 0),
+            '--no-tls-verify': ('tls_verify', 1),
+        },
+        (
+            ('name', 0),
+            ('images', 2),
+        ),
+        {
+            'all': False,
+            'arch': None,
+            'os': None,
+            'variant': None,
+            'os_version': None,
+            'os_features': [],
+            'features': [],
+            'annotation': [],
+            'insecure': False,
+            'tls_verify': True,
+        },
+    ),
+    'manifest annotate': (
+        'manifest_annotate',
+        True,
+        {
+            '--index': ('index', 0),
+            '--arch': ('arch', 2),
+            '--os': ('os', 2),
+            '--variant': ('variant', 2),
+            '--os-version': ('os_version', 2),
+            '--os-features': ('os_features', 3),
+            '--features': ('features', 3),
+            '--annotation': ('annotation', 3),
+        },
+        (
+            ('name', 0),
+            ('image', 1),
+        ),
+        {
+            'image': None,
+            'index': False,
+            'arch': None,
+            'os': None,
+            'variant': None,
+            'os_version': None,
+            'os_features': [],
+            'features': [],
+            'annotation': [],
+        },
+    ),
+    'manifest create': (
+        'manifest_create',
+        True,
+        {
+            '--amend': ('amend', 0),
+            '-a': ('amend', 0),
+            '--all': ('all', 0),
+            '--annotation': ('annotation', 3),
+            '--insecure': ('insecure', 0),
+            '--tls-verify': ('tls_verify', 0),
+            '--no-tls-verify': ('tls_verify', 1),
+        },
+        (
+            ('name', 0),
+            ('images', 3),
+        ),
+        {
+            'amend': False,
+            'all': False,
+            'annotation': [],
+            'insecure': False,
+            'tls_verify': True,
+        },
+    ),
+    'manifest exists': (
+        'manifest_exists',
+        True,
+        {},
+        (
+            ('name', 0),
+        ),
+        {},
+    ),
+    'manifest inspect': (
+        'manifest_inspect',
+        True,
+        {
+            '--verbose': ('verbose', 0),
+            '-v': ('verbose', 0),
+            '--insecure': ('insecure', 0),
+            '--tls-verify': ('tls_verify', 0),
+            '--no-tls-verify': ('tls_verify', 1),
+        },
+        (
+            ('name', 0),
+            ('image', 1),
+        ),
+        {
+            'image': None,
+            'verbose': False,
+            'insecure': False,
+            'tls_verify': True,
+        },
+    ),
+    'manifest ls': (
+        'manifest_ls',
+        True,
+        {
+            '--quiet': ('quiet', 0),
+            '-q': ('quiet', 0),
+            '--format': ('format', 2),
+        },
+        (
+        ),
+        {
+            'quiet': False,
+            'format': None,
+        },
+    ),
+    'manifest push': (
+        'manifest_push',
+        True,
+        {
+            '--all': ('all', 0),
+            '--purge': ('purge', 0),
+            '-p': ('purge', 0),
+            '--rm': ('purge', 0),
+            '--format': ('format', 2),
+            '-f': ('format', 2),
+            '--compression': ('compression', 2),
+            '--compression-format': ('compression', 2),
+            '--digestfile': ('digestfile', 2),
+            '--quiet': ('quiet', 0),
+            '-q': ('quiet', 0),
+            '--insecure': ('insecure', 0),
+            '--tls-verify': ('tls_verify', 0),
+            '--no-tls-verify': ('tls_verify', 1),
+        },
+        (
+            ('name', 0),
+            ('destination', 1),
+        ),
+        {
+            'destination': None,
+            'all': False,
+            'purge': False,
+            'format': None,
+            'compression': None,
+            'digestfile': None,
+            'quiet': False,
+            'insecure': False,
+            'tls_verify': True,
+        },
+    ),
+    'manifest remove': (
+        'manifest_remove',
+        True,
+        {},
+        (
+            ('name', 0),
+            ('images', 2),
+        ),
+        {},
+    ),
+    'manifest rm': (
+        'manifest_rm',
+        True,
+        {},
+        (
+            ('names', 2),
+        ),
+        {},
+    ),
     'login': (
         'login',
         True,
@@ -881,119 +1129,6 @@ TABLE: "dict[str, Row]" = {
         ),
         {
             'server': None,
-        },
-    ),
-    'volume create': (
-        'volume_create',
-        True,
-        {
-            '--driver': ('driver', 2),
-            '-d': ('driver', 2),
-            '--label': ('label', 3),
-            '-l': ('label', 3),
-            '--opt': ('opt', 3),
-            '-o': ('opt', 3),
-            '--ignore': ('ignore', 0),
-        },
-        (
-            ('name', 1),
-        ),
-        {
-            'name': None,
-            'driver': 'local',
-            'label': [],
-            'opt': [],
-            'ignore': False,
-        },
-    ),
-    'volume ls': (
-        'volume_ls',
-        True,
-        {
-            '--filter': ('filter', 3),
-            '-f': ('filter', 3),
-            '--format': ('format', 2),
-            '--quiet': ('quiet', 0),
-            '-q': ('quiet', 0),
-        },
-        (
-        ),
-        {
-            'filter': [],
-            'format': None,
-            'quiet': False,
-        },
-    ),
-    'volume inspect': (
-        'volume_inspect',
-        True,
-        {
-            '--format': ('format', 2),
-            '-f': ('format', 2),
-        },
-        (
-            ('names', 2),
-        ),
-        {
-            'format': None,
-        },
-    ),
-    'volume rm': (
-        'volume_rm',
-        True,
-        {
-            '--force': ('force', 0),
-            '-f': ('force', 0),
-        },
-        (
-            ('names', 2),
-        ),
-        {
-            'force': False,
-        },
-    ),
-    'volume prune': (
-        'volume_prune',
-        True,
-        {
-            '--all': ('all', 0),
-            '-a': ('all', 0),
-            '--filter': ('filter', 3),
-            '--force': ('force', 0),
-            '-f': ('force', 0),
-        },
-        (
-        ),
-        {
-            'all': False,
-            'filter': [],
-            'force': False,
-        },
-    ),
-    'volume export': (
-        'volume_export',
-        True,
-        {
-            '--output': ('output', 2),
-            '-o': ('output', 2),
-        },
-        (
-            ('name', 0),
-        ),
-        {
-            'output': None,
-        },
-    ),
-    'volume import': (
-        'volume_import',
-        True,
-        {},
-        (
-            ('name', 0),
-            ('source', 1),
-        ),
-        {
-            'source': None,
         },
     ),
     'inspect': (
@@ -1040,6 +1175,25 @@ TABLE: "dict[str, Row]" = {
         ),
         {
             'code': None,
+        },
+    ),
+    'events': (
+        'events',
+        True,
+        {
+            '--filter': ('filter', 3),
+            '-f': ('filter', 3),
+            '--since': ('since', 2),
+            '--until': ('until', 2),
+            '--format': ('format', 2),
+        },
+        (
+        ),
+        {
+            'filter': [],
+            'since': None,
+            'until': None,
+            'format': None,
         },
     ),
     'info': (
@@ -1100,17 +1254,22 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'exec': ('exec', {}),
         'kill': ('kill', {}),
         'logs': ('logs', {}),
+        'pause': ('pause', {}),
         'port': ('port', {}),
         'rename': ('rename', {}),
         'restart': ('restart', {}),
         'rm': ('rm', {}),
         'run': ('run', {}),
         'start': ('start', {}),
+        'stats': ('stats', {}),
         'stop': ('stop', {}),
+        'top': ('top', {}),
+        'unpause': ('unpause', {}),
         'wait': ('wait', {}),
         'inspect': ('inspect', {'type': 'container'}),
         'list': ('ps', {}),
         'ls': ('ps', {}),
+        'prune': ('container prune', {}),
         'ps': ('ps', {}),
         'remove': ('rm', {}),
     },
@@ -1131,19 +1290,20 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'tag': ('tag', {}),
         'untag': ('untag', {}),
     },
+    'manifest': {
+        'add': ('manifest add', {}),
+        'annotate': ('manifest annotate', {}),
+        'create': ('manifest create', {}),
+        'exists': ('manifest exists', {}),
+        'inspect': ('manifest inspect', {}),
+        'ls': ('manifest ls', {}),
+        'push': ('manifest push', {}),
+        'remove': ('manifest remove', {}),
+        'rm': ('manifest rm', {}),
+    },
     'system': {
         'df': ('system df', {}),
+        'events': ('events', {}),
         'info': ('info', {}),
-    },
-    'volume': {
-        'create': ('volume create', {}),
-        'export': ('volume export', {}),
-        'import': ('volume import', {}),
-        'inspect': ('volume inspect', {}),
-        'list': ('volume ls', {}),
-        'ls': ('volume ls', {}),
-        'prune': ('volume prune', {}),
-        'remove': ('volume rm', {}),
-        'rm': ('volume rm', {}),
     },
 }

@@ -26,10 +26,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stop": ("stop", "Containers", "Stop containers, gently at first"),
     "restart": ("restart", "Containers", "Stop containers, if they run, and start them again"),
     "kill": ("kill", "Containers", "Send a signal to containers"),
+    "pause": ("pause", "Containers", "Stop the processes of containers for a while"),
+    "unpause": ("unpause", "Containers", "Let paused containers go on"),
     "rename": ("rename", "Containers", "Give a container another name"),
     "rm": ("rm", "Containers", "Remove containers"),
     "wait": ("wait", "Containers", "Wait until containers have ended and print their exit codes"),
     "port": ("port", "Containers", "List the published ports of a container"),
+    "top": ("top", "Containers", "List the processes of a container"),
+    "stats": ("stats", "Containers", "Show what containers use"),
+    "container prune": ("container_prune", "Containers", "Remove all containers that do not run"),
     "build": ("build", "Images", "Make an image as a Dockerfile says"),
     "pull": ("pull", "Images", "Get images from a registry"),
     "push": ("push", "Images", "Send an image to a registry"),
@@ -43,6 +48,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "load": ("load", "Images", "Get images from an archive"),
     "import": ("import_image", "Images", "Make an image of a root file system in a tar archive"),
     "bootstrap": ("bootstrap", "Images", "Make a base image on this machine, without a registry"),
+    "manifest add": ("manifest_add", "Images", "Put images into a manifest list"),
+    "manifest annotate": ("manifest_annotate", "Images", "Say what a member is made for"),
+    "manifest create": ("manifest_create", "Images", "Begin an image for several platforms"),
+    "manifest exists": ("manifest_exists", "Images", "Whether there is a manifest list"),
+    "manifest inspect": ("manifest_inspect", "Images", "Show a manifest list or a manifest"),
+    "manifest ls": ("manifest_ls", "Images", "List the manifest lists of the store"),
+    "manifest push": ("manifest_push", "Images", "Send a manifest list and its images"),
+    "manifest remove": ("manifest_remove", "Images", "Take images out of a manifest list"),
+    "manifest rm": ("manifest_rm", "Images", "Forget manifest lists"),
     "login": ("login", "Images", "Log in to a registry"),
     "logout": ("logout", "Images", "Forget the credentials for a registry"),
     "volume create": ("volume_create", "Volumes", "Make a volume"),
@@ -55,6 +69,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inspect": ("inspect", "Information", "Show everything about containers and images"),
     "doctor": ("doctor", "Information", "Say what this host can do, and what to ask its admin for"),
     "explain": ("explain", "Information", "Explain an error code"),
+    "events": ("events", "Information", "Show what happens to containers, images and volumes"),
     "info": ("info", "Information", "Show the store and how containers will run here"),
     "system df": ("system_df", "Information", "Show what takes space in the store"),
     "version": ("version", "Information", "Show the versions of rl and what it stands on"),
@@ -64,8 +79,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 ALIASES: dict[str, str] = {}
 
 _CONTAINER = (
-    "attach", "create", "exec", "kill", "logs", "port", "rename", "restart", "rm", "run", "start",
-    "stop", "wait",
+    "attach", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm", "run",
+    "start", "stats", "stop", "top", "unpause", "wait",
 )  # fmt: skip
 
 # Docker's management commands: group -> subcommand -> (command, values that it implies).
@@ -77,6 +92,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "inspect": ("inspect", {"type": "container"}),
         "list": ("ps", {}),
         "ls": ("ps", {}),
+        "prune": ("container prune", {}),
         "ps": ("ps", {}),
         "remove": ("rm", {}),
     },
@@ -97,7 +113,11 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "tag": ("tag", {}),
         "untag": ("untag", {}),
     },
-    "system": {"df": ("system df", {}), "info": ("info", {})},
+    "manifest": {
+        name: (f"manifest {name}", {})
+        for name in ("add", "annotate", "create", "exists", "inspect", "ls", "push", "remove", "rm")
+    },
+    "system": {"df": ("system df", {}), "events": ("events", {}), "info": ("info", {})},
     "volume": {
         "create": ("volume create", {}),
         "export": ("volume export", {}),
@@ -115,6 +135,7 @@ _GROUP_SUMMARIES = {
     "buildx": "Commands about builds, as docker buildx names them",
     "container": "Commands about containers",
     "image": "Commands about images",
+    "manifest": "Commands about manifest lists: images for several platforms",
     "system": "Commands about rl as a whole",
     "volume": "Commands about volumes",
 }

@@ -28,6 +28,16 @@ def images(incomplete: str) -> "list[str]":
     return _images(_context(), incomplete)
 
 
+def manifest_lists(incomplete: str) -> "list[str]":
+    """Names of manifest lists, as they are written."""
+    from rootless.cli.output import familiar
+    from rootless.store import manifest_lists as store
+
+    ctx = _context()
+    names = [familiar(name) for name in store.names(ctx.paths)] if ctx is not None else []
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def containers_and_images(incomplete: str) -> "list[str]":
     return containers(incomplete) + images(incomplete)
 

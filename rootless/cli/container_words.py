@@ -3,6 +3,7 @@
 import os
 
 from rootless.cli.output import human_duration, parse_time
+from rootless.store import pause_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
 # What is shown for a state of ours that Docker does not have.
 _STATES = {"starting": "created", "stopped": "exited"}
 
+# The words of a container that has processes.
+ALIVE = ("running", "paused", "restarting")
+
 
 def state(container: "Container") -> str:
-    """created, running, exited or removing."""
+    """created, running, paused, exited or removing."""
     word = str(container.state.get("status", "created"))
+    if word == "running" and pause_mark.is_paused(container):
+        return "paused"
     return _STATES.get(word, word)
 
 
@@ -26,8 +32,10 @@ def status(container: "Container", now: float) -> str:
     """Up 3 seconds; Exited (0) 2 hours ago; Created."""
     word = state(container)
     facts = container.state
-    if word == "running":
+    if word in ALIVE:
         since = human_duration(now - parse_time(str(facts.get("started_at", ""))))
+        if word == "paused":
+            return f"Up {since} (Paused)"
         health = facts.get("health")
         if health in ("healthy", "unhealthy"):
             return f"Up {since} ({health})"

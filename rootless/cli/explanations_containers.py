@@ -30,6 +30,21 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "A command can be run in, and a signal be sent to, a running container only. `rl ps -a` "
         "says how it ended, `rl logs NAME` what it wrote, `rl start NAME` starts it again.",
     ),
+    "RL-CONTAINER-PAUSED": (
+        "The container is paused",
+        "Its processes stand still until `rl unpause NAME`; nothing can be started in it, and "
+        "nobody can attach. `rl stop`, `rl kill` and `rl rm -f` work, and let it go on first.",
+    ),
+    "RL-CONTAINER-NOT-PAUSED": (
+        "The container is not paused",
+        "Only a container that `rl pause` has stopped can go on. `rl ps` shows (Paused) for it.",
+    ),
+    "RL-TOP": (
+        "A column or option of rl top is unknown",
+        "rl reads the processes from /proc itself and knows the usual layouts of ps(1), -ef, aux, "
+        "-l and -j, and its columns with -o: pid, ppid, user, args, rss, etime, … It has no "
+        "options that choose processes: those of the container are shown.",
+    ),
     "RL-CONTAINER-NAME": (
         "Not a name for a container",
         "A name has 2 to 128 letters, digits, dots, dashes and underscores, and begins with a "

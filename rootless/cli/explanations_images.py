@@ -72,6 +72,22 @@ IMAGES: dict[str, tuple[str, str]] = {
         "layouts. The archive of a root file system is for `rl import`.",
     ),
     "RL-REGISTRY": ("A registry failed", "The message says how."),
+    "RL-MANIFEST-NOT-FOUND": (
+        "There is no such manifest list",
+        "`rl manifest ls` shows the lists of this store. A list that was pushed with --purge is in "
+        "its registry alone: `rl manifest inspect` shows it there, and `rl manifest create NAME "
+        "NAME --all` takes it back.",
+    ),
+    "RL-MANIFEST-EXISTS": (
+        "There is a manifest list of that name",
+        "`rl manifest create --amend` adds to it, `rl manifest rm` forgets it.",
+    ),
+    "RL-MANIFEST-MEMBER": (
+        "The manifest list does not have that image",
+        "A member is named as it was added, or by its digest or the beginning of that. `rl "
+        "manifest inspect` shows them. An image of the store that was added and then removed "
+        "with `rl rmi` cannot be pushed any more.",
+    ),
     "RL-REGISTRY-UNREACHABLE": (
         "The registry cannot be reached",
         "Its name does not resolve, nothing answers there, or the line broke several times. rl "

@@ -75,11 +75,11 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
 def _state(container: "Container") -> "Doc":
     facts = container.state
     word = words.state(container)
-    running = word == "running"
+    running = word in words.ALIVE
     return {
         "Status": word,
         "Running": running,
-        "Paused": False,
+        "Paused": word == "paused",
         "Restarting": False,
         "OOMKilled": bool(facts.get("oom_killed", False)),
         "Dead": False,

@@ -2,9 +2,9 @@
 
 import sys
 
-from rootless.cli.actions.logs import parse_time as parse_moment
 from rootless.cli.output import parse_time
 from rootless.cli.ps_filters import has_label
+from rootless.cli.time_option import parse_time as parse_moment
 from rootless.errors import RlError
 
 

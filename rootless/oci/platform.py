@@ -131,6 +131,22 @@ def _is_word(text: str) -> bool:
     return bool(text) and text.isascii() and all(c.isalnum() or c in "._-" for c in text)
 
 
+def check_words(system: str, architecture: str) -> None:
+    """Refuse an operating system or architecture that Go does not know; "" is neither.
+
+    Raises BadReference.
+    """
+    for word, known, what in (
+        (system, _OSES, "an operating system"),
+        (architecture, _ARCHITECTURES, "an architecture"),
+    ):
+        if word and word not in known:
+            raise BadReference(
+                f"{word!r} is not {what} that is known",
+                remedy=f"it is one of {', '.join(sorted(known))}",
+            )
+
+
 def host() -> Platform:
     """What this machine runs."""
     return normalize("linux", os.uname().machine)

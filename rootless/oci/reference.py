@@ -151,6 +151,14 @@ def is_image_id(text: str) -> bool:
     return len(text) == 64 and all(c in _LOWER_HEX for c in text)
 
 
+def names_registry(text: str) -> bool:
+    """Whether a reference says which registry it is on: its first component looks like a host."""
+    first, slash, _ = text.partition("/")
+    return bool(slash) and (
+        first == "localhost" or "." in first or ":" in first or first != first.lower()
+    )
+
+
 def _split_domain(text: str) -> "tuple[str, str]":
     """The domain, and the path as on that registry; normalize.go splitDockerDomain()."""
     first, slash, rest = text.partition("/")
@@ -159,7 +167,7 @@ def _split_domain(text: str) -> "tuple[str, str]":
     # A first component is a host if it looks like one; upper case cannot be a path.
     if first == LEGACY_DOMAIN:
         first = DEFAULT_DOMAIN
-    elif not (first == "localhost" or "." in first or ":" in first or first != first.lower()):
+    elif not names_registry(text):
         return DEFAULT_DOMAIN, text
     if first == DEFAULT_DOMAIN and "/" not in rest:
         rest = OFFICIAL + rest

@@ -20,6 +20,7 @@ from rootless.oci.reference import Reference, is_digest
 from rootless.registry import config, credentials
 from rootless.registry.auth import Authorizer, unauthorized
 from rootless.registry.blobs import BlobStream
+from rootless.registry.config import Source
 from rootless.registry.transport import ATTEMPTS, Body, Response, Transport
 
 TAGS_MAX = 10_000
@@ -34,29 +35,42 @@ class Fetched:
 
 
 class Client:
-    """One repository on one registry.  Safe to share between threads.  Use as a context manager."""
+    """One repository on one registry.  Safe to share between threads.  Use as a context manager.
+
+    `name` is what the user calls it, in messages; `source` is where it is by registries.conf,
+    without it the image's own place, no mirror.
+    Raises RegistryError RL-REGISTRY-REFUSED for what registries.conf blocks, BadDocument.
+    """
 
     def __init__(
-        self, ctx: Context, name: Reference, *, tls_verify: bool = True, push: bool = False
+        self,
+        ctx: Context,
+        name: Reference,
+        *,
+        tls_verify: bool = True,
+        push: bool = False,
+        source: Source | None = None,
     ) -> None:
-        endpoint = config.endpoint(ctx, name.domain, name.path, tls_verify=tls_verify)
-        if endpoint.blocked:
-            raise RegistryError(
-                f"registries.conf blocks {name.domain}",
-                remedy="use another registry, or ask who wrote that file",
-                code="RL-REGISTRY-REFUSED",
-            )
+        if source is None and push:
+            source = config.target(ctx, name, tls_verify=tls_verify)
+        elif source is None:
+            source = config.sources(ctx, name, tls_verify=tls_verify)[-1]
         self.name = name
-        self._actions = "pull,push" if push else "pull"
-        self.transport = Transport(ctx, endpoint)
+        self.source = source.named
+        self.transport = Transport(ctx, source.endpoint)
         self._auth = Authorizer(
-            self.transport, lambda: credentials.find(ctx, name.domain, name.path)
+            self.transport,
+            lambda: credentials.find(ctx, self.source.domain, self.source.path),
+            f"repository:{self.source.path}:{'pull,push' if push else 'pull'}",
         )
 
     def __enter__(self) -> "Client":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.transport.close()
 
     def manifest(self, tag_or_digest: str) -> Fetched:
@@ -116,9 +130,9 @@ class Client:
                 tags = json.loads(data)["tags"] or []
                 found += [str(tag) for tag in tags]
             except (ValueError, KeyError, TypeError) as e:
-                raise rubbish(self.name.domain, "its list of tags is none") from e
+                raise rubbish(self.source.domain, "its list of tags is none") from e
             if len(found) > TAGS_MAX:
-                raise rubbish(self.name.domain, f"it has more than {TAGS_MAX} tags")
+                raise rubbish(self.source.domain, f"it has more than {TAGS_MAX} tags")
             url = _next_page(url, link)
         return found
 
@@ -140,27 +154,29 @@ class Client:
         *,
         body: Body = None,
         attempts: int = ATTEMPTS,
+        also: str = "",
     ) -> Response:
-        """The answer to a request with our credentials, of any status but 401 at the first try.
+        """The answer to a request with our credentials, of any status but 401.
 
-        Raises RegistryError RL-REGISTRY-UNREACHABLE and what Authorizer and Transport raise.
+        `also` is a further scope that the request needs.
+        Raises RegistryError RL-REGISTRY-UNAUTHORIZED, RL-REGISTRY-UNREACHABLE and what Authorizer
+        and Transport raise.
         """
-        for _ in range(3):  # anonymous; with what the 401 asks for; with a new token
-            # Credentials go to the registry alone: an upload's place may be on another host.
-            own = urlsplit(url)[:2] == urlsplit(self.transport.base())[:2]
-            sent = self._auth.header() if own else ""
+        # Credentials go to the registry alone: an upload's place may be on another host.
+        own = urlsplit(url)[:2] == urlsplit(self.transport.base())[:2]
+        for tries_left in (2, 1, 0):  # anonymous; with what the 401 asks for; with a new token
+            sent = self._auth.header(also) if own else ""
             authorization = {"Authorization": sent} if sent else {}
             response = self.transport.request(
                 method, url, {**headers, **authorization}, body=body, attempts=attempts
             )
             if response.status != 401 or not own:
-                break
+                return response
             challenge = response.headers.get("WWW-Authenticate", "")
             data = b"" if method == "HEAD" else self.transport.read(response)
-            scope = f"repository:{self.name.path}:{self._actions}"
-            if not self._auth.answer(challenge, sent, scope):
-                raise unauthorized(self.name.domain, self._why(401, data, ""))
-        return response
+            if not tries_left or not self._auth.answer(challenge, sent, also):
+                break
+        raise unauthorized(self.source.domain, self._why(401, data, ""))
 
     def refusal(self, response: Response, what: str) -> RegistryError:
         """The RegistryError for an answer that is no success; closes it.
@@ -176,7 +192,7 @@ class Client:
 
     def _refusal(self, status: int, data: bytes, what: str, retry_after: str) -> RegistryError:
         why = self._why(status, data, what)
-        domain = self.name.domain
+        domain = self.source.domain
         if status in (401, 403):
             return unauthorized(domain, why)
         if status == 404:
@@ -215,13 +231,13 @@ class Client:
         if kind == "text/html" or data.lstrip()[:1] != b"{":
             start = data[:20].decode("utf-8", "replace")
             raise rubbish(
-                self.name.domain,
+                self.source.domain,
                 f"its answer about {what} is no manifest: {kind or 'bytes'} that begins {start!r}",
             )
 
     def url(self, rest: str) -> str:
         """The address of `rest` in this repository."""
-        return f"{self.transport.base()}/v2/{quote(self.name.path)}/{quote(rest, safe='/:')}"
+        return f"{self.transport.base()}/v2/{quote(self.source.path)}/{quote(rest, safe='/:')}"
 
 
 def rubbish(domain: str, why: str) -> RegistryError:

@@ -1,15 +1,16 @@
-"""Which registries may be spoken to without TLS, and which extra certificates they need.
+"""How the registry of a domain is reached: without TLS or not, and with which certificates.
 
-Sources: rl's config.toml (insecure-registries), containers-registries.conf(5) version 2
-(insecure, blocked), docker's and podman's certs.d directories.
+Sources: rl's config.toml (insecure-registries), registries.conf (insecure, blocked, location,
+mirrors), docker's and podman's certs.d directories.
 """
 
 import os
-import tomllib
 from dataclasses import dataclass
 
 from rootless.context import Context
-from rootless.errors import BadDocument
+from rootless.errors import RegistryError
+from rootless.oci.reference import Reference
+from rootless.registry import registries_conf
 from rootless.registry.proxies import is_loopback
 
 DOCKER_HUB_API = (
@@ -24,14 +25,22 @@ class Endpoint:
     domain: str  # as in references
     host: str  # host[:port] of the API
     insecure: bool  # no certificate needed, http allowed
-    blocked: bool
-    certificates: tuple[str, ...]  # files with CAs
-    client: tuple[str, str] | None  # files: certificate, key
+    certificates: tuple[str, ...] = ()  # files with CAs
+    client: tuple[str, str] | None = None  # files: certificate, key
 
 
-def endpoint(ctx: Context, domain: str, path: str, *, tls_verify: bool) -> Endpoint:
-    """The Endpoint for the repository `path` on `domain`.  Raises BadDocument."""
-    insecure, blocked = _registries_conf(ctx, f"{domain}/{path}")
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an image is, under the name that it has there."""
+
+    named: Reference
+    endpoint: Endpoint
+
+
+def endpoint(
+    ctx: Context, domain: str, *, tls_verify: bool = True, insecure: bool = False
+) -> Endpoint:
+    """The Endpoint of `domain`; `insecure` where a registries.conf says so."""
     configured = ctx.config.get("insecure-registries")
     if isinstance(configured, list) and domain in configured:
         insecure = True
@@ -40,10 +49,50 @@ def endpoint(ctx: Context, domain: str, path: str, *, tls_verify: bool) -> Endpo
         domain=domain,
         host=DOCKER_HUB_API if domain == "docker.io" else domain,
         insecure=insecure or not tls_verify or is_loopback(host_and_port(domain)[0]),
-        blocked=blocked,
         certificates=certificates,
         client=client,
     )
+
+
+def sources(ctx: Context, named: Reference, *, tls_verify: bool = True) -> list[Source]:
+    """Where to fetch an image from, in this order: mirrors, then its own place.
+
+    Raises BadDocument, RegistryError RL-REGISTRY-REFUSED for what registries.conf blocks.
+    """
+    conf = registries_conf.load(ctx)
+    _check_blocked(conf, named)
+    return [
+        Source(
+            place.named,
+            endpoint(ctx, place.named.domain, tls_verify=tls_verify, insecure=place.insecure),
+        )
+        for place in registries_conf.places(conf, named)
+    ]
+
+
+def target(ctx: Context, named: Reference, *, tls_verify: bool = True) -> Source:
+    """Where to push an image to: the place that it is called after, as podman does; `location`
+    and mirrors are for reading.  Raises as sources()."""
+    conf = registries_conf.load(ctx)
+    _check_blocked(conf, named)
+    found = registries_conf.namespace(conf, named)
+    insecure = found is not None and found.insecure
+    return Source(named, endpoint(ctx, named.domain, tls_verify=tls_verify, insecure=insecure))
+
+
+def server(ctx: Context, domain: str, *, tls_verify: bool = True) -> Endpoint:
+    """The Endpoint of a registry as such, to log in.  Raises as sources()."""
+    return target(ctx, Reference(domain, ""), tls_verify=tls_verify).endpoint
+
+
+def _check_blocked(conf: registries_conf.RegistriesConf, named: Reference) -> None:
+    found = registries_conf.namespace(conf, named)
+    if found is not None and found.blocked:
+        raise RegistryError(
+            f"registries.conf blocks {found.prefix}",
+            remedy="use another registry, or ask who wrote that file",
+            code="RL-REGISTRY-REFUSED",
+        )
 
 
 def host_and_port(domain: str) -> tuple[str, int | None]:
@@ -55,45 +104,6 @@ def host_and_port(domain: str) -> tuple[str, int | None]:
     return host, int(port) if colon else None
 
 
-def _registries_conf(ctx: Context, name: str) -> tuple[bool, bool]:
-    """(insecure, blocked) of the longest prefix of `name` that registries.conf has."""
-    best = ("", False, False)
-    for file in _conf_files(ctx):
-        try:
-            with open(file, "rb") as stream:
-                conf = tomllib.load(stream)
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError) as e:
-            raise BadDocument(f"cannot read {file}: {e}", remedy=f"repair {file}") from e
-        entries = conf.get("registry")
-        for entry in entries if isinstance(entries, list) else []:
-            if not isinstance(entry, dict):
-                continue
-            prefix = str(entry.get("prefix") or entry.get("location") or "")
-            if prefix and _has_prefix(name, prefix) and len(prefix) >= len(best[0]):
-                best = (prefix, entry.get("insecure") is True, entry.get("blocked") is True)
-    return best[1], best[2]
-
-
-def _has_prefix(name: str, prefix: str) -> bool:
-    if prefix.startswith("*."):
-        return name.partition("/")[0].endswith(prefix[1:])
-    return name == prefix or name.startswith(prefix + "/")
-
-
-def _conf_files(ctx: Context) -> list[str]:
-    """The user's file instead of the host's; the files of .d directories on top."""
-    home = f"{ctx.environ.get('XDG_CONFIG_HOME') or f'{ctx.home}/.config'}/containers"
-    if ctx.environ.get("CONTAINERS_REGISTRIES_CONF"):
-        return [ctx.environ["CONTAINERS_REGISTRIES_CONF"]]
-    main = f"{home}/registries.conf"
-    files = [main if os.path.exists(main) else "/etc/containers/registries.conf"]
-    for directory in ("/etc/containers/registries.conf.d", f"{home}/registries.conf.d"):
-        files += [f"{directory}/{n}" for n in _listdir(directory) if n.endswith(".conf")]
-    return files
-
-
 def _certs_d(ctx: Context, domain: str) -> tuple[tuple[str, ...], tuple[str, str] | None]:
     """The *.crt files for a domain, and the first *.cert that has its *.key."""
     authorities: list[str] = []
@@ -101,6 +111,7 @@ def _certs_d(ctx: Context, domain: str) -> tuple[tuple[str, ...], tuple[str, str
     for directory in (
         f"{ctx.environ.get('XDG_CONFIG_HOME') or f'{ctx.home}/.config'}/containers/certs.d",
         f"{ctx.home}/.config/docker/certs.d",
+        f"{ctx.environ.get('DOCKER_CONFIG') or f'{ctx.home}/.docker'}/certs.d",
         "/etc/containers/certs.d",
         "/etc/docker/certs.d",
     ):
@@ -110,7 +121,13 @@ def _certs_d(ctx: Context, domain: str) -> tuple[tuple[str, ...], tuple[str, str
                 authorities.append(path)
             elif name.endswith(".cert") and client is None:
                 key = f"{path.removesuffix('.cert')}.key"
-                client = (path, key) if os.path.exists(key) else None
+                if not os.path.exists(key):
+                    raise RegistryError(
+                        f"{path} is there, but {key} is not",
+                        remedy="put the client certificate's key beside it",
+                        code="RL-REGISTRY-TLS",
+                    )
+                client = (path, key)
     return tuple(authorities), client
 
 

@@ -22,11 +22,13 @@ HELPER_TIMEOUT_S = 60  # a helper may ask the user in a window
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user and password, or an identity token (an OAuth2 refresh token)."""
+    """A user and password, an identity token (an OAuth2 refresh token), or a registry token (a
+    Bearer token as it is sent)."""
 
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
+    registry_token: str = field(default="", repr=False)
 
 
 def find(ctx: Context, domain: str, path: str = "") -> Credentials | None:
@@ -115,6 +117,9 @@ def _from_entry(entry: Mapping[str, object], where: str) -> Credentials | None:
     token = entry.get("identitytoken")
     if isinstance(token, str) and token:
         return Credentials(identity_token=token)
+    bearer = entry.get("registrytoken")
+    if isinstance(bearer, str) and bearer:
+        return Credentials(registry_token=bearer)
     auth = entry.get("auth")
     if isinstance(auth, str) and auth:
         try:

@@ -52,14 +52,16 @@ def stored(ctx: Context, target: Server) -> Credentials | None:
     return credentials.find(ctx, target.domain)
 
 
-def check(ctx: Context, target: Server, given: Credentials, *, tls_verify: bool = True) -> None:
-    """Ask the registry whether it takes these credentials.
+def check(
+    ctx: Context, target: Server, given: Credentials, *, tls_verify: bool = True
+) -> Credentials:
+    """Ask the registry whether it takes these credentials; what to keep of them.
 
+    That is an identity token, if the token service gives one: then no password is kept.
     Raises RegistryError RL-REGISTRY-UNAUTHORIZED when not, and those of the transport.
     """
-    endpoint = config.endpoint(ctx, target.domain, "", tls_verify=tls_verify)
-    transport = Transport(ctx, endpoint)
-    auth = Authorizer(transport, lambda: given)
+    transport = Transport(ctx, config.server(ctx, target.domain, tls_verify=tls_verify))
+    auth = Authorizer(transport, lambda: given, offline=True)
     try:
         url = f"{transport.base()}/v2/"
         for _ in range(2):
@@ -68,7 +70,7 @@ def check(ctx: Context, target: Server, given: Credentials, *, tls_verify: bool 
             response = transport.request("GET", url, headers)
             challenge = response.headers.get("WWW-Authenticate", "")
             transport.read(response)
-            if response.status != 401 or not auth.answer(challenge, sent, ""):
+            if response.status != 401 or not auth.answer(challenge, sent):
                 break
     finally:
         transport.close()
@@ -80,6 +82,9 @@ def check(ctx: Context, target: Server, given: Credentials, *, tls_verify: bool 
             remedy="is it a registry?",
             code="RL-REGISTRY-ERROR",
         )
+    if auth.refresh_token and not given.identity_token:
+        return Credentials(given.username, identity_token=auth.refresh_token)
+    return given
 
 
 def save(ctx: Context, target: Server, given: Credentials) -> str:

@@ -23,7 +23,8 @@ from rootless.oci.image_config import ImageConfig
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.platform import Platform
 from rootless.oci.reference import Reference
-from rootless.registry.client import Client
+from rootless.registry import registries_conf, sources
+from rootless.registry.client import Client, Fetched
 from rootless.registry.transport import Cancelled
 from rootless.store import atomic, blobs, image_changes, images, layers, layout
 from rootless.store.leases import Lease
@@ -78,37 +79,40 @@ def pull_image(
     Raises BadReference, RegistryError, DigestMismatch, BadDocument, ImageError RL-IMAGE-PLATFORM,
     StoreError, HostError.
     """
-    named = reference.parse(reference_text).tagged()
+    names = registries_conf.candidates(ctx, reference_text)
     wanted = platforms.parse(platform) if platform else None
     layout.prepare(ctx.paths)
     atomic.sweep(ctx)
-    with Client(ctx, named, tls_verify=tls_verify) as client:
-        pulling = _Pull(ctx, client, named, progress or (lambda *_: None))
+    with sources.opened(ctx, names, tls_verify=tls_verify) as (client, top):
+        pulling = _Pull(ctx, client, progress or (lambda *_: None))
         try:
-            return pulling.run(wanted)
+            pulled = pulling.run(top, wanted)
         except BadDocument as e:
             e.remedy = e.remedy or "ask the image's owner to push it again, or take another tag"
             raise
+    meant = reference.parse(reference_text).tagged()
+    if pulled.reference != meant:
+        image_changes.remember_short(ctx.paths, meant.canonical(), pulled.reference.canonical())
+    return pulled
 
 
 def list_tags(ctx: Context, reference_text: str, *, tls_verify: bool = True) -> list[str]:
     """The tags of a repository.  Raises as pull_image()."""
-    named = reference.parse(reference_text)
+    named = registries_conf.candidates(ctx, reference_text)[0]
     with Client(ctx, named, tls_verify=tls_verify) as client:
         return client.tags()
 
 
 class _Pull:
-    def __init__(self, ctx: Context, client: Client, named: Reference, progress: Progress) -> None:
+    def __init__(self, ctx: Context, client: Client, progress: Progress) -> None:
         self.ctx = ctx
         self.paths = ctx.paths
         self.client = client
-        self.named = named
+        self.named = client.name
         self._progress = progress
         self._progress_lock = threading.Lock()
 
-    def run(self, wanted: Platform | None) -> Pulled:
-        top = self.client.manifest(self.named.digest or self.named.tag)
+    def run(self, top: Fetched, wanted: Platform | None) -> Pulled:
         manifest = self._for_platform(top.document, wanted or platforms.host())
         self.tell("", "resolved", 0, 0)
         data = self._config_data(manifest)

@@ -41,6 +41,7 @@ class Pushed:
     reference: Reference  # with its tag
     digest: str  # of the manifest
     size: int  # bytes of the manifest
+    media_type: str  # of the manifest
 
 
 def names_to_push(ctx: Context, text: str) -> list[Reference]:
@@ -92,9 +93,26 @@ def push_image(
     return pushed
 
 
+def push_member(
+    ctx: Context, client: Client, image_id: str, how: Packing, progress: Progress | None = None
+) -> Pushed:
+    """Send an image of the store to the repository of `client`, without a tag: for an index.
+
+    Raises ImageError when it is gone, RegistryError, StoreError.
+    """
+    with Lease(ctx) as lease:
+        record = _keep(ctx, images.resolve(ctx.paths, image_id), lease)
+        export = Export(ctx, record, lease.path, how)
+        pushing = _Push(ctx, client, export, progress or (lambda *_: None))
+        return pushing.run(client.name, by_digest=True)
+
+
 def _leased(ctx: Context, named: Reference, lease: Lease) -> dict[str, Any]:
     """The image's record; nothing of it vanishes as long as the lease holds."""
-    record: dict[str, Any] = images.resolve(ctx.paths, named.canonical())
+    return _keep(ctx, images.resolve(ctx.paths, named.canonical()), lease)
+
+
+def _keep(ctx: Context, record: dict[str, Any], lease: Lease) -> dict[str, Any]:
     lease.keep(
         record["layers"], [record["id"], record.get("digest", ""), *record.get("layer_blobs", ())]
     )
@@ -120,7 +138,8 @@ class _Push:
         self._lock = threading.Lock()
         self._sources = _mount_sources(ctx, client.name)
 
-    def run(self, named: Reference) -> Pushed:
+    def run(self, named: Reference, *, by_digest: bool = False) -> Pushed:
+        """Layers, config, then the manifest: under the tag of `named`, or under no tag."""
         packed = self._layers()
         config = self.export.config
         descriptor = Descriptor(OCI_CONFIG, digests.of(config), len(config))
@@ -128,12 +147,10 @@ class _Push:
         if not upload.exists(self.client, descriptor.digest):
             upload.upload_bytes(self.client, descriptor, config, what)
         media_type, data = self.export.manifest(packed)
-        url = self.client.url(f"manifests/{named.tag}")
-        response = self.client.send("PUT", url, {"Content-Type": media_type}, body=data)
-        if response.status not in (200, 201, 202):
-            raise self.client.refusal(response, f"the manifest of {named.familiar()}")
-        self.client.transport.read(response)
-        return Pushed(named, digests.of(data), len(data))
+        tag = digests.of(data) if by_digest else named.tag
+        what = f"the manifest of {named.familiar()}"
+        upload.put_manifest(self.client, tag, media_type, data, what)
+        return Pushed(named, digests.of(data), len(data), media_type)
 
     def _layers(self) -> list[Descriptor]:
         """All layers to the registry; their blobs, bottom first."""

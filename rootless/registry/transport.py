@@ -181,7 +181,7 @@ class Transport:
             if response.status not in _REDIRECTS or not location:
                 return response
             self.done(response)
-            target = _join(url, location)
+            target = join(url, location)
             if split(target).scheme not in ("https", "http") or (
                 split(target).scheme == "http"
                 and url.startswith("https:")
@@ -229,7 +229,7 @@ class Transport:
         return host == host_and_port(self.endpoint.host)[0]
 
     def _pool(self, proxy: str | None, own: bool) -> urllib3.PoolManager:
-        """Connections, by proxy; what is trusted for the registry is trusted on its host alone."""
+        """Connections, by proxy; only the registry itself gets the client certificate."""
         with self._lock:
             pool = self._pools.get((proxy, own))
             if pool is None:
@@ -244,20 +244,21 @@ class Transport:
             return pool
 
     def _tls(self, own: bool) -> ssl.SSLContext:
+        """What is trusted.  A registry's CA holds for its token service and blob store, too, as
+        with Docker: a company's registry and GitLab are two hosts with one CA."""
         context = ssl.create_default_context()
-        if own:
-            try:
-                for file in self.endpoint.certificates:
-                    context.load_verify_locations(cafile=file)
-                if self.endpoint.client is not None:
-                    context.load_cert_chain(*self.endpoint.client)
-            except (OSError, ssl.SSLError) as e:
-                raise RegistryError(
-                    f"cannot load the certificates for {self.endpoint.domain}: {e}",
-                    remedy="repair the files in its certs.d directory",
-                    code="RL-REGISTRY-TLS",
-                ) from e
-        if own and self.endpoint.insecure:
+        try:
+            for file in self.endpoint.certificates:
+                context.load_verify_locations(cafile=file)
+            if own and self.endpoint.client is not None:
+                context.load_cert_chain(*self.endpoint.client)
+        except (OSError, ssl.SSLError) as e:
+            raise RegistryError(
+                f"cannot load the certificates for {self.endpoint.domain}: {e}",
+                remedy="repair the files in its certs.d directory",
+                code="RL-REGISTRY-TLS",
+            ) from e
+        if self.endpoint.insecure:
             # Whoever made the registry insecure knows; a warning per request helps nobody.
             urllib3.disable_warnings(InsecureRequestWarning)
             context.check_hostname = False
@@ -332,7 +333,8 @@ def split(url: str) -> SplitResult:
     return parts
 
 
-def _join(base: str, location: str) -> str:
+def join(base: str, location: str) -> str:
+    """urljoin() with what a registry has given.  Raises RegistryError."""
     try:
         return urljoin(base, location)
     except ValueError as e:

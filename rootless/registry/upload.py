@@ -86,6 +86,15 @@ def upload_bytes(client: Client, descriptor: Descriptor, data: bytes, what: str)
     client.transport.read(response)
 
 
+def put_manifest(client: Client, tag: str, media_type: str, data: bytes, what: str) -> None:
+    """Store a manifest or index under a tag, or under its digest."""
+    url = client.url(f"manifests/{tag}")
+    response = client.send("PUT", url, {"Content-Type": media_type}, body=data)
+    if response.status not in (200, 201, 202):
+        raise client.refusal(response, what)
+    client.transport.read(response)
+
+
 class _Upload:
     """One try to send a file; raises _Lost when another may go better."""
 
@@ -194,7 +203,9 @@ def _begin(client: Client, query: dict[str, str]) -> Response:
     url = client.url("blobs/uploads/")
     if query:
         url += f"?{urlencode(query, safe=':/')}"
-    return client.send("POST", url, {"Content-Length": "0"})
+    source = query.get("from")
+    also = f"repository:{source}:pull" if source else ""
+    return client.send("POST", url, {"Content-Length": "0"}, also=also)
 
 
 def _location(client: Client, response: Response) -> str:
@@ -206,10 +217,10 @@ def _location(client: Client, response: Response) -> str:
     except ValueError:
         scheme = ""
     if not response.headers.get("Location") or scheme not in ("http", "https"):
-        raise rubbish(client.name.domain, "it does not say where to upload to")
+        raise rubbish(client.source.domain, "it does not say where to upload to")
     if scheme == "http" and base.startswith("https:") and not client.transport.endpoint.insecure:
         raise RegistryError(
-            f"{client.name.domain} wants the upload without TLS",
+            f"{client.source.domain} wants the upload without TLS",
             remedy="rl does not do that; ask the registry's owner",
             code="RL-REGISTRY-REFUSED",
         )

@@ -8,7 +8,7 @@ from rootless.linux import mount, rlimit
 from rootless.network import driver as drivers
 from rootless.network import ports
 from rootless.runtime import limits, names, rootfs, seccomp, spec
-from rootless.store import atomic, containers, layout, mapping, volumes
+from rootless.store import atomic, containers, events, layout, mapping, volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def create(
         container, lock = _add(ctx, container_id, options.name, document, config)
     if extension["rung"]["storage"] == "copy":
         _copy_image(ctx, container, lock, extension, notify)
+    events.record_container(ctx.paths, container, "create")
     return container, lock, config
 
 

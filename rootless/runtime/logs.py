@@ -125,7 +125,7 @@ def read(
     With `follow` it goes on while the container runs: `wait()` blocks until the log may have
     grown and returns False when the container has ended.
     """
-    reader = _Reader(container.log_path)
+    reader = Reader(container.log_path)
     try:
         entries = [e for e in (_parse(line) for line in reader.lines()) if e]
         entries = [e for e in entries if _between(e, since, until)]
@@ -147,8 +147,8 @@ def read(
         reader.close()
 
 
-class _Reader:
-    """Reads a log as it grows, and over its rotations."""
+class Reader:
+    """Reads a file of lines as it grows, and over its rotations: `path`, path.1, path.2 …"""
 
     __slots__ = ("_fd", "_path", "_rest")
 

@@ -6,7 +6,7 @@ import time
 
 from rootless.errors import ContainerError
 from rootless.linux import process
-from rootless.store import containers
+from rootless.store import containers, events, pause_mark
 from rootless.store import volumes as volume_store
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ def manner(container: "Container", values: "Mapping[str, object]") -> "Manner":
     return {"signal": signal, "timeout_s": timeout_s}
 
 
-def stop(container: "Container", *, signal: str, timeout_s: float) -> None:
+def stop(ctx: "Context", container: "Container", *, signal: str, timeout_s: float) -> None:
     """Ask the container to end with `signal`; after `timeout_s` seconds (-1: never) kill it.
 
     Returns when the supervisor has cleaned up.  A container that does not run is fine.
@@ -67,27 +67,46 @@ def stop(container: "Container", *, signal: str, timeout_s: float) -> None:
     pidfd = container.pidfd()
     if pidfd >= 0:
         try:
-            process.signal_process(pidfd, signal_number(signal))
+            _signal(ctx, container, pidfd, signal_number(signal))
             if not wait_ended(pidfd, timeout_s):
-                process.signal_process(pidfd, KILL)
+                _signal(ctx, container, pidfd, KILL)
                 wait_ended(pidfd, -1)
         finally:
             os.close(pidfd)
+        wait_cleaned_up(container)
+        events.record_container(ctx.paths, container, "stop")
     wait_cleaned_up(container)
 
 
-def kill(container: "Container", signal: str) -> None:
+def _signal(ctx: "Context", container: "Container", pidfd: int, number: int) -> None:
+    if process.signal_process(pidfd, number):
+        events.record_container(ctx.paths, container, "kill", signal=str(number))
+        _resume(ctx, container)
+
+
+def kill(ctx: "Context", container: "Container", signal: str) -> None:
     """Send `signal` to the container's init.  After SIGKILL, wait for the clean-up."""
     number = signal_number(signal)
     pidfd = container.need_running("kill")
     try:
-        process.signal_process(pidfd, number)
+        _signal(ctx, container, pidfd, number)
         if number == KILL:
             wait_ended(pidfd, -1)
     finally:
         os.close(pidfd)
     if number == KILL:
         wait_cleaned_up(container)
+
+
+def _resume(ctx: "Context", container: "Container") -> None:
+    """A paused container goes on when a signal was sent, as with Docker: it is to see it."""
+    if pause_mark.is_paused(container):
+        from rootless.runtime import pause
+
+        try:
+            pause.unpause(ctx, container)
+        except ContainerError:
+            pass  # it has ended meanwhile
 
 
 def wait_ended(pidfd: int, timeout_s: float) -> bool:

@@ -5,6 +5,7 @@ holds the container's lock all the while, so that the kernel tells everybody whe
 """
 
 import os
+import time
 
 from rootless.errors import RlError
 from rootless.linux import process
@@ -12,7 +13,7 @@ from rootless.network import driver as drivers
 from rootless.network import ports
 from rootless.runtime import launch, limits, logs, rootfs, streams
 from rootless.runtime.streams import Pump
-from rootless.store import containers, mapping, volumes
+from rootless.store import containers, events, mapping, volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Supervision:
         self._pump: Pump | None = None
         self._udp: list[tuple[ports.Port, Any]] = []
         self._forwarders: list[Any] = []
+        self._began_ns = 0  # monotonic
         self.notes: list[str] = []
 
     @property
@@ -153,6 +155,19 @@ class Supervision:
             one_id=one_id,
             cgroup=started.cgroup.to_dict() if started.cgroup is not None else None,
         )
+        self._began_ns = time.monotonic_ns()
+        self._record_volumes("mount")
+        events.record_container(self._ctx.paths, self._container, "start")
+
+    def _record_volumes(self, action: str) -> None:
+        container = self._container
+        for mount in container.config.get("mounts", ()):
+            if mount["Type"] == "volume":
+                attributes = {"container": container.id, "driver": "local"}
+                if action == "mount":
+                    attributes["destination"] = mount["Destination"]
+                    attributes["read/write"] = "true" if mount["RW"] else "false"
+                events.record(self._ctx.paths, "volume", action, mount["Name"], attributes)
 
     def finish(self) -> int:
         """Reap the init, clean up, record the end; the exit code (signals as 128 + number)."""
@@ -167,8 +182,15 @@ class Supervision:
         oom_killed = False
         if started.cgroup is not None:
             oom_killed = started.cgroup.oom_killed()
+            if oom_killed:
+                events.record_container(self._ctx.paths, self._container, "oom")
             started.cgroup.remove()
         container = self._container
+        seconds = (time.monotonic_ns() - self._began_ns) // 10**9
+        events.record_container(
+            self._ctx.paths, container, "die", exitCode=str(exit_code), execDuration=str(seconds)
+        )
+        self._record_volumes("unmount")
         if container.config["auto_remove"] and not os.path.exists(container.restart_mark):
             self._lock.put_exit_code(exit_code)
             volumes.discard(self._ctx, container, self._lock)

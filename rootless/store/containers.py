@@ -260,6 +260,7 @@ def rename(ctx: "Context", container: Container, name: str) -> None:
         raise _name_taken(paths, name) from None
     old = container.name
     container.config["name"] = name
+    _record(paths, container, "rename", oldName=f"/{old}")
     atomic.write_json(f"{container.directory}/container.json", container.config, sync=False)
     try:
         os.unlink(paths.container_by_name(old))
@@ -282,6 +283,7 @@ def remove(ctx: "Context", container: Container, lock: Lock) -> None:
             os.rename(container.directory, f"{temporary}/c")
         except FileNotFoundError:
             return
+        _record(paths, container, "destroy")
         # Before the slow part: whoever waits for the lock sees that the container is gone.
         lock.close()
         if not remove_mapped_tree(ctx, f"{temporary}/c"):
@@ -290,6 +292,12 @@ def remove(ctx: "Context", container: Container, lock: Lock) -> None:
                 remedy="they belong to IDs that are not yours any more: see rl doctor",
                 code="RL-CONTAINER-FILES",
             )
+
+
+def _record(paths: "Paths", container: Container, action: str, **attributes: str) -> None:
+    from rootless.store import events  # not for those who only look
+
+    events.record_container(paths, container, action, **attributes)
 
 
 def _readlink(path: str) -> str:
@@ -405,6 +413,7 @@ def reconcile(ctx: "Context", container: Container) -> "Container | None":
             ports=[],
         )
         lock.put_exit_code(KILLED)
+        _record(ctx.paths, container, "die", exitCode=str(KILLED))
         container.notice = (
             f"the supervisor of {container.name} was killed, and the container with it"
         )

@@ -12,7 +12,7 @@ from rootless.context import Context
 from rootless.errors import ImageError, StoreError
 from rootless.oci import reference
 from rootless.paths import Paths
-from rootless.store import atomic, buildcache, images, layers, layout
+from rootless.store import atomic, buildcache, images, layers, layout, manifest_lists
 from rootless.store.leases import leased
 from rootless.store.locks import Locked
 from rootless.store.removal import remove_mapped_tree
@@ -52,6 +52,15 @@ def add(paths: Paths, record: Record, name: str) -> Record:
             _refresh_names(paths, loser)
         _write_index(paths)
     return merged
+
+
+def remember_short(paths: Paths, short: str, name: str) -> None:
+    """Let the short name, canonical by Docker's rule, find the image `name`, until it is gone."""
+    try:
+        os.makedirs(paths.images_by_short, 0o700, exist_ok=True)
+    except OSError as e:
+        raise atomic.store_error(e, f"make {paths.images_by_short}") from e
+    atomic.replace_symlink(name, paths.image_by_short(short))
 
 
 def tag(paths: Paths, image_id: str, name: str) -> None:
@@ -120,16 +129,19 @@ def remove(
 
 
 def prune(ctx: Context, wanted: Callable[[Record], bool]) -> tuple[list[tuple[str, str]], int]:
-    """Remove the images that no container has and for which `wanted` holds, names and all.
+    """Remove the images that no container or manifest list has and for which `wanted` holds, names
+    and all.
 
     Returns what was done, as remove(), and the bytes on disk that this has freed.
     """
     done: list[tuple[str, str]] = []
     with _lock(ctx.paths):
+        listed = manifest_lists.held_images(ctx.paths)
         for record in images.list_images(ctx.paths):
-            if wanted(record) and not _users(ctx.paths, str(record["id"])):
+            identifier = str(record["id"])
+            if wanted(record) and identifier not in listed and not _users(ctx.paths, identifier):
                 removal = _Removal(ctx.paths, record, force=True)
-                removal.run(str(record["id"]))
+                removal.run(identifier)
                 done += removal.done
         _write_index(ctx.paths)
     freed = sizes(ctx.paths) if done else {}
@@ -170,7 +182,7 @@ class _Removal:
         """Do it; True when the image is gone, False when it was untagged only."""
         by_name = not self.image_id.removeprefix("sha256:").startswith(text.removeprefix("sha256:"))
         if by_name:
-            self._untag(reference.parse(text))
+            self._untag(images.name_meant(self.paths, text))
             if self.tags or self.digests:
                 return False
         why = self._conflict(other_names=not self._is_single())
@@ -272,8 +284,21 @@ def collect(ctx: Context) -> set[str]:
                 for name in _listdir(directory):
                     if atomic.is_temporary(name):  # left by a kill: writers hold the lock
                         _unlink(f"{directory}/{name}")
+            _forget_short(paths)
         remove_mapped_tree(ctx, trash)
     return removed
+
+
+def _forget_short(paths: Paths) -> None:
+    """Remove the short names whose image has lost the name that they stand for."""
+    for entry in _listdir(paths.images_by_short):
+        path = f"{paths.images_by_short}/{entry}"
+        try:
+            named = reference.parse(os.readlink(path))
+        except OSError:
+            continue
+        if images.find(paths, str(named)) is None:
+            _unlink(path)
 
 
 def chain_ids(diff_ids: Iterable[str]) -> list[str]:

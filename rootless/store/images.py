@@ -38,6 +38,9 @@ def resolve(paths: "Paths", text: str) -> "Record":
         return record
     named = reference.parse(text)
     record = _by_name(paths, named)
+    if record is None and not reference.names_registry(text):
+        whole = _of_short(paths, named)
+        record = _by_name(paths, whole) if whole else None
     if record is None and is_hex(identifier):
         record = _by_id_prefix(paths, identifier)
     if record is None:
@@ -52,6 +55,23 @@ def find(paths: "Paths", text: str) -> "Record | None":
     except ImageError as e:
         if e.code != "RL-IMAGE-NOT-FOUND":
             raise
+        return None
+
+
+def name_meant(paths: "Paths", text: str) -> reference.Reference:
+    """The reference by which `text` finds its image: `text` itself, or what a short name was
+    pulled as.  Raises BadReference."""
+    named = reference.parse(text)
+    if reference.names_registry(text) or _by_name(paths, named) is not None:
+        return named
+    return _of_short(paths, named) or named
+
+
+def _of_short(paths: "Paths", named: reference.Reference) -> "reference.Reference | None":
+    """What a pull has made of a short name by registries.conf, if one did."""
+    try:
+        return reference.parse(os.readlink(paths.image_by_short(named.canonical())))
+    except OSError:
         return None
 
 

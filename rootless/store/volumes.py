@@ -10,7 +10,7 @@ each start of the one container that has it, {"o": "bind", "device": PATH} a dir
 import os
 
 from rootless.errors import RlError, VolumeError
-from rootless.store import atomic, containers
+from rootless.store import atomic, containers, events
 from rootless.store.locks import Locked
 from rootless.store.removal import remove_mapped_tree
 
@@ -88,6 +88,7 @@ def ensure(
             if os.path.exists(f"{place}/volume.json"):
                 return False
             raise atomic.store_error(e, f"make the volume {name}") from e
+    events.record(ctx.paths, "volume", "create", name, {"driver": "local"})
     return True
 
 
@@ -137,3 +138,4 @@ def remove(ctx: "Context", name: str) -> None:
                 remedy="they belong to IDs that are not yours any more: see rl doctor",
                 code="RL-CONTAINER-FILES",
             )
+    events.record(ctx.paths, "volume", "destroy", name, {"driver": "local"})

@@ -88,7 +88,7 @@ def test_host_that_does_not_exist_is_unreachable(ctx: Context) -> None:
 def test_certificate_that_cannot_be_verified_is_a_tls_error(ctx: Context, rogue: Rogue) -> None:
     # A name that is no loopback for rl but is one for the resolver would need /etc/hosts: the
     # endpoint is told to be secure instead.
-    endpoint = Endpoint(rogue.host, rogue.host, False, False, (), None)
+    endpoint = Endpoint(rogue.host, rogue.host, insecure=False)
     carrier = transport.Transport(ctx, endpoint)
     with pytest.raises(RegistryError, match="does not speak TLS") as caught:
         carrier.request("GET", f"{carrier.base()}/v2/", {})
@@ -459,7 +459,7 @@ def test_certificates(tmp_path: Path, rogue: Rogue, image: Image) -> None:
     ctx = make_context(str(tmp_path))
 
     def ask(insecure: bool, certificates: tuple[str, ...] = ()) -> int:
-        endpoint = Endpoint(rogue.host, rogue.host, insecure, False, certificates, None)
+        endpoint = Endpoint(rogue.host, rogue.host, insecure, certificates)
         carrier = transport.Transport(ctx, endpoint)
         response = carrier.request("GET", f"{carrier.base()}/v2/", {})
         carrier.done(response)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from support.stores import make_context
 
 from rootless.context import Context
-from rootless.errors import BadDocument, RegistryError
+from rootless.errors import RegistryError
+from rootless.oci import reference
 from rootless.registry import config, credentials
-from rootless.registry.auth import Challenge, challenges
+from rootless.registry.auth import Challenge, challenges, merged
 from rootless.registry.credentials import Credentials
 from rootless.registry.proxies import is_loopback, proxy_for
 
@@ -216,38 +217,42 @@ def test_proxy_is_chosen_by_scheme_and_never_for_loopback() -> None:
     assert proxy_for({}, "https", "a.com", 443) is None
 
 
+def insecure(ctx: Context, name: str, *, tls_verify: bool = True) -> bool:
+    return config.sources(ctx, reference.parse(name), tls_verify=tls_verify)[-1].endpoint.insecure
+
+
 def test_tls_is_demanded_except_where_something_says_otherwise(tmp_path: Path) -> None:
     ctx = make_context(str(tmp_path), config={"insecure-registries": ["a.io:80"]}, prepare=False)
-    assert not config.endpoint(ctx, "b.io", "x", tls_verify=True).insecure
-    assert config.endpoint(ctx, "b.io", "x", tls_verify=False).insecure
-    assert config.endpoint(ctx, "a.io:80", "x", tls_verify=True).insecure
+    assert not insecure(ctx, "b.io/x")
+    assert insecure(ctx, "b.io/x", tls_verify=False)
+    assert insecure(ctx, "a.io:80/x")
     for domain in ("localhost", "localhost:1", "127.0.0.1:5000", "[::1]:5000"):
-        assert config.endpoint(ctx, domain, "x", tls_verify=True).insecure, domain
-
-
-def test_registries_conf_makes_insecure_and_blocks(ctx: Context) -> None:
-    write(
-        f"{ctx.home}/.config/containers/registries.conf",
-        '[[registry]]\nprefix="h.io/team"\ninsecure=true\n'
-        '[[registry]]\nlocation="bad.io"\nblocked=true\n[[registry]]\nprefix="*.lab.io"\n'
-        "insecure=true\n",
-    )
-    assert config.endpoint(ctx, "h.io", "team/app", tls_verify=True).insecure
-    assert not config.endpoint(ctx, "h.io", "other", tls_verify=True).insecure
-    assert config.endpoint(ctx, "bad.io", "x", tls_verify=True).blocked
-    assert config.endpoint(ctx, "a.lab.io", "x", tls_verify=True).insecure
-
-
-def test_damaged_registries_conf_is_an_error_that_names_it(ctx: Context) -> None:
-    write(f"{ctx.home}/.config/containers/registries.conf", "[[[")
-    with pytest.raises(BadDocument, match=r"registries\.conf"):
-        config.endpoint(ctx, "h.io", "x", tls_verify=True)
+        assert insecure(ctx, f"{domain}/x"), domain
 
 
 def test_certificates_of_a_registry_are_found(ctx: Context) -> None:
     directory = f"{ctx.home}/.config/containers/certs.d/h.io:5000"
     for name in ("ca.crt", "client.cert", "client.key"):
         write(f"{directory}/{name}", "x")
-    found = config.endpoint(ctx, "h.io:5000", "x", tls_verify=True)
+    found = config.endpoint(ctx, "h.io:5000")
     assert found.certificates == (f"{directory}/ca.crt",)
     assert found.client == (f"{directory}/client.cert", f"{directory}/client.key")
+    os.unlink(f"{directory}/client.key")
+    with pytest.raises(RegistryError, match="is not"):
+        config.endpoint(ctx, "h.io:5000")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [
+        ([], []),
+        ([""], []),
+        (["repository:a:pull", "repository:a:push,pull"], ["repository:a:pull,push"]),
+        (
+            ["repository:a:pull", "repository:h:5000/b:pull", "registry:catalog:*"],
+            ["repository:a:pull", "repository:h:5000/b:pull", "registry:catalog:*"],
+        ),
+    ],
+)
+def test_scopes_of_one_repository_are_merged(scopes: list[str], expected: list[str]) -> None:
+    assert merged(scopes) == expected

@@ -6,6 +6,7 @@ from rootless.cli.actions import several
 from rootless.errors import ContainerError
 from rootless.runtime.attach import Connection, Detached
 from rootless.runtime.supervisor import attach_path
+from rootless.store import pause_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Relay this process's streams to a running container; its exit code, 0 after detaching."""
     container = several.find(ctx, str(values["container"]))
     container.need_running("attach to")
+    if pause_mark.is_paused(container):
+        from rootless.runtime import pause
+
+        pause.refuse(container, "attach to")
     connection = Connection(
         connect(attach_path(ctx.paths, container.id), container.name),
         terminal=bool(container.config["tty"]),

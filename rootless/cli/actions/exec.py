@@ -7,6 +7,7 @@ from rootless.errors import UsageError
 from rootless.paths import current_directory
 from rootless.runtime import exec as execution
 from rootless.runtime.exec_options import process_for_exec
+from rootless.store import pause_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Run a program in a running container; the exit status is the program's."""
     container = several.find(ctx, str(values["container"]))
+    if pause_mark.is_paused(container):
+        from rootless.runtime import pause
+
+        pause.refuse(container, "execute a command in")
     document = process_for_exec(
         values, container.runtime_config(), environ=ctx.environ, cwd=current_directory()
     )

@@ -6,7 +6,7 @@ from rootless.cli import prune
 from rootless.cli.output import human_size, write
 from rootless.cli.ps_filters import bad_value, split_filters
 from rootless.context import Context
-from rootless.store import image_changes
+from rootless.store import events, image_changes
 
 _FILTERS = ("dangling", "label", "label!", "until")
 _YES, _NO = ("true", "1", "t"), ("false", "0", "f")
@@ -34,6 +34,8 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
         return (every or not record["names"]) and prune.is_chosen(filters, labels, created)
 
     done, freed = image_changes.prune(ctx, wanted)
+    for verb, what in done:
+        events.record_image(ctx.paths, "delete" if verb == "Deleted" else "untag", what)
     text = "".join(f"{verb.lower()}: {what}\n" for verb, what in done)
     write((f"Deleted Images:\n{text}\n" if text else "") + _reclaimed(freed))
     return 0

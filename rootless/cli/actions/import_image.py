@@ -8,7 +8,7 @@ from rootless.layer import changes, image
 from rootless.layer.compression import Readable
 from rootless.oci import platform as platforms
 from rootless.oci import reference
-from rootless.store import atomic, layout
+from rootless.store import atomic, events, layout
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -43,6 +43,7 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         )
     finally:
         stream.close()
+    events.record_image(ctx.paths, "import", str(record["id"]))
     os.write(1, f"{record['id']}\n".encode())
     return 0
 

@@ -12,5 +12,5 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Send a signal to containers, SIGKILL by default."""
     signal = str(values.get("signal") or "KILL")
     return several.for_each(
-        ctx, several.names(values, "kill"), lambda container: stop.kill(container, signal)
+        ctx, several.names(values, "kill"), lambda container: stop.kill(ctx, container, signal)
     )

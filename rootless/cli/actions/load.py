@@ -7,7 +7,7 @@ from rootless.context import Context
 from rootless.errors import RlError, UsageError
 from rootless.layer import image_load
 from rootless.oci import reference
-from rootless.store import atomic, layout
+from rootless.store import atomic, events, layout
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
@@ -23,6 +23,7 @@ def main(ctx: Context, values: dict[str, object]) -> int:
             what = path or "standard input"
             loaded = image_load.load(ctx, stream, platform=platform, what=what)
     for one in loaded:
+        events.record_image(ctx.paths, "load", str(one.record["id"]), *one.names[:1])
         for name in one.names:
             print(f"Loaded image: {reference.parse(name).familiar()}")
         if not one.names:

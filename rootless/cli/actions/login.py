@@ -31,8 +31,8 @@ def main(ctx: Context, values: dict[str, object]) -> int:
             print("Login Succeeded")
             return 0
     given = _ask(values, known.username if known is not None else "")
-    login.check(ctx, target, given, tls_verify=tls_verify)
-    path = login.save(ctx, target, given)
+    kept = login.check(ctx, target, given, tls_verify=tls_verify)
+    path = login.save(ctx, target, kept)
     if path:
         log.warning(
             f"your credentials are stored unencrypted in {path}; a credential helper "

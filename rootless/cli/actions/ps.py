@@ -83,7 +83,7 @@ def _select(ctx: "Context", values: "dict[str, Any]") -> "list[Container]":
         show_all = show_all or filters.any_state
         found = [one for one in found if filters.match(one)]
     if not show_all:
-        found = [one for one in found if words.state(one) == "running"]
+        found = [one for one in found if words.state(one) in words.ALIVE]
     return found[:last] if last > 0 else found
 
 
@@ -112,7 +112,7 @@ def _row(
     created = parse_time(str(one.config.get("created", "")))
     state = words.state(one)
     ports = ""
-    if state == "running":
+    if state in words.ALIVE:
         ports = words.ports(one.state.get("ports", ()), words.exposed_ports(one))
     return {
         "Command": words.command(one, _COMMAND_MAX if cut else 0),

@@ -7,6 +7,7 @@ from rootless.context import Context
 from rootless.errors import UsageError
 from rootless.oci import reference
 from rootless.registry import pull
+from rootless.store import events
 
 _WORDS = {
     "waiting": "Waiting",
@@ -40,7 +41,7 @@ def _wanted(ctx: Context, text: str, values: dict[str, object]) -> list[str]:
     if named.tag or named.digest:
         raise UsageError("tag can't be used with --all-tags/-a", remedy="leave the tag out")
     tags = pull.list_tags(ctx, text, tls_verify=values.get("tls_verify") is not False)
-    return [named.with_tag(tag).canonical() for tag in tags]
+    return [f"{text}:{tag}" for tag in tags]
 
 
 def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
@@ -55,6 +56,8 @@ def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
             tls_verify=values.get("tls_verify") is not False,
             progress=display.tell,
         )
+    named = pulled.reference
+    events.record_image(ctx.paths, "pull", named.familiar(), named.familiar())
     if not values.get("quiet"):
         state = "Downloaded newer image for" if pulled.changed else "Image is up to date for"
         print(f"Digest: {pulled.digest}\nStatus: {state} {named.familiar()}")

@@ -8,6 +8,7 @@ from rootless.errors import RlError, UsageError
 from rootless.layer import export
 from rootless.oci import reference
 from rootless.registry import push
+from rootless.store import events
 
 _WORDS = {
     "preparing": "Preparing",
@@ -46,17 +47,19 @@ def main(ctx: Context, values: dict[str, object]) -> int:
                 progress=display.tell,
             )
         digests.append(pushed.digest)
+        familiar = pushed.reference.familiar()
+        events.record_image(ctx.paths, "push", familiar, familiar)
         if quiet:
             print(pushed.reference.canonical(), flush=True)
         else:
             tag = pushed.reference.tag
             print(f"{tag}: digest: {pushed.digest} size: {pushed.size}", flush=True)
     if values["digestfile"]:
-        _write_digests(str(values["digestfile"]), digests)
+        write_digests(str(values["digestfile"]), digests)
     return 0
 
 
-def _write_digests(path: str, digests: list[str]) -> None:
+def write_digests(path: str, digests: list[str]) -> None:
     """One digest, without a line feed, as podman; more of them a line each."""
     try:
         with open(path, "w") as file:

@@ -3,7 +3,7 @@
 from rootless import log
 from rootless.context import Context
 from rootless.errors import RlError
-from rootless.store import image_changes
+from rootless.store import events, image_changes
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
@@ -29,4 +29,5 @@ def main(ctx: Context, values: dict[str, object]) -> int:
             continue
         for verb, what in done:
             print(f"{verb}: {what}")
+            events.record_image(ctx.paths, "delete" if verb == "Deleted" else "untag", what)
     return status

@@ -8,7 +8,7 @@ from rootless.errors import ImageError, RlError, UsageError
 from rootless.layer import image_archive
 from rootless.oci import platform as platforms
 from rootless.oci import reference
-from rootless.store import atomic, images
+from rootless.store import atomic, events, images
 from rootless.store.leases import Lease
 
 
@@ -34,6 +34,8 @@ def main(ctx: Context, values: dict[str, object]) -> int:
         else:
             with archive_output(output, "save") as write:
                 image_archive.write_archive(write, files)
+    for record, _ in wanted:
+        events.record_image(ctx.paths, "save", str(record["id"]))
     return 0
 
 

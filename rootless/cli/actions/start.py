@@ -7,6 +7,7 @@ from rootless.cli.actions import several
 from rootless.errors import UsageError
 from rootless.runtime import start
 from rootless.runtime.attach import Connection, Detached
+from rootless.store import pause_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
 
 def _start(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.socket | None":
     """Start the container; one that runs already is left as it is, as docker does."""
+    if pause_mark.is_paused(container):
+        from rootless.runtime import pause
+
+        pause.refuse(container, "start")
     if container.pidfd() >= 0 and not attach:
         return None
     with start.again(ctx, container) as lock:

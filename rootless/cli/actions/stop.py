@@ -13,5 +13,5 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     return several.for_each(
         ctx,
         several.names(values, "stop"),
-        lambda container: stop.stop(container, **stop.manner(container, values)),
+        lambda container: stop.stop(ctx, container, **stop.manner(container, values)),
     )

@@ -2,7 +2,8 @@
 
 from rootless.cli.actions.import_image import canonical_name
 from rootless.context import Context
-from rootless.store import image_changes, images
+from rootless.oci import reference
+from rootless.store import events, image_changes, images
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
@@ -13,4 +14,5 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     record = images.resolve(ctx.paths, str(values["source"]))
     for name in names:
         image_changes.tag(ctx.paths, str(record["id"]), name)
+        events.record_image(ctx.paths, "tag", str(record["id"]), reference.parse(name).familiar())
     return 0

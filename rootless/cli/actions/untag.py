@@ -2,7 +2,7 @@
 
 from rootless.cli.actions.import_image import canonical_name
 from rootless.context import Context
-from rootless.store import image_changes, images
+from rootless.store import events, image_changes, images
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
@@ -12,4 +12,5 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     record = images.resolve(ctx.paths, str(values["image"]))
     wanted = [canonical_name(str(name)) for name in names]
     image_changes.untag(ctx.paths, str(record["id"]), wanted)
+    events.record_image(ctx.paths, "untag", str(record["id"]))
     return 0

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rootless.cli import completion
-from rootless.cli.commands._base import argument, call, declare, make_app
+from rootless.cli.commands._base import argument, call, declare, make_app, option
 
 app = make_app()
 
@@ -21,6 +21,21 @@ def wait(
             complete=completion.running_containers,
         ),
     ],
+    *,
+    condition: Annotated[
+        list[str] | None,
+        option(
+            "--condition",
+            help=(
+                "What to wait for: not-running (else), next-exit, removed, or a state as running, "
+                "paused, exited, healthy; repeatable, one is enough."
+            ),
+            metavar="CONDITION",
+        ),
+    ] = None,
 ) -> int:
-    """Wait until containers have ended and print their exit codes."""
+    """Wait until containers have ended and print their exit codes.
+
+    For a state in which there is no exit code, -1 is printed.
+    """
     return call(ctx)
