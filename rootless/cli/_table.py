@@ -44,6 +44,7 @@ TABLE: "dict[str, Row]" = {
             '--stop-signal': ('stop_signal', 2),
             '--stop-timeout': ('stop_timeout', 4),
             '--mount': ('mount', 3),
+            '--volumes-from': ('volumes_from', 3),
             '--tmpfs': ('tmpfs', 3),
             '--read-only': ('read_only', 0),
             '--shm-size': ('shm_size', 2),
@@ -115,6 +116,7 @@ TABLE: "dict[str, Row]" = {
             'stop_signal': None,
             'stop_timeout': None,
             'mount': [],
+            'volumes_from': [],
             'tmpfs': [],
             'read_only': False,
             'shm_size': None,
@@ -280,6 +282,7 @@ TABLE: "dict[str, Row]" = {
             '--stop-signal': ('stop_signal', 2),
             '--stop-timeout': ('stop_timeout', 4),
             '--mount': ('mount', 3),
+            '--volumes-from': ('volumes_from', 3),
             '--tmpfs': ('tmpfs', 3),
             '--read-only': ('read_only', 0),
             '--shm-size': ('shm_size', 2),
@@ -348,6 +351,7 @@ TABLE: "dict[str, Row]" = {
             'stop_signal': None,
             'stop_timeout': None,
             'mount': [],
+            'volumes_from': [],
             'tmpfs': [],
             'read_only': False,
             'shm_size': None,
@@ -1131,6 +1135,119 @@ TABLE: "dict[str, Row]" = {
             'server': None,
         },
     ),
+    'volume create': (
+        'volume_create',
+        True,
+        {
+            '--driver': ('driver', 2),
+            '-d': ('driver', 2),
+            '--label': ('label', 3),
+            '-l': ('label', 3),
+            '--opt': ('opt', 3),
+            '-o': ('opt', 3),
+            '--ignore': ('ignore', 0),
+        },
+        (
+            ('name', 1),
+        ),
+        {
+            'name': None,
+            'driver': 'local',
+            'label': [],
+            'opt': [],
+            'ignore': False,
+        },
+    ),
+    'volume ls': (
+        'volume_ls',
+        True,
+        {
+            '--filter': ('filter', 3),
+            '-f': ('filter', 3),
+            '--format': ('format', 2),
+            '--quiet': ('quiet', 0),
+            '-q': ('quiet', 0),
+        },
+        (
+        ),
+        {
+            'filter': [],
+            'format': None,
+            'quiet': False,
+        },
+    ),
+    'volume inspect': (
+        'volume_inspect',
+        True,
+        {
+            '--format': ('format', 2),
+            '-f': ('format', 2),
+        },
+        (
+            ('names', 2),
+        ),
+        {
+            'format': None,
+        },
+    ),
+    'volume rm': (
+        'volume_rm',
+        True,
+        {
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+        },
+        (
+            ('names', 2),
+        ),
+        {
+            'force': False,
+        },
+    ),
+    'volume prune': (
+        'volume_prune',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+            '--filter': ('filter', 3),
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+        },
+        (
+        ),
+        {
+            'all': False,
+            'filter': [],
+            'force': False,
+        },
+    ),
+    'volume export': (
+        'volume_export',
+        True,
+        {
+            '--output': ('output', 2),
+            '-o': ('output', 2),
+        },
+        (
+            ('name', 0),
+        ),
+        {
+            'output': None,
+        },
+    ),
+    'volume import': (
+        'volume_import',
+        True,
+        {},
+        (
+            ('name', 0),
+            ('source', 1),
+        ),
+        {
+            'source': None,
+        },
+    ),
     'inspect': (
         'inspect',
         True,
@@ -1305,5 +1422,16 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'df': ('system df', {}),
         'events': ('events', {}),
         'info': ('info', {}),
+    },
+    'volume': {
+        'create': ('volume create', {}),
+        'export': ('volume export', {}),
+        'import': ('volume import', {}),
+        'inspect': ('volume inspect', {}),
+        'list': ('volume ls', {}),
+        'ls': ('volume ls', {}),
+        'prune': ('volume prune', {}),
+        'remove': ('volume rm', {}),
+        'rm': ('volume rm', {}),
     },
 }
