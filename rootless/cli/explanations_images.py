@@ -113,6 +113,12 @@ IMAGES: dict[str, tuple[str, str]] = {
         "A file with credentials is damaged or cannot be written, or the credential helper that it "
         "names is not installed or fails. The message names it.",
     ),
+    "RL-REGISTRY-NO-SEARCH": (
+        "The registry cannot be searched",
+        "Most registries have no search, and many give their catalogue to nobody. What has been "
+        "pulled can be found with `rl images`, the tags of a known repository with `rl search "
+        "--list-tags REGISTRY/REPOSITORY`.",
+    ),
     "RL-REGISTRY-NOT-FOUND": (
         "The registry does not have it",
         "The repository or the tag does not exist there, or a blob of the image is missing on "

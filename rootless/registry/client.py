@@ -133,7 +133,7 @@ class Client:
                 raise rubbish(self.source.domain, "its list of tags is none") from e
             if len(found) > TAGS_MAX:
                 raise rubbish(self.source.domain, f"it has more than {TAGS_MAX} tags")
-            url = _next_page(url, link)
+            url = next_page(url, link)
         return found
 
     def get(self, url: str, headers: Mapping[str, str], what: str) -> Response:
@@ -249,7 +249,7 @@ def rubbish(domain: str, why: str) -> RegistryError:
     )
 
 
-def _next_page(url: str, link: str) -> str | None:
+def next_page(url: str, link: str) -> str | None:
     """The URL of a Link header with rel="next", if it is on the same host."""
     target, _, attributes = link.partition(";")
     target = target.strip()

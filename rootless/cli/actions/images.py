@@ -13,6 +13,7 @@ from rootless.cli.output import (
     write,
 )
 from rootless.cli.ps_filters import bad_value, has_label, split_filters
+from rootless.errors import UsageError
 from rootless.store import images as store
 
 TYPE_CHECKING = False
@@ -49,6 +50,8 @@ def main(ctx: "Context", values: "dict[str, Any]") -> int:
     form = str(values["format"] or "")
     cut = not values["no_trunc"]
     now = time.time()
+    if values["tree"]:
+        return _tree(ctx, values, records, patterns)
     with_digests = values["digests"] or ".Digest" in form
     rows = [
         row
@@ -68,6 +71,24 @@ def main(ctx: "Context", values: "dict[str, Any]") -> int:
         from rootless.cli.template import render_rows
 
         write(render_rows(form, rows, HEADINGS))
+    return 0
+
+
+def _tree(
+    ctx: "Context", values: "dict[str, Any]", records: "list[Record]", patterns: "list[str]"
+) -> int:
+    for key in ("quiet", "digests", "format"):
+        if values[key]:
+            raise UsageError(f"--tree and --{key} do not go together", remedy="give one of them")
+    from rootless.cli.images_tree import tree
+
+    rows = [(one, _rows(one, 0, cut=True, with_digests=False)) for one in records]
+    chosen = [
+        one
+        for one, mine in rows
+        if not patterns or any(_matches(row, pattern) for row in mine for pattern in patterns)
+    ]
+    write(tree(ctx, chosen, cut=not values["no_trunc"]))
     return 0
 
 

@@ -29,6 +29,9 @@ def images(
     quiet: Annotated[bool, option("--quiet", "-q", help="Print the IDs only.")] = False,
     no_trunc: Annotated[bool, option("--no-trunc", help="Cut nothing off.")] = False,
     digests: Annotated[bool, option("--digests", help="Show the digests, too.")] = False,
+    tree: Annotated[
+        bool, option("--tree", help="Show platforms, sizes on disk, and what is used.")
+    ] = False,
     filter: Annotated[
         list[str] | None,
         option(
