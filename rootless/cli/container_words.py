@@ -32,7 +32,7 @@ def status(container: "Container", now: float) -> str:
     """Up 3 seconds; Exited (0) 2 hours ago; Created."""
     word = state(container)
     facts = container.state
-    if word in ALIVE:
+    if word in ("running", "paused"):
         since = human_duration(now - parse_time(str(facts.get("started_at", ""))))
         if word == "paused":
             return f"Up {since} (Paused)"
@@ -40,6 +40,9 @@ def status(container: "Container", now: float) -> str:
         if health in ("healthy", "unhealthy"):
             return f"Up {since} ({health})"
         return f"Up {since} (health: starting)" if health == "starting" else f"Up {since}"
+    if word == "restarting":
+        since = human_duration(now - parse_time(str(facts.get("finished_at", ""))))
+        return f"Restarting ({facts.get('exit_code', 0)}) {since} ago"
     if word == "exited":
         finished = parse_time(str(facts.get("finished_at", "")))
         ago = f" {human_duration(now - finished)} ago" if finished else ""

@@ -105,6 +105,11 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "--cidfile writes a new file only, as Docker does: the old one may name a container that "
         "somebody still needs.",
     ),
+    "RL-PIDFILE": (
+        "The PID file cannot be written",
+        "--pidfile writes the PID that the container's init has on the host, at each start, and "
+        "takes the file away when it ends. Name a file in a directory that you may write to.",
+    ),
     "RL-SIGNAL": (
         "There is no such signal",
         "A signal is a name, with or without SIG (TERM, SIGUSR1, RTMIN+3), or a number from 1 to "

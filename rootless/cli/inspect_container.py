@@ -35,7 +35,7 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         "HostsPath": f"{directory}/hosts",
         "LogPath": container.log_path,
         "Name": f"/{container.name}",
-        "RestartCount": 0,
+        "RestartCount": int(state.get("restart_count", 0)),
         "Driver": str(storage),
         "Platform": "linux",
         "MountLabel": "",
@@ -58,6 +58,13 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         "Config": _config(config, runtime),
         "NetworkSettings": _network(container, own),
     }
+    check = own.get("health") or {}
+    if check:
+        document["Config"]["Healthcheck"] = check
+    if check.get("Test", ["NONE"])[0] not in ("NONE", "") and state.get("health"):
+        from rootless.runtime import health
+
+        document["State"]["Health"] = health.read(container)
     if state.get("cgroup"):
         document["State"]["CgroupPath"] = str(state["cgroup"].get("path", ""))
     if with_size:
@@ -80,7 +87,7 @@ def _state(container: "Container") -> "Doc":
         "Status": word,
         "Running": running,
         "Paused": word == "paused",
-        "Restarting": False,
+        "Restarting": word == "restarting",
         "OOMKilled": bool(facts.get("oom_killed", False)),
         "Dead": False,
         "Pid": int(facts.get("pid", 0)) if running else 0,
@@ -139,7 +146,7 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
         },
         "NetworkMode": str(options.get("network") or "default"),
         "PortBindings": _bindings(published),
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": _restart_policy(config),
         "AutoRemove": bool(config.get("auto_remove")),
         "CapAdd": list(options.get("cap_add", ())) or None,
         "CapDrop": list(options.get("cap_drop", ())) or None,
@@ -187,6 +194,14 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
         "Init": bool(options.get("init")),
         "MaskedPaths": list(linux.get("maskedPaths", ())),
         "ReadonlyPaths": list(linux.get("readonlyPaths", ())),
+    }
+
+
+def _restart_policy(config: "Doc") -> "Doc":
+    policy = config.get("restart") or {}
+    return {
+        "Name": str(policy.get("name", "no")),
+        "MaximumRetryCount": int(policy.get("retries", 0)),
     }
 
 

@@ -169,6 +169,7 @@ def _document(
         "hostname": config["hostname"],
         "domainname": config.get("domainname", ""),
         "auto_remove": options.rm,
+        "restart": options.restart,
         "tty": options.tty,
         "interactive": options.interactive,
         "stop_signal": extension["stop_signal"],

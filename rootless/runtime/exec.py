@@ -34,31 +34,56 @@ def execute(
     0 at once with detach.  Raises RlError: not running, no such program, user or directory.
     """
     extension = document["rl"]
-    plan = rootfs.process_plan(
-        document, extension["user"], extension["groups"], extension["seccomp"]
-    )
-    if container.state.get("one_id"):
-        plan.one_id = rootfs.one_id_program(ctx)
-        plan.env = [f"APT_CONFIG={rootfs.APT_CONF_PATH}", *plan.env]
-    pidfd = container.need_running("execute a command in")
-    ours, theirs = channels.pair()
-    stdio, ends = _stdio(extension, plan.terminal)
-    joiner = os.fork()
-    if joiner == 0:
-        ours.close()
-        _join(container, pidfd, plan, theirs, stdio, detach=extension["detach"])
-    theirs.close()
-    for fd in stdio:
-        os.close(fd)
-    os.close(pidfd)
+    stdio, ends = _stdio(extension, bool(document["terminal"]))
+    joining = Joining(ctx, container, document, stdio)
     try:
-        pid, master = _started(ours)
+        pid, master = _started(joining.channel)
     finally:
-        os.waitpid(joiner, 0)
-        ours.close()
+        joining.close()
     if extension["detach"]:
         return 0
     return _relay(pid, ends, master, extension, detach_keys)
+
+
+class Joining:
+    """A process on its way into the container: a joiner, and the channel that tells how it goes.
+
+    The channel gives "pid" and "terminal", or "error", and ends when the program runs.  Closes
+    `stdio`, the descriptors of the process.  Raises RlError when the container does not run.
+    """
+
+    __slots__ = ("_joiner", "channel")
+
+    def __init__(
+        self, ctx: "Context", container: "Container", document: "dict[str, Any]", stdio: list[int]
+    ) -> None:
+        extension = document["rl"]
+        plan = rootfs.process_plan(
+            document, extension["user"], extension["groups"], extension["seccomp"]
+        )
+        if container.state.get("one_id"):
+            plan.one_id = rootfs.one_id_program(ctx)
+            plan.env = [f"APT_CONFIG={rootfs.APT_CONF_PATH}", *plan.env]
+        try:
+            pidfd = container.need_running("execute a command in")
+            self.channel, theirs = channels.pair()
+            self._joiner = os.fork()
+            if self._joiner == 0:
+                self.channel.close()
+                _join(container, pidfd, plan, theirs, stdio, detach=extension["detach"])
+            theirs.close()
+            os.close(pidfd)
+        finally:
+            for fd in stdio:
+                os.close(fd)
+
+    def kill(self) -> None:
+        """Give up before there is a process."""
+        os.kill(self._joiner, 9)
+
+    def close(self) -> None:
+        os.waitpid(self._joiner, 0)
+        self.channel.close()
 
 
 def _stdio(extension: "dict[str, Any]", terminal: bool) -> "tuple[list[int], dict[int, str]]":

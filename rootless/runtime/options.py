@@ -45,6 +45,7 @@ class RunOptions:
     memory, memory_swap, cpus (nano), cpuset_cpus, pids_limit     0 and "" are not asked for
     limits                "", "strict" or "best-effort"
     stop_timeout          seconds or None (10); -1 waits for ever
+    restart, health, timeout, pidfile   see options_life.life
     pull                  "missing", "always" or "never"
     storage_driver        "", "overlay", "fuse-overlayfs" or "copy"
     log_driver, log_options        "json-file", "local" or "none"; dict of str
@@ -52,14 +53,70 @@ class RunOptions:
     """
 
     __slots__ = (
-        "add_hosts", "args", "attach", "cap_add", "cap_drop", "cgroupns", "cidfile", "cpus",
-        "cpuset_cpus", "detach", "detach_keys", "devices", "dns", "dns_options", "dns_search",
-        "domainname", "entrypoint", "env", "expose", "group_add", "hostname", "image", "init",
-        "interactive", "ipc", "labels", "limits", "log_driver", "log_options", "memory",
-        "memory_swap", "mounts", "name", "network", "network_options", "pid", "pids_limit",
-        "platform", "ports", "privileged", "publish_all", "pull", "quiet", "read_only", "rm",
-        "security", "shm_size", "sig_proxy", "stop_signal", "stop_timeout", "storage_driver",
-        "sysctls", "tty", "ulimits", "user", "userns", "uts", "volumes_from", "warnings", "workdir",
+        "add_hosts",
+        "args",
+        "attach",
+        "cap_add",
+        "cap_drop",
+        "cgroupns",
+        "cidfile",
+        "cpus",
+        "cpuset_cpus",
+        "detach",
+        "detach_keys",
+        "devices",
+        "dns",
+        "dns_options",
+        "dns_search",
+        "domainname",
+        "entrypoint",
+        "env",
+        "expose",
+        "group_add",
+        "health",
+        "hostname",
+        "image",
+        "init",
+        "interactive",
+        "ipc",
+        "labels",
+        "limits",
+        "log_driver",
+        "log_options",
+        "memory",
+        "memory_swap",
+        "mounts",
+        "name",
+        "network",
+        "network_options",
+        "pid",
+        "pidfile",
+        "pids_limit",
+        "platform",
+        "ports",
+        "privileged",
+        "publish_all",
+        "pull",
+        "quiet",
+        "read_only",
+        "restart",
+        "rm",
+        "security",
+        "shm_size",
+        "sig_proxy",
+        "stop_signal",
+        "stop_timeout",
+        "storage_driver",
+        "sysctls",
+        "timeout",
+        "tty",
+        "ulimits",
+        "user",
+        "userns",
+        "uts",
+        "volumes_from",
+        "warnings",
+        "workdir",
     )  # fmt: skip
 
     image: str
@@ -117,6 +174,10 @@ class RunOptions:
     pids_limit: int
     limits: str
     stop_timeout: int | None
+    restart: "dict[str, Any]"
+    health: "dict[str, Any]"
+    timeout: int
+    pidfile: str
     pull: str
     storage_driver: str
     log_driver: str

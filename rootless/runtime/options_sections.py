@@ -2,6 +2,7 @@
 
 from rootless.errors import UsageError
 from rootless.runtime import options_limits, options_network, options_security
+from rootless.runtime.options_life import life
 from rootless.runtime.options_logging import parse_logging
 from rootless.runtime.options_mount_long import parse_mount
 from rootless.runtime.options_mounts import (
@@ -191,4 +192,4 @@ def _attach(words: list[str]) -> list[str]:
 
 
 # In the order in which their complaints come.
-ALL = (process, identity, storage, network, security, limits, rest)
+ALL = (process, identity, storage, network, security, limits, life, rest)

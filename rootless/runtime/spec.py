@@ -32,6 +32,8 @@ The object "rl":
     stop_signal, stop_timeout (seconds, -1: for ever)
     limits        "", "strict" or "best-effort"
     storage_driver        "", "overlay", "fuse-overlayfs", "copy"
+    health        the health check, as an image's config has it; {} for none
+    timeout, pidfile      of --timeout (seconds, 0: never) and --pidfile ("": none)
     log           {"driver", "options"}
     privileged    bool
     rung          {}: launch writes here which rung of each ladder it took
@@ -41,6 +43,7 @@ import os
 
 from rootless.ids import new_container_id
 from rootless.runtime import spec_mounts, spec_process
+from rootless.runtime.options_life import health_check
 from rootless.runtime.options_limits import check_ulimits
 from rootless.runtime.options_ports import split_protocol
 from rootless.runtime.options_security import effective_capabilities
@@ -184,6 +187,9 @@ def _extension(options: "RunOptions", image: "Mapping[str, Any]") -> "Doc":
         "stop_timeout": STOP_TIMEOUT if timeout is None else timeout,
         "limits": options.limits,
         "storage_driver": options.storage_driver,
+        "health": health_check(options.health, image),
+        "timeout": options.timeout,
+        "pidfile": options.pidfile,
         "log": {"driver": options.log_driver, "options": dict(options.log_options)},
         "privileged": options.privileged,
         "rung": {},

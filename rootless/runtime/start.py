@@ -46,6 +46,11 @@ def in_foreground(
     pump.clients.append(client)
     pump.run()
     exit_code = supervision.finish()
+    if supervision.restarting:  # by a policy that it was given meanwhile
+        start_or_record(
+            container, lambda: supervised(ctx, container, lock, attach=False, notify=notify)
+        )
+        lock.close()
     if client.failure:
         notify(f"the container's output could not be written: {client.failure}")
     # What comes now is meant for rl.
@@ -138,6 +143,13 @@ def again(ctx: "Context", container: "Container") -> "Lock":
             code="RL-CONTAINER-BUSY",
         )
     container.read_state()
+    if container.restarts:
+        try:
+            os.unlink(container.stop_mark)
+        except FileNotFoundError:
+            pass
+    if container.state.get("restart_count"):
+        container.write_state(restart_count=0)
     return lock
 
 

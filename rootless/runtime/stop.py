@@ -8,10 +8,11 @@ from rootless.errors import ContainerError
 from rootless.linux import process
 from rootless.store import containers, events, pause_mark
 from rootless.store import volumes as volume_store
+from rootless.store.containers import KILLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import TypedDict
 
     from rootless.context import Context
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 KILL = 9
+_NUDGE = 10  # SIGUSR1: rootless.runtime.restart
 NAMES = (
     "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP "
     "TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
@@ -62,20 +64,70 @@ def manner(container: "Container", values: "Mapping[str, object]") -> "Manner":
 def stop(ctx: "Context", container: "Container", *, signal: str, timeout_s: float) -> None:
     """Ask the container to end with `signal`; after `timeout_s` seconds (-1: never) kill it.
 
-    Returns when the supervisor has cleaned up.  A container that does not run is fine.
+    Returns when the supervisor has cleaned up.  A container that does not run is fine; one that
+    waits for its restart stays down.
     """
-    pidfd = container.pidfd()
-    if pidfd >= 0:
-        try:
-            _signal(ctx, container, pidfd, signal_number(signal))
-            if not wait_ended(pidfd, timeout_s):
-                _signal(ctx, container, pidfd, KILL)
-                wait_ended(pidfd, -1)
-        finally:
-            os.close(pidfd)
+    number = signal_number(signal)
+    if not container.restarts:
+        if _end_init(ctx, container, number, timeout_s):
+            wait_cleaned_up(container)
+            events.record_container(ctx.paths, container, "stop")
         wait_cleaned_up(container)
+        return
+    ended = False
+    for _ in _until_down(container):
+        ended = _end_init(ctx, container, number, timeout_s) or ended
+    if ended:
         events.record_container(ctx.paths, container, "stop")
-    wait_cleaned_up(container)
+
+
+def _end_init(ctx: "Context", container: "Container", number: int, timeout_s: float) -> bool:
+    """Signal the init and wait for its end, by SIGKILL after `timeout_s`; False without one."""
+    pidfd = container.pidfd()
+    if pidfd < 0:
+        return False
+    try:
+        _signal(ctx, container, pidfd, number)
+        if not wait_ended(pidfd, timeout_s):
+            _signal(ctx, container, pidfd, KILL)
+            wait_ended(pidfd, -1)
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _until_down(container: "Container") -> "Iterator[None]":
+    """Call a restart policy off; yields, with a fresh state, until the supervisor has ended."""
+    try:
+        if containers.is_unlocked(container.directory):
+            return
+        keep_down(container)
+        while not containers.is_unlocked(container.directory):
+            container.read_state()
+            nudge(container)
+            yield
+            time.sleep(0.002)
+    except ContainerError:
+        pass  # it is removed
+
+
+def keep_down(container: "Container") -> None:
+    """No restart policy starts it after its next end."""
+    try:
+        os.close(os.open(container.stop_mark, os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError:
+        pass  # it is removed; on a full disk its next end is not the last one
+
+
+def nudge(container: "Container") -> None:
+    """Let a supervisor that waits before a restart look again: at marks, and at the policy."""
+    if container.state.get("status") != "restarting":
+        return
+    supervisor = container.state.get("supervisor") or {}
+    pidfd = process.open_pidfd(int(supervisor.get("pid", 0)), int(supervisor.get("start_time", 0)))
+    if pidfd >= 0:
+        process.signal_process(pidfd, _NUDGE)
+        os.close(pidfd)
 
 
 def _signal(ctx: "Context", container: "Container", pidfd: int, number: int) -> None:
@@ -85,9 +137,19 @@ def _signal(ctx: "Context", container: "Container", pidfd: int, number: int) -> 
 
 
 def kill(ctx: "Context", container: "Container", signal: str) -> None:
-    """Send `signal` to the container's init.  After SIGKILL, wait for the clean-up."""
+    """Send `signal` to the container's init.  After SIGKILL, wait for the clean-up.
+
+    As with Docker, SIGKILL and the container's stop signal are meant to end it for good.
+    """
     number = signal_number(signal)
+    final = number in (KILL, signal_number(str(container.config.get("stop_signal", "SIGTERM"))))
+    if container.state.get("status") == "restarting" and final:
+        for _ in _until_down(container):
+            _end_init(ctx, container, KILL, -1)
+        return
     pidfd = container.need_running("kill")
+    if final and container.restarts:
+        keep_down(container)
     try:
         _signal(ctx, container, pidfd, number)
         if number == KILL:
@@ -136,17 +198,49 @@ def wait_cleaned_up(container: "Container") -> None:
 
 
 def wait(ctx: "Context", container: "Container") -> int:
-    """Block until the container does not run; its exit code."""
+    """Block until the container does not run, or is about to start again; its exit code."""
+    if container.restarts:
+        return _wait_for_end(ctx, container)
     try:
         lock = containers.wait_for_lock(container.directory)
     except ContainerError:
         return 0  # removed between the look-up and now
     with lock:
-        left = os.pread(lock.fd, 16, 0).strip()
-        if left.isdigit():
-            return int(left)
+        code = lock.exit_code()
+        if code >= 0:
+            return code
     found = containers.find(ctx, container.id)
     return int(found.state.get("exit_code", 0))
+
+
+def _wait_for_end(ctx: "Context", container: "Container") -> int:
+    """The next end of a container that may start again: its supervisor, and lock, live on."""
+    from rootless.linux import inotify
+
+    watch = inotify.watch_changes(container.directory)
+    poll = select.poll()
+    if watch >= 0:
+        poll.register(watch, select.POLLIN)
+    try:
+        container.read_state()
+        count = container.state.get("restart_count", 0)
+        # A supervisor that is killed writes nothing: find() does.
+        while container.running and container.state.get("restart_count", 0) == count:
+            if poll.poll(1000):
+                os.read(watch, 65536)
+            container = containers.find(ctx, container.id)
+    except ContainerError as e:
+        if e.code != "RL-CONTAINER-NOT-FOUND":
+            raise
+        return KILLED  # removed by force
+    finally:
+        if watch >= 0:
+            os.close(watch)
+    if container.running:
+        lock = containers.open_lock(container.directory)
+        with lock:
+            return lock.exit_code()
+    return int(container.state.get("exit_code", 0))
 
 
 def remove(ctx: "Context", container: "Container", *, force: bool, volumes: bool) -> None:
@@ -174,15 +268,19 @@ def remove(ctx: "Context", container: "Container", *, force: bool, volumes: bool
 
 def _kill_and_lock(container: "Container") -> "containers.Lock | None":
     """Kill until the lock is ours: a container may be starting, with no init to be seen yet."""
+    if container.restarts:
+        keep_down(container)
     while True:
         try:
             container.read_state()
+            nudge(container)
             pidfd = container.pidfd()
             if pidfd >= 0:
                 process.signal_process(pidfd, KILL)
                 wait_ended(pidfd, -1)
                 os.close(pidfd)
-                wait_cleaned_up(container)
+                if not container.restarts:
+                    wait_cleaned_up(container)
             lock = containers.try_lock(container.directory)
         except ContainerError:
             return None

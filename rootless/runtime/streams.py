@@ -7,6 +7,7 @@ and while an outbox is full the container's output is not read, so that it waits
 import errno
 import os
 import select
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Pump:
         self._log = log
         self._ended = False
         self._paused = False
+        self._timers: list[tuple[float, Callable[[], None]]] = []
         self.clients: list[Client] = []
         self.terminal = input_fd in outputs
         for fd in outputs:
@@ -97,12 +99,32 @@ class Pump:
         if self._handlers.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
+    def call_after(self, seconds: float, action: "Callable[[], None]") -> None:
+        """Call `action()` once, `seconds` from now by the monotonic clock."""
+        self._timers.append((time.monotonic() + seconds, action))
+        self._timers.sort(key=lambda timer: timer[0])
+
+    def _patience_ms(self) -> "int | None":
+        """How long poll(2) may wait."""
+        if self._ended:
+            return DRAIN_MS
+        if not self._timers:
+            return None
+        left_s = self._timers[0][0] - time.monotonic()
+        return max(0, min(int(left_s * 1000) + 1, 1 << 30))
+
+    def _call_due(self) -> None:
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            self._timers.pop(0)[1]()
+
     def run(self, until: "Callable[[], bool] | None" = None) -> None:
         """Go on until the container has ended, or `until()` says so."""
         while not (self._ended and not self._outputs):
-            ready = self._poll.poll(DRAIN_MS if self._ended else None)
+            ready = self._poll.poll(self._patience_ms())
             if not ready and self._ended:
                 break  # somebody outside holds the container's pipe open
+            if self._timers and not self._ended:
+                self._call_due()
             for fd, events in ready:
                 handler = self._handlers.get(fd)
                 if handler is not None:
@@ -111,6 +133,13 @@ class Pump:
                 return
         if self._log is not None:
             self._log.close()
+
+    def close(self) -> None:
+        """Close the container's streams that are open still."""
+        for fd in {*self._outputs, self._input_fd} - {-1}:
+            self.forget(fd)
+            os.close(fd)
+        self._outputs, self._input_fd = {}, -1
 
     # Output.
 

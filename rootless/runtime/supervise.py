@@ -7,7 +7,7 @@ holds the container's lock all the while, so that the kernel tells everybody whe
 import os
 import time
 
-from rootless.errors import RlError
+from rootless.errors import ContainerError, RlError
 from rootless.linux import process
 from rootless.network import driver as drivers
 from rootless.network import ports
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from rootless.context import Context
     from rootless.linux.idmap import IdMap
+    from rootless.runtime import health
     from rootless.store.containers import Container, Lock
+
+
+KILL = 9
 
 
 class Supervision:
@@ -36,6 +40,11 @@ class Supervision:
         self._udp: list[tuple[ports.Port, Any]] = []
         self._forwarders: list[Any] = []
         self._began_ns = 0  # monotonic
+        self._monitor: health.Monitor | None = None
+        self._pidfile = ""
+        self._why_ended = ""
+        self.ran_ns = 0  # how long it ran, after finish()
+        self.restarting = False
         self.notes: list[str] = []
 
     @property
@@ -89,10 +98,14 @@ class Supervision:
         self._make_pump(ours, extension.get("log", {}))
         self._forward_udp(network.ip)
         self._record_start(network, config, one_id=bool(plan.process.one_id))
+        self._watch_over(extension)
 
     def _prepare(self, config: "dict[str, Any]") -> "tuple[drivers.Driver, limits.Cgroup | None]":
         """What can be refused is refused before there is a process."""
         container, extension = self._container, config["rl"]
+        self._pidfile = extension.get("pidfile", "")
+        if self._pidfile:
+            _check_pidfile(self._pidfile)
         published = ports.claim(ports.from_dicts(container.config["ports"]))
         self._udp = ports.bind_udp(published)
         runtime_directory = self._ctx.paths.container_runtime(container.id)
@@ -120,6 +133,23 @@ class Supervision:
             outputs = {self._started.master_fd: "stdout"}
             input_fd = self._started.master_fd
         self._pump = Pump(self._started.pidfd, outputs, input_fd, writer)
+
+    def _watch_over(self, extension: "dict[str, Any]") -> None:
+        """What is done while it runs, where that was asked for."""
+        timeout_s = extension.get("timeout", 0)
+        if timeout_s:
+            self.pump.call_after(timeout_s, lambda: self._end_for_time(timeout_s))
+        test = (extension.get("health") or {}).get("Test") or ["NONE"]
+        if test[0] not in ("NONE", ""):
+            from rootless.runtime import health  # rarely needed
+
+            self._monitor = health.Monitor(
+                self._ctx, self._container, extension["health"], self.pump
+            )
+
+    def _end_for_time(self, timeout_s: int) -> None:
+        self._why_ended = f"it was killed after its --timeout of {timeout_s} s"
+        process.signal_process(self.pidfd, KILL)
 
     def _forward_udp(self, address: str) -> None:
         if self._udp:
@@ -156,6 +186,8 @@ class Supervision:
             cgroup=started.cgroup.to_dict() if started.cgroup is not None else None,
         )
         self._began_ns = time.monotonic_ns()
+        if self._pidfile:
+            _write_pidfile(self._pidfile, started.pid)
         self._record_volumes("mount")
         events.record_container(self._ctx.paths, self._container, "start")
 
@@ -170,45 +202,108 @@ class Supervision:
                 events.record(self._ctx.paths, "volume", action, mount["Name"], attributes)
 
     def finish(self) -> int:
-        """Reap the init, clean up, record the end; the exit code (signals as 128 + number)."""
+        """Reap the init, clean up, record the end; the exit code (signals as 128 + number).
+
+        With `restarting` set afterwards the lock is kept, and the state says so: the caller is to
+        start the container again, or to record_stopped().
+        """
         assert self._started is not None
         started = self._started
         _, status = os.waitpid(started.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         exit_code = 128 - code if code < 0 else code
+        self.ran_ns = time.monotonic_ns() - self._began_ns
+        if self._monitor is not None:
+            self._monitor.close()
         started.network.close()
         for forwarder in self._forwarders:
             forwarder.close()
         oom_killed = False
         if started.cgroup is not None:
             oom_killed = started.cgroup.oom_killed()
-            if oom_killed:
-                events.record_container(self._ctx.paths, self._container, "oom")
             started.cgroup.remove()
-        container = self._container
-        seconds = (time.monotonic_ns() - self._began_ns) // 10**9
+        # Another command may have renamed or updated it.
+        self._container.read_config()
+        self._record_end(exit_code, oom_killed=oom_killed)
+        _reap()
+        return exit_code
+
+    def close(self) -> None:
+        """Close what is left open of a run that is over, when another one follows."""
+        self.pump.close()
+        os.close(self.pidfd)
+
+    def _record_end(self, exit_code: int, *, oom_killed: bool) -> None:
+        container, seconds = self._container, self.ran_ns // 10**9
+        if oom_killed:
+            events.record_container(self._ctx.paths, container, "oom")
         events.record_container(
             self._ctx.paths, container, "die", exitCode=str(exit_code), execDuration=str(seconds)
         )
         self._record_volumes("unmount")
+        if self._pidfile:
+            _remove_pidfile(self._pidfile)
         if container.config["auto_remove"] and not os.path.exists(container.restart_mark):
             self._lock.put_exit_code(exit_code)
             volumes.discard(self._ctx, container, self._lock)
-        else:
-            container.write_state(
-                status="exited",
-                pid=0,
-                exit_code=exit_code,
-                oom_killed=oom_killed,
-                finished_at=containers.now(),
-                helpers=[],
-                ports=[],
-                cgroup=None,
-            )
-            self._lock.put_exit_code(exit_code)
-        self._lock.close()
-        _reap()
-        return exit_code
+            self._lock.close()
+            return
+        count = int(container.state.get("restart_count", 0))
+        if container.restarts:
+            from rootless.runtime import restart
+
+            self.restarting = restart.is_wanted(container, exit_code, count)
+        container.write_state(
+            status="restarting" if self.restarting else "exited",
+            pid=0,
+            exit_code=exit_code,
+            oom_killed=oom_killed,
+            error=self._why_ended,
+            finished_at=containers.now(),
+            restart_count=count + self.restarting,
+            helpers=[],
+            ports=[],
+            cgroup=None,
+        )
+        self._lock.put_exit_code(exit_code)
+        if not self.restarting:
+            self._lock.close()
+
+
+def record_stopped(container: "Container", lock: "Lock", error: str = "") -> None:
+    """The container of a supervisor that was to start it again stays down."""
+    changes = {"error": error, "exit_code": 125} if error else {}
+    container.write_state(status="exited", **changes)
+    if error:
+        lock.put_exit_code(125)
+    lock.close()
+
+
+def _check_pidfile(path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    except OSError as e:
+        raise ContainerError(
+            f"cannot write the PID file {path}: {e.strerror}",
+            remedy="name a file in a directory of yours",
+            code="RL-PIDFILE",
+        ) from e
+
+
+def _write_pidfile(path: str, pid: int) -> None:
+    try:
+        with open(path, "w") as file:
+            file.write(str(pid))
+    except OSError:
+        pass  # it could be written a moment ago, and the container runs
+
+
+def _remove_pidfile(path: str) -> None:
+    """A PID of a process that has ended would soon be another's."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def id_map(ctx: "Context", extension: "dict[str, Any]") -> "IdMap":

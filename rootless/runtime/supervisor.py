@@ -14,9 +14,11 @@ from rootless.linux import process, signals
 from rootless.paths import Paths
 from rootless.runtime import stage
 from rootless.runtime.attach import Listener
-from rootless.runtime.supervise import Supervision
+from rootless.runtime.supervise import Supervision, record_stopped
 from rootless.store import atomic
 from rootless.store.containers import Container, Lock
+
+_NUDGE = 10  # SIGUSR1: see rootless.runtime.restart
 
 
 def main(argv: list[str]) -> int:
@@ -45,28 +47,65 @@ def main(argv: list[str]) -> int:
             container_id, directory, atomic.read_json(f"{directory}/container.json")
         )
         container.read_state()
-        supervision = Supervision(ctx, container, lock)
-        supervision.start(container.runtime_config())
-        signals.handle(
-            [signals.SIGTERM], lambda *_: process.signal_process(supervision.pidfd, signals.SIGTERM)
-        )
-        listener = Listener(
-            attach_path(ctx.paths, container_id), supervision.pump, supervision.pidfd
-        )
+        run = _Run(ctx, container, lock)
     except (RlError, OSError) as e:
         stage.report(report, e)
         return 125
     if client_fd >= 0:
-        listener.adopt(client_fd)
-    report.send("started", {"notes": supervision.notes})
+        run.listener.adopt(client_fd)
+    report.send("started", {"notes": run.supervision.notes})
     report.close()
-    supervision.pump.run()
-    clients = supervision.pump.clients
-    listener.close()
-    exit_code = supervision.finish()
-    for client in list(clients):
-        client.finished(exit_code)
+    run.serve()
+    if run.supervision.restarting:
+        _restart(ctx, container, lock, run)
     return 0
+
+
+class _Run:
+    """One run of the container: its Supervision, and the socket for clients."""
+
+    def __init__(self, ctx: Context, container: Container, lock: Lock) -> None:
+        self.supervision = Supervision(ctx, container, lock)
+        self.exit_code = 0
+        # Those who want it to look again have no need to while it runs.
+        signals.handle([_NUDGE], lambda *_: None)
+        self.supervision.start(container.runtime_config())
+        signals.handle(
+            [signals.SIGTERM],
+            lambda *_: process.signal_process(self.supervision.pidfd, signals.SIGTERM),
+        )
+        self.listener = Listener(
+            attach_path(ctx.paths, container.id), self.supervision.pump, self.supervision.pidfd
+        )
+
+    def serve(self) -> None:
+        """Until its end; those who are attached get the exit code."""
+        pump = self.supervision.pump
+        pump.run()
+        clients = list(pump.clients)
+        self.listener.close()
+        self.exit_code = self.supervision.finish()
+        for client in clients:
+            client.finished(self.exit_code)
+
+
+def _restart(ctx: Context, container: Container, lock: Lock, run: _Run) -> None:
+    """Start the container again and again, as its policy says."""
+    from rootless.runtime.restart import Backoff
+
+    backoff = Backoff()
+    while run.supervision.restarting:
+        count = int(container.state["restart_count"])
+        if not backoff.wait(container, run.exit_code, count, run.supervision.ran_ns):
+            record_stopped(container, lock)
+            return
+        run.supervision.close()
+        try:
+            run = _Run(ctx, container, lock)
+        except (RlError, OSError) as e:
+            record_stopped(container, lock, e.what if isinstance(e, RlError) else str(e))
+            return
+        run.serve()
 
 
 def attach_path(paths: Paths, container_id: str) -> str:

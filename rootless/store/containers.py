@@ -9,8 +9,8 @@
                      own mount namespace;  log
 
 A process is known by PID, start time and boot.  A container whose supervisor was killed is
-recorded as exited by the next command that looks (`reconcile`).  These files are not synced:
-after a power failure no container runs, and a lost state says no less.
+recorded as exited by the next command that looks (rootless.store.reconciliation).  These files
+are not synced: after a power failure no container runs, and a lost state says no less.
 """
 
 import fcntl
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from rootless.context import Context
     from rootless.paths import Paths
 
-KILLED = 137  # 128 + SIGKILL
+KILLED = 137  # 128 + SIGKILL: the exit code of a container whose supervisor was killed
 
 
 class Container:
     """One container: its directory and the documents in it, as of when it was read.
 
-    `notice` is a sentence for the user when reading it has changed something (reconcile).
+    `notice` is a sentence for the user when reading it has changed something (reconciliation).
     """
 
     __slots__ = ("config", "directory", "id", "notice", "state")
@@ -53,7 +53,7 @@ class Container:
 
     @property
     def running(self) -> bool:
-        return self.state.get("status") in ("running", "starting")
+        return self.state.get("status") in ("running", "starting", "restarting")
 
     @property
     def lock_path(self) -> str:
@@ -86,6 +86,24 @@ class Container:
             return -1
         return process.open_pidfd(pid, started)
 
+    def read_config(self) -> None:
+        """Read container.json again: another command may have changed it (rename, update)."""
+        try:
+            self.config = atomic.read_json(f"{self.directory}/container.json")
+        except (FileNotFoundError, RlError):
+            pass
+
+    @property
+    def restarts(self) -> bool:
+        """Whether it has a restart policy."""
+        return bool((self.config.get("restart") or {}).get("name", "no") != "no")
+
+    @property
+    def stop_mark(self) -> str:
+        """A file that says that somebody has stopped it: no policy starts it again.  Its next
+        start removes it."""
+        return f"{self.directory}/stopped"
+
     @property
     def restart_mark(self) -> str:
         """A file that keeps a container of --rm through the stop of its restart."""
@@ -94,6 +112,12 @@ class Container:
     def need_running(self, purpose: str) -> int:
         """pidfd() of a running container.  Raises ContainerError RL-CONTAINER-NOT-RUNNING."""
         pidfd = self.pidfd()
+        if pidfd < 0 and self.state.get("status") == "restarting":
+            raise ContainerError(
+                f"cannot {purpose} {self.name}: the container is restarting",
+                remedy=f"wait until it runs: rl ps; or stop it with: rl stop {self.name}",
+                code="RL-CONTAINER-NOT-RUNNING",
+            )
         if pidfd < 0:
             raise ContainerError(
                 f"cannot {purpose} {self.name}: the container is not running",
@@ -140,6 +164,11 @@ class Lock:
             os.close(self.fd)
             self.fd = -1
 
+    def exit_code(self) -> int:
+        """What put_exit_code() has left, -1 for nothing."""
+        left = os.pread(self.fd, 16, 0).strip()
+        return int(left) if left.isdigit() else -1
+
     def put_exit_code(self, exit_code: int) -> None:
         """Leave the exit code for those who wait for the lock."""
         os.pwrite(self.fd, f"{exit_code}\n".encode(), 0)
@@ -151,7 +180,7 @@ def try_lock(directory: str) -> "Lock | None":
 
     Raises ContainerError when the container is gone.
     """
-    lock = _open_lock(directory)
+    lock = open_lock(directory)
     try:
         fcntl.flock(lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -165,12 +194,23 @@ def try_lock(directory: str) -> "Lock | None":
 
 def wait_for_lock(directory: str) -> Lock:
     """Block until the supervisor has ended and cleaned up; a shared lock, for waiting only."""
-    lock = _open_lock(directory)
+    lock = open_lock(directory)
     fcntl.flock(lock.fd, fcntl.LOCK_SH)
     return lock
 
 
-def _open_lock(directory: str) -> Lock:
+def is_unlocked(directory: str) -> bool:
+    """Whether nobody holds the container's lock.  Raises ContainerError when it is gone."""
+    with open_lock(directory) as lock:
+        try:
+            fcntl.flock(lock.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def open_lock(directory: str) -> Lock:
+    """The lock file, not locked."""
     try:
         return Lock(os.open(f"{directory}/lock", os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError as e:
@@ -372,7 +412,9 @@ def _read(ctx: "Context", container_id: str) -> "Container | None":
     if container.state.get("status") == "created" or _init_lives(container):
         return container
     if container.running or container.state.get("status") == "removing":
-        return reconcile(ctx, container)
+        from rootless.store import reconciliation
+
+        return reconciliation.reconcile(ctx, container)
     return container
 
 
@@ -383,83 +425,6 @@ def _init_lives(container: Container) -> bool:
         and process.is_alive(int(state.get("pid", 0)), int(state.get("start_time", 0)))
         and state.get("boot_id") == process.boot_id()
     )
-
-
-def reconcile(ctx: "Context", container: Container) -> "Container | None":
-    """Record what has become of a container that says it runs, when nobody supervises it.
-
-    While its supervisor lives (it holds the lock) nothing is done: it is just cleaning up.
-    None when the container was to go away with its end (--rm).
-    """
-    try:
-        lock = try_lock(container.directory)
-    except ContainerError:
-        return None
-    if lock is None:
-        return container
-    with lock:
-        container.read_state()
-        if not container.running and container.state.get("status") != "removing":
-            return container
-        _end_leftovers(container)
-        _remove_sockets(ctx.paths, container.id)
-        container.write_state(
-            status="exited",
-            pid=0,
-            exit_code=KILLED,
-            finished_at=now(),
-            error="the supervisor was killed, and the container with it",
-            helpers=[],
-            ports=[],
-        )
-        lock.put_exit_code(KILLED)
-        _record(ctx.paths, container, "die", exitCode=str(KILLED))
-        container.notice = (
-            f"the supervisor of {container.name} was killed, and the container with it"
-        )
-        if container.config.get("auto_remove"):
-            from rootless.store import volumes
-
-            volumes.discard(ctx, container, lock)
-            return None
-    return container
-
-
-def _end_leftovers(container: Container) -> None:
-    """Kill what a killed supervisor may have left: the init and the network helper."""
-    state = container.state
-    if state.get("boot_id") != process.boot_id():
-        return
-    leftovers = [state, *state.get("helpers", [])]
-    for one in leftovers:
-        pidfd = process.open_pidfd(int(one.get("pid", 0)), int(one.get("start_time", 0)))
-        if pidfd >= 0:
-            process.signal_process(pidfd, 9)
-            _wait_ended(pidfd)
-            os.close(pidfd)
-
-
-def _remove_sockets(paths: "Paths", container_id: str) -> None:
-    """What a killed supervisor has left in the runtime directory."""
-    prefix = os.path.basename(paths.container_runtime(container_id))
-    try:
-        names = os.listdir(paths.runtime)
-    except OSError:
-        return
-    for name in names:
-        if name.startswith(f"{prefix}."):
-            try:
-                os.unlink(f"{paths.runtime}/{name}")
-            except OSError:
-                pass
-
-
-def _wait_ended(pidfd: int, timeout_ms: int = 5000) -> bool:
-    import select
-
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(timeout_ms))
 
 
 def using_image(ctx: "Context", image_id: str) -> "list[Container]":

@@ -120,7 +120,8 @@ def _attached(
     config: "dict[str, Any]",
 ) -> int:
     streams = tuple(name for name in ("stdout", "stderr") if config["rl"]["attach"][name])
-    if not options.tty and options.sig_proxy:
+    # What starts again outlives this command.
+    if not options.tty and options.sig_proxy and not container.restarts:
         return start.in_foreground(
             ctx, container, lock, config, streams=streams,
             read_input=options.interactive, notify=log.note,

@@ -38,7 +38,7 @@ def _start(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.
         from rootless.runtime import pause
 
         pause.refuse(container, "start")
-    if container.pidfd() >= 0 and not attach:
+    if not attach and (container.pidfd() >= 0 or container.state.get("status") == "restarting"):
         return None
     with start.again(ctx, container) as lock:
         return start.start_or_record(

@@ -12,6 +12,7 @@ from rootless.cli.commands._base import argument, call, declare, make_app
 from rootless.cli.commands.run_options import (
     basics,
     files,
+    life,
     limits,
     metadata,
     network,
@@ -95,6 +96,17 @@ def run(
     pids_limit: limits.PidsLimit = None,
     ulimit: limits.Ulimit = None,
     limits: limits.Limits = None,
+    # Life and health
+    restart: life.Restart = None,
+    timeout: life.Timeout = None,
+    pidfile: life.Pidfile = None,
+    health_cmd: life.HealthCmd = None,
+    health_interval: life.HealthInterval = None,
+    health_timeout: life.HealthTimeout = None,
+    health_retries: life.HealthRetries = None,
+    health_start_period: life.HealthStartPeriod = None,
+    health_start_interval: life.HealthStartInterval = None,
+    no_healthcheck: life.NoHealthcheck = False,
     # Metadata and the rest
     label: metadata.Label = None,
     label_file: metadata.LabelFile = None,
