@@ -234,12 +234,11 @@ class Inputs:
                 )
             return
         path = agent.paths[0] if agent.paths else self.ctx.environ.get("SSH_AUTH_SOCK", "")
-        if len(agent.paths) > 1 or (path and os.path.isfile(path)):
-            raise BuildError(
-                "--ssh with key files is not supported yet",
-                remedy="start an agent: eval $(ssh-agent); ssh-add KEY; rl build --ssh default",
-                code="RL-NOT-YET",
-            )
+        from rootless.build import ssh_keys
+
+        if len(agent.paths) > 1 or ssh_keys.is_key(path):
+            found[name] = self._stack.enter_context(ssh_keys.agent(self.ctx, name, agent.paths))
+            return
         if not path or not os.path.exists(path):
             raise BuildError(
                 f"there is no SSH agent for --ssh {name}",

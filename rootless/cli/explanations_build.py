@@ -190,7 +190,14 @@ BUILD: dict[str, tuple[str, str]] = {
     "RL-BUILD-SSH": (
         "There is no SSH agent for a RUN",
         "RUN --mount=type=ssh reaches the agent that --ssh default names: that of $SSH_AUTH_SOCK, "
-        "or that of a socket. Start one with: eval $(ssh-agent); ssh-add.",
+        "or that of a socket. Start one with: eval $(ssh-agent); ssh-add. --ssh default=KEY names "
+        "files of private keys instead, for which an agent is started; a key with a passphrase has "
+        "to be in an agent of yours.",
+    ),
+    "RL-HOST-SSH": (
+        "OpenSSH's ssh-agent or ssh-add is not installed",
+        "--ssh ID=KEY starts an agent that has the key while the build goes on. With an agent that "
+        "is there already (its socket in $SSH_AUTH_SOCK, --ssh default) neither is needed.",
     ),
     "RL-BUILD-CACHE": (
         "A build cache in a directory or on a registry cannot be used",

@@ -83,10 +83,8 @@ def test_required_secret_that_is_missing_fails(project: Project) -> None:
     assert "token" in err and "Dockerfile:2" in err
 
 
-@pytest.mark.needs("ssh-agent", "ssh-add")
-def test_ssh_mount_forwards_the_agents_socket(project: Project, test_dir: str) -> None:
+def _with_ssh_add(project: Project) -> Project:
     """busybox can't talk to a socket: the host's own ssh-add does, with what it needs."""
-    path = f"{test_dir}/agent-{os.getpid()}"
     program = shutil.which("ssh-add") or ""
     done = subprocess.run(["ldd", program], capture_output=True, text=True, check=True)
     for library in re.findall(r"(/\S+) \(0x", done.stdout):
@@ -94,6 +92,13 @@ def test_ssh_mount_forwards_the_agents_socket(project: Project, test_dir: str) -
         os.chmod(f"{project.directory}/root{library}", 0o755)
     project.write({"root/bin/ssh-add": Path(program).read_bytes()})
     os.chmod(f"{project.directory}/root/bin/ssh-add", 0o755)
+    return project
+
+
+@pytest.mark.needs("ssh-agent", "ssh-add")
+def test_ssh_mount_forwards_the_agents_socket(project: Project, test_dir: str) -> None:
+    path = f"{test_dir}/agent-{os.getpid()}"
+    _with_ssh_add(project)
     with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as agent:
         try:
             traces.wait_until(lambda: os.path.exists(path))
@@ -105,6 +110,25 @@ def test_ssh_mount_forwards_the_agents_socket(project: Project, test_dir: str) -
             agent.terminate()
     shown = project.inside(image, "cat /note; ls -d /run/buildkit 2>/dev/null")
     assert "The agent has no identities." in shown and "/run/buildkit\n" not in shown
+
+
+@pytest.mark.needs("ssh-agent", "ssh-add")
+def test_ssh_keys_are_served_while_the_build_goes_on(project: Project, tmp_path: object) -> None:
+    _with_ssh_add(project)
+    for name, passphrase in (("one", ""), ("two", ""), ("locked", "secret")):
+        words = ["-q", "-t", "ed25519", "-N", passphrase, "-C", name, "-f", f"{tmp_path}/{name}"]
+        subprocess.run(["ssh-keygen", *words], check=True)
+    os.chmod(f"{tmp_path}/one", 0o644)  # which ssh-add would not take from the file
+    keys = [Path(f"{tmp_path}/{name}.pub").read_text().split()[1] for name in ("one", "two")]
+    text = "COPY root /\nRUN --mount=type=ssh,id=git,required ssh-add -L >/note\n"
+    image = project.build(text, "--ssh", f"git={tmp_path}/one,{tmp_path}/two")
+    shown = project.inside(image, "cat /note")
+    assert [line.split()[1] for line in shown.splitlines()] == keys
+    error = project.fails(text, "--ssh", f"git={tmp_path}/locked", code="RL-BUILD-SSH")
+    assert "passphrase" in error
+    error = project.fails(text, "--ssh", f"git={tmp_path}/one.pub", code="RL-BUILD-SSH")
+    assert "one.pub" in error and "passphrase" not in error
+    project.fails(text, "--ssh", f"git={tmp_path}/one,{tmp_path}/none", code="RL-BUILD-SSH")
 
 
 @pytest.mark.needs("slirp4netns")
