@@ -12,7 +12,7 @@ from rootless.build.dockerfile.stages import Dockerfile
 from rootless.build.dockerfile.text import did_you_mean
 from rootless.build.events import Emit, Event
 from rootless.build.jobs import Failed, Job, Link
-from rootless.build.plan import OCI_LAYOUT, BaseImage, Images, Need, Plan
+from rootless.build.plan import DOCKER_IMAGE, OCI_LAYOUT, BaseImage, Images, Need, Plan
 from rootless.build.steps import Around
 from rootless.errors import BuildError, RlError
 from rootless.oci import platform as platforms
@@ -89,19 +89,9 @@ class Inputs:
 
     def _image_name(self, need: Need) -> str:
         """The image that a name means: a --build-context of that name goes before."""
-        value = self.options.build_contexts.get(need.name)
-        if value is None:
-            return need.name
-        if value.startswith("docker-image://"):
-            return value.removeprefix("docker-image://")
-        if value.startswith(OCI_LAYOUT):
-            return value
-        raise self.dockerfile.error(
-            need.where,
-            f"the context {need.name} ({value}) cannot be the base of a stage",
-            remedy="use docker-image://NAME, or COPY --from it",
-            code="RL-NOT-YET",
-        )
+        value = self.options.build_contexts.get(self.options.context_of(need.name))
+        # A directory is no image: the planner copies it.
+        return need.name if value is None else value.removeprefix(DOCKER_IMAGE)
 
     def _local(self, name: str, need: Need) -> dict[str, Any] | None:
         try:

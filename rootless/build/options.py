@@ -12,6 +12,7 @@ from rootless.build import option_forms as forms
 from rootless.build.option_forms import CacheStore, Output, Secret, Ssh
 from rootless.errors import BadReference, UsageError
 from rootless.oci import platform as platforms
+from rootless.oci import reference
 from rootless.runtime.options_limits import parse_memory, parse_ulimits
 from rootless.runtime.options_network import parse_add_host, parse_network
 from rootless.runtime.options_text import csv_fields, flag, number, parse_size, text, texts
@@ -71,6 +72,16 @@ class BuildOptions:
     def given_args(self) -> dict[str, str]:
         """The build arguments that have a value."""
         return {name: value for name, value in self.build_args.items() if value is not None}
+
+    def context_of(self, word: str) -> str:
+        """The name of the --build-context that `word` (after FROM or --from) means, or ""."""
+        if word in self.build_contexts:
+            return word
+        try:
+            name = reference.parse(word).familiar().removesuffix(":latest")
+        except BadReference:
+            return ""
+        return name if name in self.build_contexts else ""
 
     @property
     def wants_image(self) -> bool:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from rootless.build.options import BuildOptions
 
 OCI_LAYOUT = "oci-layout://"
-IMAGE_CONTEXTS = ("docker-image://", OCI_LAYOUT)  # kinds of --build-context
+DOCKER_IMAGE = "docker-image://"
+IMAGE_CONTEXTS = (DOCKER_IMAGE, OCI_LAYOUT)  # kinds of --build-context
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +184,15 @@ class Planner:
         """The stage or the image that `stage` starts from; neither for scratch."""
         base = base_of(self.dockerfile, stage, self.globals)
         other = self.dockerfile.base_stage(stage, base.name)
-        if other is not None or base.name == SCRATCH:
+        if other is not None or base.name == SCRATCH or self._directory_of(base.name):
             return other, None
         return None, Need(base.name, self._platform_of(stage, base.platform), stage.start)
+
+    def _directory_of(self, word: str) -> str:
+        """The name of the context that `word` means, if that is files and no image."""
+        name = self.options.context_of(word)
+        is_image = not name or self.options.build_contexts[name].startswith(IMAGE_CONTEXTS)
+        return "" if is_image else name
 
     def _platform_of(self, stage: Stage, text: str) -> Platform:
         if not text:
@@ -206,8 +213,7 @@ class Planner:
         """What --from means at `where`: a stage, or an image; neither for a named context."""
         other = self.dockerfile.source_stage(word, where)
         if other is None:
-            value = self.options.build_contexts.get(word)
-            if value is not None and not value.startswith(IMAGE_CONTEXTS):
+            if self._directory_of(word):
                 return None, None
             return None, Need(word, self.platform, where)
         if other.index >= stage.index:
@@ -244,6 +250,9 @@ class Planner:
             state = ImageState({}, ())
             scope = Scope(self.dockerfile, self.globals, self.arguments, state.config["Env"])
             planned = StagePlan(stage, self.platform, None, state, scope)
+            name = self._directory_of(base_of(self.dockerfile, stage, self.globals).name)
+            if name:  # FROM a directory: its files on nothing
+                self._instruction(planned, self._trigger(f"COPY --from={name} . /", stage))
         triggers = [self._trigger(text, stage) for text in planned.state.take_triggers()]
         for instruction in (*triggers, *stage.instructions):
             try:
@@ -344,7 +353,7 @@ class Planner:
         if other is not None:
             return Source(stage=self._stage(other))
         if need is None:
-            return Source(context=word)
+            return Source(context=self._directory_of(word))
         assert self._images is not None
         return Source(image=self._images(need))
 

@@ -138,3 +138,25 @@ def test_base_image_is_pulled_when_it_is_missing(
     rl.run("rmi", busybox_reference, check=False)
     err = project.fails(f"FROM {busybox_reference}-none\n")
     assert "Dockerfile:1" in err
+
+
+def test_stage_from_a_directory_and_names_with_a_tag(project: Project, tmp_path: object) -> None:
+    busybox = f"{tmp_path}/busybox"
+    project.dockerfile("FROM busybox\n").run("-o", busybox)
+    os.makedirs(f"{tmp_path}/files/sub")
+    for name, text in (("note", "files"), ("sub/left", "out"), (".dockerignore", "sub/left\n")):
+        with open(f"{tmp_path}/files/{name}", "w") as file:
+            file.write(text)
+    project.dockerfile("""
+        FROM root
+        COPY --from=files:latest . /files
+        RUN ls -A /files /files/sub >/list
+    """)
+    image = project.build(
+        "", "--build-context", f"root={busybox}", "--build-context", f"files={tmp_path}/files"
+    )
+    assert project.inside(image, "cat /list /files/note") == (
+        "/files:\n.dockerignore\nnote\nsub\n\n/files/sub:\nfiles"
+    )
+    history = project.rl.out("history", "--format", "{{.CreatedBy}}", "--no-trunc", image)
+    assert history.splitlines()[-1] == "COPY . / # buildkit"
