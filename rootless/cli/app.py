@@ -310,6 +310,11 @@ def _usage_error(e: click.exceptions.UsageError, words: list[str]) -> RlError:
     path = e.ctx.command_path if e.ctx is not None else _path(words)
     text = e.format_message().rstrip(".")
     if isinstance(e, click.exceptions.NoSuchOption):
+        from rootless.cli import refused
+
+        refusal = refused.find(path.rpartition(" ")[2], e.option_name)
+        if refusal is not None:
+            return refusal
         text = f"unknown option {e.option_name}"
         if e.ctx is not None:
             flags = [flag for param in e.ctx.command.get_params(e.ctx) for flag in param.opts]

@@ -12,7 +12,7 @@ from rootless import log
 from rootless.cli._table import ALIASES, GROUPS, TABLE
 from rootless.cli.parse import parse
 from rootless.context import Context
-from rootless.errors import BuildError, HostError, RlError, StoreError, UsageError
+from rootless.errors import BuildError, HostError, KernelError, RlError, StoreError, UsageError
 from rootless.paths import Paths, default_store, runtime_candidates
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def main(argv: "list[str] | None" = None) -> int:
             import traceback
 
             traceback.print_exc()
-        failure = e if isinstance(e, RlError) else _explain(e)
+        failure = _understood(e) if isinstance(e, RlError) else _explain(e)
         log.error(failure.one_line())
         if isinstance(failure, BuildError) and failure.excerpt:
             lines = failure.excerpt.splitlines()
@@ -228,6 +228,15 @@ def _unfit(path: str, uid: int) -> str:
     if not os.access(path, os.W_OK | os.X_OK):
         return "not writable"
     return ""
+
+
+def _understood(e: RlError) -> RlError:
+    """`e`, but a system call that failed for want of descriptors or memory as _explain() has it:
+    the call that was the first to fail says nothing."""
+    short = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+    if isinstance(e, KernelError) and e.code == KernelError.code and e.errno in short:
+        return _explain(OSError(e.errno, os.strerror(e.errno)))
+    return e
 
 
 def _explain(e: Exception) -> RlError:

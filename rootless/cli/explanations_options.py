@@ -6,6 +6,11 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "Docker can, and rl will: networks with names, joining a namespace of another container, "
         "CDI devices. The message says what does the same for now.",
     ),
+    "RL-NOT-HERE": (
+        "An option of Docker or podman that rl does not have",
+        "It asks for something that rl is built without, such as a daemon, pods or another "
+        "runtime, or that Linux or cgroup v2 lacks. The message says what there is instead.",
+    ),
     "RL-NEEDS-ROOT": (
         "Only the host's root can do that",
         "A container of rl lives in your own user namespace. What belongs to the whole host stays "

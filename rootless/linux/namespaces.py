@@ -20,14 +20,16 @@ class WorkerFailed(RlError):
     code = "RL-WORKER"
 
 
-def become_root(*, inspectable: bool = True) -> None:
-    """Take UID and GID 0 of the user namespace that the process is in, and no other groups.
+def become_root(*, inspectable: bool = True, keep_groups: bool = False) -> None:
+    """Take UID and GID 0 of the user namespace that the process is in, and no other groups,
+    unless it is to `keep_groups`.
 
     `inspectable` lets the parent, and what it starts, open /proc/PID/ns afterwards.  Never where
     processes of a container are about: they could look at what this one has brought along.
     """
     try:
-        os.setgroups([])
+        if not keep_groups:
+            os.setgroups([])
     except PermissionError:
         pass  # setgroups is denied where one ID alone is mapped: user_namespaces(7)
     os.setresgid(0, 0, 0)

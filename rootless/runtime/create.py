@@ -3,7 +3,7 @@
 import os
 
 from rootless import ids
-from rootless.errors import ContainerError, ImageError
+from rootless.errors import ContainerError, HostError, ImageError
 from rootless.linux import mount, rlimit
 from rootless.network import driver as drivers
 from rootless.network import ports
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rootless.store.containers import Container, Lock
 
 _NAME_TRIES = 20
+_FILES_MIN = 32  # open files; a start with several layers, ports and a terminal has some 20
 
 
 def create(
@@ -33,6 +34,7 @@ def create(
     `notify` gets a sentence when something costs more than usual.  Raises RlError with nothing
     left.
     """
+    _check_files_limit()
     layout.prepare(ctx.paths)
     if os.listdir(ctx.paths.tmp):
         atomic.sweep(ctx)  # what killed commands have left
@@ -64,7 +66,7 @@ def create(
     extension["resources"] = _resources(options)
     extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
     if options.init:
-        extension["init_program"] = rootfs.init_program(ctx)
+        extension["init_program"] = rootfs.init_program(ctx, options.init_path)
     _check_layers(options.image, extension)
     if options.userns["mode"] == "keep-id":
         extension["layer_directory"] = _kept_id_layers(ctx, options, extension["layers"], notify)
@@ -94,6 +96,17 @@ def _known_volumes(ctx: "Context", mounts: "list[dict[str, Any]]") -> None:
             there = volumes.read(ctx.paths, one["source"])
             if there is not None:
                 one["driver_options"] = there["options"]
+
+
+def _check_files_limit() -> None:
+    """With too few descriptors a start would fail half-way, and its clean-up with it."""
+    soft = rlimit.get("nofile")[0]
+    if rlimit.within(soft, _FILES_MIN - 1):
+        raise HostError(
+            f"a process here may open {soft} files, and a container's start needs {_FILES_MIN}",
+            remedy="raise the limit: ulimit -n 1024",
+            code="RL-HOST-FILES",
+        )
 
 
 def _check_layers(image: str, extension: "dict[str, Any]") -> None:

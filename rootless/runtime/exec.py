@@ -12,7 +12,7 @@ from rootless.linux import process, pty, signals, syscalls
 from rootless.linux.namespaces import become_root
 from rootless.runtime import rootfs, stage
 from rootless.runtime.attach import DetachKeys
-from rootless.runtime.execute import ProcessPlan
+from rootless.runtime.execute import ProcessPlan, set_oom_score
 from rootless.runtime.execute import execute as become
 from rootless.runtime.streams import Client, LocalClient, Pump, pipes, split
 
@@ -106,6 +106,7 @@ def _join(
 ) -> "NoReturn":
     """In the forked joiner: enter the container, and clone the process proper."""
     try:
+        set_oom_score(plan)
         cgroup = container.state.get("cgroup")
         if cgroup:
             from rootless.runtime import limits
@@ -116,7 +117,7 @@ def _join(
         if pid:
             channel.send("pid", pid)
             os._exit(0)
-        become_root(inspectable=False)
+        become_root(inspectable=False, keep_groups=plan.keeps_groups)
         os.setsid()
         if plan.terminal:
             master, terminal = pty.open_terminal()

@@ -49,13 +49,14 @@ def process_for_exec(
     extension = config["rl"]
     return {
         "terminal": terminal and not detach,
-        "user": {"uid": 0, "gid": 0},
+        "user": own["user"],
         "args": args,
         "env": _environment(own["env"], given, terminal=terminal),
         "cwd": absolute(workdir or own["cwd"], "/"),
         "capabilities": capability_sets(caps.NAMES) if privileged else own["capabilities"],
         "rlimits": own["rlimits"],
         "noNewPrivileges": own["noNewPrivileges"] and not privileged,
+        "oomScoreAdj": own.get("oomScoreAdj"),
         "rl": {
             "user": user or extension["user"],
             # As Docker: --group-add is for the container's own user.

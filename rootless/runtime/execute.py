@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
+KEEP_GROUPS = "keep-groups"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -32,7 +33,7 @@ class ProcessPlan:
 
     __slots__ = (
         "args", "capabilities", "cwd", "env", "groups", "no_new_privileges", "note_owners",
-        "one_id", "rlimits", "seccomp", "terminal", "umask", "user",
+        "one_id", "oom_score_adj", "rlimits", "seccomp", "terminal", "umask", "user",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +51,7 @@ class ProcessPlan:
         terminal: bool,
         umask: int = 0o022,
         one_id: bytes = b"",
+        oom_score_adj: int | None = None,
     ) -> None:
         self.args = args
         self.env = env
@@ -62,8 +64,33 @@ class ProcessPlan:
         self.seccomp = seccomp  # a BPF program, or b""
         self.terminal = terminal
         self.umask = umask
+        self.oom_score_adj = oom_score_adj
         self.one_id = one_id  # a BPF program that pretends other IDs, where one is mapped, or b""
         self.note_owners = b""  # the same, with a listener for changes of owners: runtime.owners
+
+    @property
+    def keeps_groups(self) -> bool:
+        """--group-add keep-groups: the caller's supplementary groups stay.
+
+        They are not mapped: the container sees 65534, and the kernel the right ones.
+        """
+        return KEEP_GROUPS in self.groups
+
+
+def set_oom_score(plan: ProcessPlan) -> None:
+    """--oom-score-adj, in the host's /proc, while this process is the caller's still."""
+    if plan.oom_score_adj is None:
+        return
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write(str(plan.oom_score_adj))
+    except PermissionError:
+        raise ContainerError(
+            f"cannot set --oom-score-adj {plan.oom_score_adj}: only root may go below what the "
+            "session began with",
+            remedy="give 0 or more, or leave it out",
+            code="RL-NEEDS-ROOT",
+        ) from None
 
 
 def execute(
@@ -78,7 +105,7 @@ def execute(
     `give_listener` takes the listener of changes of owners, if there is to be one.
     """
     env = dict(entry.partition("=")[::2] for entry in plan.env)
-    uid, gid, groups, home = resolve_user(plan.user, plan.groups)
+    uid, gid, groups, home = resolve_user(plan.user, () if plan.keeps_groups else plan.groups)
     if not env.get("HOME"):
         env["HOME"] = home
     _enter_directory(plan.cwd)
@@ -127,7 +154,8 @@ def _drop(
     caps.limit_bounding(plan.capabilities.get("bounding", ()))
     syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
     try:
-        os.setgroups(groups)
+        if not plan.keeps_groups:
+            os.setgroups(groups)
     except PermissionError:
         if groups:
             raise ContainerError(

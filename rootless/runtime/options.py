@@ -6,7 +6,13 @@ image or the host: rootless.runtime.spec makes a runtime config of both.  Warm.
 
 from rootless.errors import UsageError
 from rootless.runtime import options_sections
-from rootless.runtime.options_environment import environment, labels, read_file
+from rootless.runtime.options_environment import (
+    annotations,
+    environment,
+    inherited,
+    labels,
+    read_file,
+)
 from rootless.runtime.options_limits import check_sysctls
 from rootless.runtime.options_text import absolute, texts
 
@@ -25,7 +31,13 @@ class RunOptions:
     entrypoint            None: the image's; []: none; else [program]
     attach                of "stdin", "stdout", "stderr"; [] is the default of run
     env                   "NAME=value"; a NAME alone removes the image's variable
-    labels                dict
+    env_merge             "NAME=text with ${OTHER}", from the image's variables
+    unsetenv_all          bool: nothing of the image's variables
+    umask                 of the program
+    oom_score_adj         -1000 to 1000, or None
+    init_path             the host's program for --init, "" for the usual ones
+    replace               bool: the container that has the name goes first
+    labels, annotations   dicts
     ports                 list of dicts, see options_ports; empty with network host and none
     expose                ["80/tcp", ...]
     mounts                list of dicts, see options_mounts, in order -v, --mount, --tmpfs
@@ -54,6 +66,7 @@ class RunOptions:
 
     __slots__ = (
         "add_hosts",
+        "annotations",
         "args",
         "attach",
         "cap_add",
@@ -71,12 +84,14 @@ class RunOptions:
         "domainname",
         "entrypoint",
         "env",
+        "env_merge",
         "expose",
         "group_add",
         "health",
         "hostname",
         "image",
         "init",
+        "init_path",
         "interactive",
         "ipc",
         "labels",
@@ -89,6 +104,7 @@ class RunOptions:
         "name",
         "network",
         "network_options",
+        "oom_score_adj",
         "pid",
         "pidfile",
         "pids_limit",
@@ -99,6 +115,7 @@ class RunOptions:
         "pull",
         "quiet",
         "read_only",
+        "replace",
         "restart",
         "rm",
         "security",
@@ -111,13 +128,15 @@ class RunOptions:
         "timeout",
         "tty",
         "ulimits",
+        "umask",
+        "unsetenv_all",
         "user",
         "userns",
         "uts",
         "volumes_from",
         "warnings",
         "workdir",
-    )  # fmt: skip
+    )
 
     image: str
     args: list[str]
@@ -143,7 +162,14 @@ class RunOptions:
     entrypoint: list[str] | None
     attach: list[str]
     env: list[str]
+    env_merge: list[str]
+    unsetenv_all: bool
+    umask: int
+    oom_score_adj: int | None
+    init_path: str
+    replace: bool
     labels: dict[str, str]
+    annotations: dict[str, str]
     ports: "list[dict[str, Any]]"
     expose: list[str]
     mounts: "list[dict[str, Any]]"
@@ -205,12 +231,13 @@ class RunOptions:
         fields: dict[str, Any] = {"warnings": []}
         for part in options_sections.ALL:
             part(fields, values, cwd)
-        fields["env"] = environment(
+        fields["env"] = inherited(values, environ) + environment(
             texts(values, "env"),
             [absolute(path, cwd) for path in texts(values, "env_file")],
             environ,
             read,
         )
+        fields["annotations"] = annotations(texts(values, "annotation"))
         fields["labels"] = labels(
             texts(values, "label"),
             [absolute(path, cwd) for path in texts(values, "label_file")],

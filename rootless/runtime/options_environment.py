@@ -1,6 +1,7 @@
 """--env, --env-file, --label and --label-file, by Docker's rules."""
 
 from rootless.errors import UsageError
+from rootless.runtime.options_text import flag, texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 _LINE_MAX = 64 << 10  # Docker's scanner gives up on longer lines
 _BOM = b"\xef\xbb\xbf"
 _SPACES = " \t"
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 
 def environment(
@@ -44,6 +46,32 @@ def environment(
     return found
 
 
+def inherited(values: "Mapping[str, object]", environ: "Mapping[str, str]") -> list[str]:
+    """What --unsetenv takes away, and --env-host and --http-proxy give: before --env."""
+    found = []
+    for name in texts(values, "unsetenv"):
+        if not name or "=" in name:
+            raise UsageError(f'invalid --unsetenv "{name}"', remedy="give the name of a variable")
+        found.append(name)
+    host, proxy = flag(values, "env_host"), flag(values, "http_proxy")
+    for name, value in environ.items():
+        # The caller's PATH and HOME are those of another file system.
+        if (host and name not in ("PATH", "HOME")) or (proxy and name.lower() in _PROXIES):
+            found.append(f"{name}={value}")
+    return found
+
+
+def merges(given: list[str]) -> list[str]:
+    """The entries of --env-merge.  Raises UsageError."""
+    for entry in given:
+        name, equals, _ = entry.partition("=")
+        if not name or not equals or "\0" in entry:
+            raise UsageError(
+                f'invalid --env-merge "{entry}"', remedy="write NAME=text with ${OTHER}"
+            )
+    return given
+
+
 def labels(given: list[str], files: list[str], read: "Callable[[str], bytes]") -> dict[str, str]:
     """The labels of `files`, then of `given`.  A key alone has the empty value."""
     found: dict[str, str] = {}
@@ -54,6 +82,17 @@ def labels(given: list[str], files: list[str], read: "Callable[[str], bytes]") -
         key, _, value = entry.partition("=")
         if not key.strip():
             raise UsageError(f'invalid label "{entry}": empty name', remedy="write KEY=value")
+        found[key] = value
+    return found
+
+
+def annotations(given: list[str]) -> dict[str, str]:
+    """--annotation: NAME=VALUE, both needed, as runtime-spec says of names."""
+    found: dict[str, str] = {}
+    for entry in given:
+        key, equals, value = entry.partition("=")
+        if not key.strip() or not equals:
+            raise UsageError(f'invalid annotation "{entry}"', remedy="write NAME=VALUE")
         found[key] = value
     return found
 

@@ -19,6 +19,8 @@ A mount is a dictionary of these keys (defaults in `new_mount`):
     mode          the third field of --volume as given, for inspect
 """
 
+import os
+
 from rootless.errors import UsageError
 from rootless.runtime.options_text import absolute, closest, is_restricted_name, parse_size
 
@@ -53,6 +55,13 @@ _TMPFS_FLAGS = (
     "slave", "strictatime", "suid", "sync", "tmpcopyup",
 )  # fmt: skip
 _TMPFS_VALUES = ("gid", "huge", "mode", "mpol", "nr_blocks", "nr_inodes", "size", "uid")
+
+
+# runc's checkProcMount.
+_PROC_FILES = (
+    "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/diskstats",
+    "/proc/swaps", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
+)  # fmt: skip
 
 
 def new_mount(kind: str, source: str, target: str) -> "Mount":
@@ -193,10 +202,35 @@ def check_volume_name(name: str) -> None:
         )
 
 
+def zone_mount(zone: str) -> "Mount":
+    """--tz: the host's file of that time zone, or its own with "local", as /etc/localtime."""
+    path = "/etc/localtime" if zone == "local" else f"/usr/share/zoneinfo/{zone}"
+    if zone.startswith("/") or ".." in zone.split("/") or not os.path.isfile(path):
+        raise UsageError(
+            f"there is no time zone {zone}: {path} is missing on this host",
+            remedy="as Europe/Berlin; where the host has no tzdata, give -e TZ=…",
+        )
+    mount = new_mount("bind", os.path.realpath(path), "/etc/localtime")
+    mount["read_only"] = True
+    return mount
+
+
+def _check_proc(target: str, kind: str, source: str) -> None:
+    """runc's rule: /proc is the kernel's, but for files that only inform."""
+    if kind == "bind" and (target in _PROC_FILES or (target == "/proc" and source == "/proc")):
+        return
+    if target == "/proc" or target.startswith("/proc/"):
+        raise UsageError(
+            f"cannot mount on {target}: programs rely on the kernel's /proc",
+            remedy=f"single files can be bound: {', '.join(_PROC_FILES[:4])}, …",
+        )
+
+
 def check_unique(mounts: "list[Mount]") -> None:
     """Docker's "Duplicate mount point", over every option that mounts."""
     seen = set()
     for mount in mounts:
+        _check_proc(mount["target"], mount["type"], mount["source"])
         if mount["target"] in seen:
             raise UsageError(
                 f"duplicate mount point: {mount['target']}", remedy="mount it once only"

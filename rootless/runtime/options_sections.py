@@ -2,6 +2,8 @@
 
 from rootless.errors import UsageError
 from rootless.runtime import options_limits, options_network, options_security
+from rootless.runtime.execute import KEEP_GROUPS
+from rootless.runtime.options_environment import merges
 from rootless.runtime.options_life import life
 from rootless.runtime.options_logging import parse_logging
 from rootless.runtime.options_mount_long import parse_mount
@@ -10,6 +12,7 @@ from rootless.runtime.options_mounts import (
     parse_tmpfs,
     parse_volume,
     parse_volumes_from,
+    zone_mount,
 )
 from rootless.runtime.options_ports import parse_expose, parse_publish
 from rootless.runtime.options_text import (
@@ -68,10 +71,36 @@ def process(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) 
     if keys:
         parse_detach_keys(keys)
     fields["detach_keys"] = keys
+    fields["init_path"] = (
+        absolute(text(values, "init_path"), cwd) if text(values, "init_path") else ""
+    )
+    if fields["init_path"] and not fields["init"]:
+        raise UsageError("--init-path needs --init", remedy="add --init, or leave it out")
+    fields["env_merge"] = merges(texts(values, "env_merge"))
+    fields["unsetenv_all"] = flag(values, "unsetenv_all")
+    fields["umask"] = _umask(text(values, "umask"))
+    fields["oom_score_adj"] = number(values, "oom_score_adj")
+    if not -1000 <= (fields["oom_score_adj"] or 0) <= 1000:
+        raise UsageError("invalid --oom-score-adj", remedy="a number from -1000 to 1000")
     fields["user"] = options_security.check_user(text(values, "user"))
-    fields["group_add"] = [
-        options_security.check_user(group, "--group-add") for group in texts(values, "group_add")
-    ]
+    fields["group_add"] = _groups(texts(values, "group_add"))
+
+
+def _groups(given: list[str]) -> list[str]:
+    if KEEP_GROUPS in given and len(given) > 1:
+        raise UsageError(
+            "--group-add keep-groups cannot go with other groups",
+            remedy="the kernel lets a process keep its groups, or set them: leave one out",
+        )
+    return [options_security.check_user(group, "--group-add") for group in given]
+
+
+def _umask(value: str) -> int:
+    if not value:
+        return 0o022
+    if not all(c in "01234567" for c in value) or int(value, 8) > 0o777:
+        raise UsageError(f'invalid --umask "{value}"', remedy="octal digits, as 0027")
+    return int(value, 8)
 
 
 def identity(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
@@ -83,6 +112,9 @@ def identity(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str)
             remedy="2 to 128 of these characters",
         )
     fields["name"] = name
+    fields["replace"] = flag(values, "replace")
+    if fields["replace"] and not name:
+        raise UsageError("--replace needs --name", remedy="name the container to replace")
     cidfile = text(values, "cidfile")
     fields["cidfile"] = absolute(cidfile, cwd) if cidfile else ""
     fields["hostname"] = options_network.check_hostname(text(values, "hostname"), "hostname")
@@ -103,6 +135,9 @@ def storage(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) 
     mounts = [parse_volume(spec, cwd) for spec in texts(values, "volume")]
     mounts += [parse_mount(spec, cwd) for spec in texts(values, "mount")]
     mounts += [parse_tmpfs(spec) for spec in texts(values, "tmpfs")]
+    zone = text(values, "tz")
+    if zone:
+        mounts.append(zone_mount(zone))
     check_unique(mounts)
     fields["mounts"] = mounts
     fields["volumes_from"] = [parse_volumes_from(one) for one in texts(values, "volumes_from")]

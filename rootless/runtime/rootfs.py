@@ -159,6 +159,8 @@ def process_plan(
         no_new_privileges=document["noNewPrivileges"],
         seccomp=program,
         terminal=document["terminal"],
+        umask=document["user"].get("umask", 0o022),
+        oom_score_adj=document.get("oomScoreAdj"),
     )
 
 
@@ -182,9 +184,10 @@ def root_plan(
     )
 
 
-def init_program(ctx: "Context") -> str:
-    """The small init of the host for --init.  Raises HostError."""
-    configured = ctx.config.get("init")
+def init_program(ctx: "Context", asked: str = "") -> str:
+    """The small init of the host for --init: `asked` (--init-path), the configured one, or the
+    first of the usual ones.  Raises HostError."""
+    configured = asked or ctx.config.get("init")
     for name in (str(configured),) if configured else INIT_PROGRAMS:
         path = process.find_program(name, ctx.environ)
         if path is not None:

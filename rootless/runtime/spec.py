@@ -111,7 +111,7 @@ def build(
             host_has=host_has,
         ),
         "linux": _linux(options),
-        "annotations": {},
+        "annotations": dict(options.annotations),
         "rl": {
             "layers": list(record.get("layers") or ()),
             "entrypoint": entrypoint,
@@ -147,20 +147,23 @@ def _process(
     host_limits: "dict[str, tuple[int, int]] | None",
 ) -> "Doc":
     names = effective_capabilities(options.cap_add, options.cap_drop, options.privileged)
+    environment = spec_process.environment(
+        options.env,
+        [] if options.unsetenv_all else spec_process.strings(image.get("Env")),
+        hostname=hostname,
+        terminal=options.tty,
+    )
+    score = options.oom_score_adj
     return {
         "terminal": options.tty,
-        "user": {"uid": 0, "gid": 0},
+        "user": {"uid": 0, "gid": 0, "umask": options.umask},
         "args": args,
-        "env": spec_process.environment(
-            options.env,
-            spec_process.strings(image.get("Env")),
-            hostname=hostname,
-            terminal=options.tty,
-        ),
+        "env": spec_process.merge(environment, options.env_merge),
         "cwd": absolute(options.workdir or str(image.get("WorkingDir") or "/"), "/"),
         "capabilities": spec_process.capability_sets(names),
         "rlimits": spec_process.rlimits(options.ulimits, host_limits),
         "noNewPrivileges": options.security["no_new_privileges"],
+        **({} if score is None else {"oomScoreAdj": score}),
     }
 
 

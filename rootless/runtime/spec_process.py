@@ -54,6 +54,34 @@ def environment(
     return [f"{name}={value}" for name, value in found.items()]
 
 
+def merge(environment: "Sequence[str]", merges: "Sequence[str]") -> list[str]:
+    """`environment` with the entries of --env-merge, whose ${NAME} stand for its variables."""
+    if not merges:
+        return list(environment)
+    found = dict(entry.partition("=")[::2] for entry in environment)
+    for entry in merges:
+        name, _, text = entry.partition("=")
+        found[name] = _expand(text, found)
+    return [f"{name}={value}" for name, value in found.items()]
+
+
+def _expand(text: str, values: "Mapping[str, str]") -> str:
+    """$NAME and ${NAME}; what is not set is empty (Go's os.Expand)."""
+    parts, position = [], 0
+    while (dollar := text.find("$", position)) >= 0:
+        parts.append(text[position:dollar])
+        if text.startswith("{", dollar + 1) and (end := text.find("}", dollar)) > 0:
+            parts.append(values.get(text[dollar + 2 : end], ""))
+            position = end + 1
+            continue
+        end = dollar + 1
+        while end < len(text) and (text[end].isalnum() or text[end] == "_"):
+            end += 1
+        parts.append(values.get(text[dollar + 1 : end], "") if end > dollar + 1 else "$")
+        position = end
+    return "".join(parts) + text[position:]
+
+
 def given_first(given: "Sequence[str]", image: "Sequence[str]") -> list[str]:
     """`given`, then those entries of `image` whose names are not among them."""
     names = {entry.partition("=")[0] for entry in given}

@@ -26,7 +26,7 @@ from rootless.errors import ContainerError, KernelError, RlError
 from rootless.linux import channel as channels
 from rootless.linux import mount, pty, syscalls
 from rootless.linux.namespaces import become_root
-from rootless.runtime.execute import ProcessPlan, execute, resolve_user
+from rootless.runtime.execute import ProcessPlan, execute, resolve_user, set_oom_score
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def run(plan: Plan, channel: channels.Channel, stdio: "Sequence[int]") -> "NoRet
     """Build the container around this process and execute its program.  Never returns."""
     try:
         _expect(channel, "ids-mapped")
-        become_root()
+        set_oom_score(plan.process)
+        become_root(keep_groups=plan.process.keeps_groups)
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
         os.setsid()
         channel.send("identity")

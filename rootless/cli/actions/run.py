@@ -62,6 +62,8 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
             code="RL-CIDFILE",
         )
     record = find_image(ctx, options)
+    if options.replace:
+        _remove_namesake(ctx, options.name)
     # The image can't be removed between the look at it and the container that uses it.
     with images.reading(ctx.paths):
         record = images.resolve(ctx.paths, str(record["id"]))
@@ -73,6 +75,21 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
             volumes.discard(ctx, container, lock)
             raise
     return container, lock, config
+
+
+def _remove_namesake(ctx: "Context", name: str) -> None:
+    """--replace: the container that has the name goes, running or not."""
+    from rootless.runtime import stop
+    from rootless.store import containers
+
+    try:
+        found = containers.find(ctx, name)
+    except ContainerError as e:
+        if e.code == "RL-CONTAINER-NOT-FOUND":
+            return
+        raise
+    if found.name == name:
+        stop.remove(ctx, found, force=True, volumes=False)
 
 
 def find_image(ctx: "Context", options: RunOptions) -> "dict[str, object]":

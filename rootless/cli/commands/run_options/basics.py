@@ -89,3 +89,8 @@ Platform = Annotated[
 ]
 
 Quiet = Annotated[bool, option("--quiet", "-q", help="Say nothing while pulling.", section=SECTION)]
+
+Replace = Annotated[
+    bool,
+    option("--replace", help="Remove the container that has the --name first.", section=SECTION),
+]

@@ -42,3 +42,13 @@ LogOpt = Annotated[
         metavar="NAME=VALUE",
     ),
 ]
+
+Annotation = Annotated[
+    list[str] | None,
+    option(
+        "--annotation",
+        help="An annotation of the runtime config; repeatable.",
+        section=SECTION,
+        metavar="NAME=VALUE",
+    ),
+]

@@ -119,3 +119,67 @@ StopTimeout = Annotated[
         metavar="SECONDS",
     ),
 ]
+
+EnvHost = Annotated[
+    bool, option("--env-host", help="Set every variable that is set here.", section=SECTION)
+]
+
+EnvMerge = Annotated[
+    list[str] | None,
+    option(
+        "--env-merge",
+        help="Set a variable from those of the image: PATH=${PATH}:/x; repeatable.",
+        section=SECTION,
+        metavar="NAME=TEXT",
+    ),
+]
+
+Unsetenv = Annotated[
+    list[str] | None,
+    option(
+        "--unsetenv",
+        help="Take a variable of the image away; repeatable.",
+        section=SECTION,
+        metavar="NAME",
+    ),
+]
+
+UnsetenvAll = Annotated[
+    bool, option("--unsetenv-all", help="Take the image's variables away.", section=SECTION)
+]
+
+HttpProxy = Annotated[
+    bool,
+    option("--http-proxy", help="Pass the proxy variables (http_proxy, …) on.", section=SECTION),
+]
+
+InitPath = Annotated[
+    str | None,
+    option(
+        "--init-path",
+        help="The host's program that --init runs.",
+        section=SECTION,
+        metavar="FILE",
+        complete=completion.files,
+    ),
+]
+
+Umask = Annotated[
+    str | None,
+    option("--umask", help="Its umask in octal (0022).", section=SECTION, metavar="MASK"),
+]
+
+Tz = Annotated[
+    str | None,
+    option("--tz", help="Its time zone: Europe/Berlin, or local.", section=SECTION, metavar="ZONE"),
+]
+
+OomScoreAdj = Annotated[
+    int | None,
+    option(
+        "--oom-score-adj",
+        help="How readily the kernel ends it for memory, up to 1000.",
+        section=SECTION,
+        metavar="NUMBER",
+    ),
+]

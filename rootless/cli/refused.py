@@ -1,0 +1,122 @@
+# ruff: noqa: E501
+"""Options of docker run and podman run that rl refuses, each with its reason and what to do.
+
+Looked at only when an option is unknown (cli/app.py).  A test holds that every option of Docker's
+and podman's references is either declared or here, and none in both.
+"""
+
+from rootless.errors import UsageError
+
+_ROOT, _NOT_YET, _NOT_HERE = "RL-NEEDS-ROOT", "RL-NOT-YET", "RL-NOT-HERE"
+
+_IO = ("limits of single devices need the io controller, which systemd does not delegate", "leave it out: --memory, --cpus and --pids-limit are held", _NOT_YET)  # fmt: skip
+_WINDOWS = ("it is for Windows containers", "leave it out", _NOT_HERE)
+_NAMED_NETWORK = ("only a network with a name has addresses and names to give", "publish ports with -p, or share the host's network with --network host", _NOT_YET)  # fmt: skip
+_POD = ("rl has no pods", "share namespaces of the host, or use networks", _NOT_HERE)
+_REGISTRY = ("rl run pulls as rl pull does by default", "get the image first: rl pull, rl login", _NOT_HERE)  # fmt: skip
+_V1 = ("cgroup v2 does not have it, as Docker says too", "leave it out", _NOT_HERE)
+_REALTIME = ("real-time budgets belong to the host's root cgroup", "use --cpus", _ROOT)
+_MAPPING = ("the mapping is that of /etc/subuid and /etc/subgid", "use --userns=keep-id", _NOT_YET)
+_SYSTEMD = ("rl runs no systemd in a container by itself", "mount what it needs with --tmpfs /run", _NOT_HERE)  # fmt: skip
+
+# Option -> (why not, what to do, code).
+_RUN: dict[str, tuple[str, str, str]] = {
+    "--blkio-weight": _IO,
+    "--blkio-weight-device": _IO,
+    "--device-read-bps": _IO,
+    "--device-read-iops": _IO,
+    "--device-write-bps": _IO,
+    "--device-write-iops": _IO,
+    "--cgroup-parent": ("the group is made where rl was started or by systemd", "start rl in that group: systemd-run --user --scope --slice=NAME rl run …", _NOT_YET),
+    "--cgroup-conf": ("rl sets the limits that have an option", "use --memory, --cpus, --pids-limit", _NOT_YET),
+    "--cgroups": ("a container has a control group when it has a limit", "leave it out", _NOT_YET),
+    "--cpu-count": _WINDOWS,
+    "--cpu-percent": _WINDOWS,
+    "--io-maxbandwidth": _WINDOWS,
+    "--io-maxiops": _WINDOWS,
+    "--isolation": ("Linux has one isolation, the default", "leave it out", _NOT_HERE),
+    "--cpu-period": ("rl sets the quota for a period of 100 ms", "use --cpus", _NOT_YET),
+    "--cpu-quota": ("rl sets the quota for a period of 100 ms", "use --cpus: a quota of 50000 is --cpus 0.5", _NOT_YET),
+    "--cpu-shares": ("rl holds absolute limits only", "use --cpus, or nice(1)", _NOT_YET),
+    "-c": ("rl holds absolute limits only", "use --cpus, or nice(1)", _NOT_YET),
+    "--cpu-rt-period": _REALTIME,
+    "--cpu-rt-runtime": _REALTIME,
+    "--cpuset-mems": ("rl sets CPUs only", "use --cpuset-cpus, or start rl under numactl(8)", _NOT_YET),
+    "--memory-reservation": ("rl holds absolute limits only", "use --memory", _NOT_YET),
+    "--memory-swappiness": _V1,
+    "--kernel-memory": _V1,
+    "--oom-kill-disable": _V1,
+    "--device-cgroup-rule": ("device rules are BPF programs that root alone may load", "name the nodes with --device; their modes decide", _ROOT),
+    "--runtime": ("rl is the runtime: no other program starts its containers", "leave it out", _NOT_HERE),
+    "--use-api-socket": ("there is no daemon whose socket could be given", "leave it out", _NOT_HERE),
+    "--storage-opt": ("the size of a container's files is limited by quotas of the host", "use --tmpfs DIR:size=…, or ask the admin for a quota", _ROOT),
+    "--volume-driver": ("volumes are directories of the store", "mount what the driver would with --volume /PATH:…", _NOT_HERE),
+    "--disable-content-trust": ("Docker Content Trust has ended, and rl never had it", "leave it out", _NOT_HERE),
+    "--gpus": ("CDI is not in this version", "name the device nodes with --device", _NOT_YET),
+    "--rootfs": ("a directory is not taken for an image", "import it: tar c . | rl import - NAME", _NOT_YET),
+    "--secret": ("secrets are not in this version", "mount a file with --volume FILE:/run/secrets/NAME:ro", _NOT_YET),
+    "--ip": _NAMED_NETWORK,
+    "--ip6": _NAMED_NETWORK,
+    "--link": _NAMED_NETWORK,
+    "--link-local-ip": _NAMED_NETWORK,
+    "--mac-address": _NAMED_NETWORK,
+    "--network-alias": _NAMED_NETWORK,
+    "--arch": ("--platform says the same", "use --platform linux/ARCH", _NOT_HERE),
+    "--os": ("--platform says the same", "use --platform OS/ARCH", _NOT_HERE),
+    "--variant": ("--platform says the same", "use --platform linux/ARCH/VARIANT", _NOT_HERE),
+    "--authfile": _REGISTRY,
+    "--cert-dir": _REGISTRY,
+    "--creds": _REGISTRY,
+    "--decryption-key": _REGISTRY,
+    "--tls-verify": _REGISTRY,
+    "--retry": _REGISTRY,
+    "--retry-delay": _REGISTRY,
+    "--chrootdirs": ("it copies files of rl's own into directories", "use --volume for /etc/hosts and the like", _NOT_HERE),
+    "--conmon-pidfile": ("there is no conmon: the supervisor's PID is in `rl inspect`", "use --pidfile for the container's", _NOT_HERE),
+    "--gidmap": _MAPPING,
+    "--uidmap": _MAPPING,
+    "--subgidname": _MAPPING,
+    "--subuidname": _MAPPING,
+    "--group-entry": ("rl adds no group to the image", "mount an /etc/group of yours", _NOT_HERE),
+    "--passwd": ("only --userns=keep-id adds a user to /etc/passwd", "leave it out", _NOT_HERE),
+    "--passwd-entry": ("the entry of --userns=keep-id is yours", "mount an /etc/passwd of yours", _NOT_HERE),
+    "--hostuser": ("the caller is known inside with keep-id", "use --userns=keep-id", _NOT_HERE),
+    "--hosts-file": ("/etc/hosts is made for the container", "use --add-host, or mount one of yours", _NOT_HERE),
+    "--no-hosts": ("/etc/hosts is made for the container", "mount one of yours: -v FILE:/etc/hosts", _NOT_HERE),
+    "--no-hostname": ("/etc/hostname is made for the container", "mount one of yours: -v FILE:/etc/hostname", _NOT_HERE),
+    "--image-volume": ("volumes of images are anonymous volumes, as with Docker", "use --tmpfs DIR", _NOT_HERE),
+    "--init-ctr": _POD,
+    "--pod": _POD,
+    "--pod-id-file": _POD,
+    "--infra": _POD,
+    "--personality": ("seccomp allows the default personality only", "run setarch(8) in the container with --security-opt seccomp=unconfined", _NOT_HERE),
+    "--preserve-fd": ("the supervisor closes what it does not know", "pass data through a volume or stdin", _NOT_HERE),
+    "--preserve-fds": ("the supervisor closes what it does not know", "pass data through a volume or stdin", _NOT_HERE),
+    "--rdt-class": ("/sys/fs/resctrl is the host root's", "leave it out", _ROOT),
+    "--requires": ("there is no order of starts", "start what it needs first", _NOT_HERE),
+    "--rmi": ("an image may be shared", "remove it afterwards: rl rmi", _NOT_HERE),
+    "--sdnotify": ("no notification is passed on", "leave it out", _NOT_YET),
+    "--seccomp-policy": ("images bring no profile along", "use --security-opt seccomp=FILE", _NOT_HERE),
+    "--shm-size-systemd": _SYSTEMD,
+    "--systemd": _SYSTEMD,
+    "--health-on-failure": ("nothing acts on a failed check", "watch it: rl events --filter event=health_status", _NOT_YET),
+    "--health-startup-cmd": ("there is one check", "use --health-start-period", _NOT_YET),
+    "--health-startup-interval": ("there is one check", "use --health-start-interval", _NOT_YET),
+    "--health-startup-retries": ("there is one check", "use --health-start-period", _NOT_YET),
+    "--health-startup-success": ("there is one check", "use --health-start-period", _NOT_YET),
+    "--health-startup-timeout": ("there is one check", "use --health-start-period", _NOT_YET),
+    "--health-log-destination": ("the results are in rl inspect", "leave it out", _NOT_HERE),
+    "--health-max-log-count": ("the last five results are in rl inspect", "leave it out", _NOT_HERE),
+    "--health-max-log-size": ("the results are in rl inspect", "leave it out", _NOT_HERE),
+}  # fmt: skip
+
+REFUSED = {"run": _RUN, "create": _RUN}
+
+
+def find(command: str, flag: str) -> UsageError | None:
+    """The refusal of an option of a command; None where rl does not know it at all."""
+    row = REFUSED.get(command, {}).get(flag)
+    if row is None:
+        return None
+    why, remedy, code = row
+    return UsageError(f"cannot take {flag}: {why}", remedy=remedy, code=code)
