@@ -16,14 +16,23 @@ HTPASSWD = "ann:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
 class Registry:
     """A running registry; `host` is what goes before the first slash of a reference."""
 
-    def __init__(self, directory: str, port: int, *, private: bool = False) -> None:
-        self.headers: dict[str, str] = {}
+    def __init__(
+        self,
+        directory: str,
+        port: int,
+        *,
+        private: bool = False,
+        auth: dict[str, object] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """`auth` is docker-registry's setting of that name, `headers` go with our requests."""
+        self.headers: dict[str, str] = dict(headers or {})
         self.host = f"127.0.0.1:{port}"
         self.port = port
         self.directory = directory
         os.makedirs(directory, exist_ok=True)
         configuration = f"{directory}/config.json"  # JSON is YAML
-        settings = {
+        settings: dict[str, object] = {
             "version": 0.1,
             "log": {"level": "error", "accesslog": {"disabled": True}},
             "storage": {
@@ -32,6 +41,8 @@ class Registry:
             },
             "http": {"addr": self.host},
         }
+        if auth is not None:
+            settings["auth"] = auth
         if private:
             with open(f"{directory}/htpasswd", "w") as f:
                 f.write(HTPASSWD)
