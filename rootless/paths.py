@@ -56,6 +56,14 @@ class Paths:
         return f"{self.store}/blobs/{algorithm}/{value}"
 
     @property
+    def partials(self) -> str:
+        return f"{self.store}/partial"
+
+    def partial(self, digest: str) -> str:
+        """What has arrived of the blob "sha256:<hex>"."""
+        return f"{self.partials}/{digest.rpartition(':')[2]}"
+
+    @property
     def layers(self) -> str:
         return f"{self.store}/layers"
 

@@ -16,7 +16,8 @@ _ENOUGH = 1 << 16  # bytes; TLS gives 16 KiB at a time, and each read has its co
 class BlobStream:
     """read() gives the blob's bytes; b"" at the end, once, after size and digest are verified.
 
-    A broken transfer goes on where it broke (Range), ATTEMPTS times without progress at most.
+    A broken transfer goes on where it broke (Range), ATTEMPTS times without progress at most; one
+    of an earlier command goes on behind what is given to take() at first.
     Raises DigestMismatch, RegistryError RL-REGISTRY-TRUNCATED and those of `get`.
     """
 
@@ -36,6 +37,7 @@ class BlobStream:
         self._failures = 0
         self._cause: Exception | None = None
         self.position = 0
+        self.resumed = False  # whether it is put together of several transfers
 
     def __enter__(self) -> "BlobStream":
         return self
@@ -47,6 +49,12 @@ class BlobStream:
         if self._response is not None:
             self._transport.done(self._response)
             self._response = None
+
+    def take(self, data: bytes) -> None:
+        """The next bytes, which are there already; before the first read()."""
+        self.position += len(data)
+        self.resumed = True
+        self._hash.update(data)
 
     def read(self, size: int = CHUNK) -> bytes:
         """Up to `size` bytes (CHUNK at most)."""
@@ -95,6 +103,7 @@ class BlobStream:
     def _open(self) -> Response:
         """The response that goes on at `position`."""
         headers = {"Range": f"bytes={self.position}-"} if self.position else {}
+        self.resumed = self.resumed or self.position > 0
         response = self._get(headers)
         if self.position and response.status == 206:
             start = response.headers.get("Content-Range", "").removeprefix("bytes ")
@@ -126,7 +135,7 @@ class BlobStream:
             raise unreachable(self._transport.endpoint.host, self._cause) from self._cause
         raise RegistryError(
             f"{self._what}: the registry sent {self.position} of {self._descriptor.size} bytes",
-            remedy="try again; what has arrived of other layers is kept",
+            remedy="try again; what has arrived is kept",
             code="RL-REGISTRY-TRUNCATED",
         )
 

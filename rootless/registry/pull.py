@@ -1,45 +1,29 @@
-"""An image from a registry into the store.
+"""An image from a registry into the store: its manifest, its config, its record.
 
-The layers come in parallel; each is written down as received and unpacked while it arrives.  What
-is complete stays when the rest fails: the next pull goes on from there.
+The layers are fetch.py's.  What is complete stays when the rest fails: the next pull goes on from
+there.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from rootless.context import Context
 from rootless.errors import BadDocument, ImageError, StoreError
 from rootless.layer import image
-from rootless.layer.unpack import unpack_layer
 from rootless.oci import digest as digests
 from rootless.oci import image_config, reference
 from rootless.oci import platform as platforms
-from rootless.oci.descriptor import Descriptor
 from rootless.oci.image_config import ImageConfig
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.platform import Platform
 from rootless.oci.reference import Reference
 from rootless.registry import registries_conf, sources
 from rootless.registry.client import Client, Fetched
-from rootless.registry.transport import Cancelled
-from rootless.store import atomic, blobs, image_changes, images, layers, layout
+from rootless.registry.fetch import LayerFetcher, Progress
+from rootless.store import atomic, blobs, image_changes, images, layout, partials
 from rootless.store.leases import Lease
 
-PARALLEL = 3  # layers at once, as Docker's max-concurrent-downloads
 NESTED_MAX = 3  # indexes in indexes
-
-# (layer, phase, bytes done, bytes in all).  The layer is 12 hex digits of its blob's digest; ""
-# with the phase "resolved" says that the manifest is known.  Phases of a layer: waiting,
-# downloading, verifying, extracting, then exists or done.  Calls never overlap.
-Progress = Callable[[str, str, int, int], None]
-
-
-class _Source(Protocol):
-    def read(self, size: int = ..., /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +67,7 @@ def pull_image(
     wanted = platforms.parse(platform) if platform else None
     layout.prepare(ctx.paths)
     atomic.sweep(ctx)
+    partials.sweep(ctx.paths)
     with sources.opened(ctx, names, tls_verify=tls_verify) as (client, top):
         pulling = _Pull(ctx, client, progress or (lambda *_: None))
         try:
@@ -130,7 +115,7 @@ class _Pull:
             )
             for document in documents:
                 blobs.put(self.paths, document, lease.path)
-            size = self._fetch_layers(manifest, config, lease.path)
+            size = self._layers(manifest, config)
             record = image.record(manifest, config, size, f"{self.named.name}@{top.digest}")
             name = "" if self.named.digest else self.named.canonical()
             record = image_changes.add(self.paths, record, name)
@@ -176,113 +161,9 @@ class _Pull:
                 pass  # damaged, or collected this moment: fetch it
         return self.client.small_blob(manifest.config, f"config of {self.named.familiar()}")
 
-    def _fetch_layers(self, manifest: Manifest, config: ImageConfig, directory: str) -> int:
+    def _layers(self, manifest: Manifest, config: ImageConfig) -> int:
         """All layers into the store; their size unpacked, each counted as often as it is used."""
         # The same layer may be there twice (empty ones are): fetch it once.
         wanted = dict(zip(config.diff_ids, manifest.layers, strict=True))
-        for descriptor in wanted.values():
-            self.tell(_short(descriptor.digest), "waiting", 0, descriptor.size)
-        sizes: dict[str, int] = {}
-        with _threads(self.client) as submit:
-            futures = {
-                diff_id: submit(self._fetch_layer, descriptor, diff_id, directory)
-                for diff_id, descriptor in wanted.items()
-            }
-            wait(futures.values(), return_when=FIRST_EXCEPTION)
-            for future in futures.values():
-                if future.done() and not isinstance(future.exception(), Cancelled):
-                    future.result()  # raises the failure that came first
-            sizes = {diff_id: future.result() for diff_id, future in futures.items()}
+        sizes = LayerFetcher(self.ctx, self.client, self.tell).fetch(wanted)
         return sum(sizes[diff_id] for diff_id in config.diff_ids)
-
-    def _fetch_layer(self, descriptor: Descriptor, diff_id: str, directory: str) -> int:
-        short = _short(descriptor.digest)
-        if layers.exists(self.paths, diff_id):
-            self.tell(short, "exists", descriptor.size, descriptor.size)
-            return layers.size(self.paths, diff_id)
-        size = self._unpack_local(descriptor, diff_id)
-        if size is None:
-            size = self._download(descriptor, diff_id, directory)
-        self.tell(short, "done", descriptor.size, descriptor.size)
-        return size
-
-    def _unpack_local(self, descriptor: Descriptor, diff_id: str) -> int | None:
-        """Unpack a blob that an earlier pull has left; None where there is no good one."""
-        if not blobs.has(self.paths, descriptor.digest, descriptor.size):
-            return None
-        try:
-            with blobs.VerifiedFile(self.paths, descriptor.digest) as file:
-                source = _Watched(self, file, descriptor, "extracting")
-                return unpack_layer(self.ctx, self.paths, source, descriptor.media_type, diff_id)
-        except FileNotFoundError:
-            return None
-        except StoreError as e:
-            if e.code != "RL-STORE-CORRUPT":
-                raise
-            return None  # what comes now replaces it
-
-    def _download(self, descriptor: Descriptor, diff_id: str, directory: str) -> int:
-        what = f"layer {_short(descriptor.digest)} of {self.named.familiar()}"
-        with (
-            self.client.blob(descriptor, what) as stream,
-            blobs.Writer(self.paths, directory) as writer,
-        ):
-            source = _Watched(self, stream, descriptor, "downloading", writer)
-            size = unpack_layer(self.ctx, self.paths, source, descriptor.media_type, diff_id)
-            while source.read():  # what stands behind the tar's end is part of the blob
-                pass
-            writer.commit(descriptor.digest)
-        return size
-
-
-class _Watched:
-    """A layer's blob on its way to the extraction: reported, and written down if asked to."""
-
-    def __init__(
-        self,
-        pulling: _Pull,
-        source: _Source,
-        descriptor: Descriptor,
-        phase: str,
-        writer: blobs.Writer | None = None,
-    ) -> None:
-        self._pull = pulling
-        self._source = source
-        self._layer = _short(descriptor.digest)
-        self._total = descriptor.size
-        self._phase = phase
-        self._writer = writer
-        self._done = 0
-        self._ended = False
-
-    def read(self, size: int = -1, /) -> bytes:
-        if self._ended:
-            return b""
-        if self._done >= self._total:
-            self._pull.tell(self._layer, "verifying", self._done, self._total)
-        data = self._source.read(size)
-        if not data:
-            self._ended = True
-            self._pull.tell(self._layer, "extracting", self._total, self._total)
-            return b""
-        if self._writer is not None:
-            self._writer.write(data)
-        self._done += len(data)
-        self._pull.tell(self._layer, self._phase, self._done, self._total)
-        return data
-
-
-@contextmanager
-def _threads(client: Client) -> Iterator[Callable[..., Future[int]]]:
-    """Threads for the layers.  A failure, and Ctrl-C, ends all of them before it goes on."""
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="rl-layer") as pool:
-        try:
-            yield pool.submit
-        except BaseException:
-            client.transport.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _short(digest: str) -> str:
-    return digests.checked(digest, "layer")[7:19]

@@ -1,0 +1,212 @@
+"""The layers of an image into the store, several at once.
+
+Each is written down as received and unpacked while it arrives.  When the transfer breaks, what has
+arrived stays (store/partials.py): the next pull, of whatever image, goes on from there.  A layer
+that two commands want is fetched by one of them, and the other waits.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+from rootless.context import Context
+from rootless.errors import RegistryError, RlError, StoreError
+from rootless.layer.unpack import unpack_layer
+from rootless.oci import digest as digests
+from rootless.oci.descriptor import Descriptor
+from rootless.registry.blobs import BlobStream
+from rootless.registry.client import Client
+from rootless.registry.transport import Cancelled
+from rootless.store import blobs, layers
+from rootless.store.partials import Partial
+
+PARALLEL = 3  # layers at once, as Docker's max-concurrent-downloads
+_CHUNK = 1 << 18
+WAIT_S = 0.1  # between looks at a blob that another command fetches
+
+# (layer, phase, bytes done, bytes in all).  The layer is 12 hex digits of its blob's digest; ""
+# with the phase "resolved" says that the manifest is known.  Phases of a layer: waiting,
+# downloading, verifying, extracting, then exists or done.  Calls never overlap.
+Progress = Callable[[str, str, int, int], None]
+
+
+class LayerFetcher:
+    """Fetches layers of one repository."""
+
+    def __init__(self, ctx: Context, client: Client, tell: Progress) -> None:
+        self.ctx = ctx
+        self.paths = ctx.paths
+        self.client = client
+        self.tell = tell
+
+    def fetch(self, wanted: dict[str, Descriptor]) -> dict[str, int]:
+        """Have the layers (diffID to blob) unpacked and their blobs in the store.
+
+        The caller has leased both.  Returns each layer's unpacked size.  Raises what the first
+        failure raises: RegistryError, DigestMismatch, BadDocument, StoreError, HostError.
+        """
+        for descriptor in wanted.values():
+            self.tell(_short(descriptor.digest), "waiting", 0, descriptor.size)
+        with _threads(self.client) as submit:
+            futures = {
+                diff_id: submit(self._layer, descriptor, diff_id)
+                for diff_id, descriptor in wanted.items()
+            }
+            wait(futures.values(), return_when=FIRST_EXCEPTION)
+            for future in futures.values():
+                if future.done() and not isinstance(future.exception(), Cancelled):
+                    future.result()  # raises the failure that came first
+            return {diff_id: future.result() for diff_id, future in futures.items()}
+
+    def _layer(self, descriptor: Descriptor, diff_id: str) -> int:
+        short = _short(descriptor.digest)
+        size = self._stored(descriptor, diff_id)
+        phase = "exists"
+        if size is None:
+            with Partial(self.paths, descriptor.digest, self._wait_for_others) as partial:
+                size = self._stored(descriptor, diff_id)  # whom we waited for may have got it
+                if size is None:
+                    phase = "done"
+                    size = self._download(descriptor, diff_id, partial)
+        self.tell(short, phase, descriptor.size, descriptor.size)
+        return size
+
+    def _wait_for_others(self) -> None:
+        if self.client.transport.cancelled.wait(WAIT_S):
+            self.client.transport.check_cancelled()
+
+    def _stored(self, descriptor: Descriptor, diff_id: str) -> int | None:
+        """The size of a layer whose blob is here, unpacked now if need be; None without one.
+
+        An unpacked layer is not enough: its blob may have been compressed otherwise, and what is
+        pulled can be pushed unchanged (docs/decisions/060-registry.md).
+        """
+        if not blobs.has(self.paths, descriptor.digest, descriptor.size):
+            return None
+        if layers.exists(self.paths, diff_id):
+            return layers.size(self.paths, diff_id)
+        try:
+            with blobs.VerifiedFile(self.paths, descriptor.digest) as file:
+                source = _Local(self, file, descriptor)
+                return unpack_layer(self.ctx, self.paths, source, descriptor.media_type, diff_id)
+        except FileNotFoundError:
+            return None
+        except StoreError as e:
+            if e.code != "RL-STORE-CORRUPT":
+                raise
+            return None  # what comes now replaces it
+
+    def _download(self, descriptor: Descriptor, diff_id: str, partial: Partial) -> int:
+        """Fetch, unpack and keep; once more from the beginning when what was put together of
+        several transfers makes no sense."""
+        if partial.kept > descriptor.size:
+            partial.discard()
+        while True:
+            what = f"layer {_short(descriptor.digest)} of {self.client.name.familiar()}"
+            with self.client.blob(descriptor, what) as stream:
+                try:
+                    return self._transfer(_Incoming(self, stream, descriptor, partial), diff_id)
+                except RlError as e:
+                    if isinstance(e, Cancelled) or _is_transient(e):
+                        raise
+                    partial.discard()
+                    if not stream.resumed:
+                        raise
+
+    def _transfer(self, source: "_Incoming", diff_id: str) -> int:
+        if layers.exists(self.paths, diff_id):
+            size = layers.size(self.paths, diff_id)
+        else:
+            media_type = source.descriptor.media_type
+            size = unpack_layer(self.ctx, self.paths, source, media_type, diff_id)
+        while source.read():  # what stands behind the tar's end is part of the blob
+            pass
+        source.partial.commit()
+        return size
+
+
+def _is_transient(error: RlError) -> bool:
+    """Whether what has arrived is good although the transfer failed."""
+    return isinstance(error, RegistryError) and error.code != "RL-REGISTRY-RUBBISH"
+
+
+class _Local:
+    """A blob of the store on its way to the extraction."""
+
+    def __init__(
+        self, fetcher: LayerFetcher, file: blobs.VerifiedFile, descriptor: Descriptor
+    ) -> None:
+        self._file = file
+        self._shown = _Shown(fetcher, descriptor, "extracting")
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self._shown.add(len(data))
+        return data
+
+
+class _Incoming:
+    """A layer's blob on its way to the extraction: what was kept, then what comes, written down.
+
+    Verified when read() has given b"".
+    """
+
+    def __init__(
+        self, fetcher: LayerFetcher, stream: BlobStream, descriptor: Descriptor, partial: Partial
+    ) -> None:
+        self.descriptor = descriptor
+        self.partial = partial
+        self._stream = stream
+        self._shown = _Shown(fetcher, descriptor, "downloading")
+        self._ended = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._ended:
+            return b""
+        data = self.partial.read_kept(size if size > 0 else _CHUNK)
+        if data:
+            self._stream.take(data)
+        else:
+            self._shown.about_to_read()
+            data = self._stream.read(size)
+            self.partial.write(data)
+        self._ended = not data
+        self._shown.add(len(data))
+        return data
+
+
+class _Shown:
+    """How far a layer is."""
+
+    def __init__(self, fetcher: LayerFetcher, descriptor: Descriptor, phase: str) -> None:
+        self._tell = fetcher.tell
+        self._layer = _short(descriptor.digest)
+        self._total = descriptor.size
+        self._phase = phase
+        self._done = 0
+
+    def about_to_read(self) -> None:
+        if self._done >= self._total:
+            self._tell(self._layer, "verifying", self._done, self._total)
+
+    def add(self, size: int) -> None:
+        """`size` more bytes have come; 0 says that it was the end."""
+        self._done += size
+        phase = self._phase if size else "extracting"
+        self._tell(self._layer, phase, self._done if size else self._total, self._total)
+
+
+@contextmanager
+def _threads(client: Client) -> Iterator[Callable[..., Future[int]]]:
+    """Threads for the layers.  A failure, and Ctrl-C, ends all of them before it goes on."""
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="rl-layer") as pool:
+        try:
+            yield pool.submit
+        except BaseException:
+            client.transport.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _short(digest: str) -> str:
+    return digests.checked(digest, "layer")[7:19]
