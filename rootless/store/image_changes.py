@@ -12,7 +12,7 @@ from rootless.context import Context
 from rootless.errors import ImageError, StoreError
 from rootless.oci import reference
 from rootless.paths import Paths
-from rootless.store import atomic, buildcache, images, layers, layout, partials, manifest_lists
+from rootless.store import atomic, buildcache, images, layers, layout, manifest_lists, partials
 from rootless.store.leases import leased
 from rootless.store.locks import Locked
 from rootless.store.removal import remove_mapped_tree
