@@ -13,10 +13,11 @@ class Context:
     """Who runs rl, where, and how it is configured.
 
     `config` is the parsed ~/.config/rl/config.toml ({} without one): storage-driver, network,
-    limits, store, and others named in docs/configuration.md.
+    limits, store, and others named in docs/configuration.md.  `unpacked` collects what became of
+    the layers that this command brings (layer/unpack.py), for the user to be told.
     """
 
-    __slots__ = ("config", "debug", "environ", "gid", "home", "paths", "uid")
+    __slots__ = ("config", "debug", "environ", "gid", "home", "paths", "uid", "unpacked")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Context:
         self.environ = environ
         self.config = config
         self.debug = debug
+        self.unpacked: list[object] = []
 
     def user_name(self) -> str:
         """The login name of the caller, or the UID where the host knows none."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 LAYERS = 5
 PYTHON_FILES = 13_000  # of the host's /usr: programs, libraries, Python, documents
-PYTHON_FILE_MAX = 1 << 20  # bytes; larger ones are left out
+PYTHON_FILE_MAX = 4 << 20  # bytes; larger ones are left out
 SMALL_FILES = 50_000
 SAMPLE_S = 0.02  # between two looks at the memory
 

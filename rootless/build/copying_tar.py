@@ -12,8 +12,9 @@ from collections.abc import Callable
 from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs
 from rootless.errors import BadDocument, BuildError
 from rootless.layer import tarstream
+from rootless.layer.attributes import shown
 from rootless.layer.compression import Decompressed, Readable
-from rootless.layer.extract import clean, shown
+from rootless.layer.directories import clean
 from rootless.layer.tarstream import Member, TarReader
 from rootless.layer.view import View
 

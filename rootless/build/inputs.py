@@ -113,6 +113,7 @@ class Inputs:
 
                 loaded = oci_layout.load(self.ctx, *oci_layout.split(name), need.platform)
                 return {"id": loaded["id"]}
+            from rootless.layer import unpacked
             from rootless.registry import pull
 
             def progress(layer: str, phase: str, done: int, total: int) -> None:
@@ -121,6 +122,8 @@ class Inputs:
                     link.note(f"{layer} {total / 1e6:.1f}MB {word}")
 
             record = pull.pull(self.ctx, name, platform=str(need.platform), progress=progress)
+            for text in unpacked.words(self.ctx):
+                link.note(text)
             return {"id": record["id"]}
 
         return Job(work)

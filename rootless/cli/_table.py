@@ -29,6 +29,7 @@ TABLE: "dict[str, Row]" = {
             '--platform': ('platform', 2),
             '--quiet': ('quiet', 0),
             '-q': ('quiet', 0),
+            '--squash-ids': ('squash_ids', 0),
             '--entrypoint': ('entrypoint', 2),
             '--workdir': ('workdir', 2),
             '-w': ('workdir', 2),
@@ -126,6 +127,7 @@ TABLE: "dict[str, Row]" = {
             'pull': 'missing',
             'platform': None,
             'quiet': False,
+            'squash_ids': False,
             'entrypoint': None,
             'workdir': None,
             'user': None,
@@ -312,6 +314,7 @@ TABLE: "dict[str, Row]" = {
             '--platform': ('platform', 2),
             '--quiet': ('quiet', 0),
             '-q': ('quiet', 0),
+            '--squash-ids': ('squash_ids', 0),
             '--entrypoint': ('entrypoint', 2),
             '--workdir': ('workdir', 2),
             '-w': ('workdir', 2),
@@ -405,6 +408,7 @@ TABLE: "dict[str, Row]" = {
             'pull': 'missing',
             'platform': None,
             'quiet': False,
+            'squash_ids': False,
             'entrypoint': None,
             'workdir': None,
             'user': None,
@@ -694,6 +698,7 @@ TABLE: "dict[str, Row]" = {
             '--no-cache': ('no_cache', 0),
             '--no-cache-filter': ('no_cache_filter', 3),
             '--pull': ('pull', 0),
+            '--squash-ids': ('squash_ids', 0),
             '--cache-from': ('cache_from', 3),
             '--cache-to': ('cache_to', 3),
             '--explain-cache': ('explain_cache', 0),
@@ -739,6 +744,7 @@ TABLE: "dict[str, Row]" = {
             'no_cache': False,
             'no_cache_filter': [],
             'pull': False,
+            'squash_ids': False,
             'cache_from': [],
             'cache_to': [],
             'explain_cache': False,
@@ -775,6 +781,7 @@ TABLE: "dict[str, Row]" = {
             '--platform': ('platform', 2),
             '--quiet': ('quiet', 0),
             '-q': ('quiet', 0),
+            '--squash-ids': ('squash_ids', 0),
             '--tls-verify': ('tls_verify', 0),
             '--no-tls-verify': ('tls_verify', 1),
         },
@@ -785,6 +792,7 @@ TABLE: "dict[str, Row]" = {
             'all_tags': False,
             'platform': None,
             'quiet': False,
+            'squash_ids': False,
             'tls_verify': True,
         },
     ),
@@ -1037,6 +1045,7 @@ TABLE: "dict[str, Row]" = {
             '--quiet': ('quiet', 0),
             '-q': ('quiet', 0),
             '--platform': ('platform', 2),
+            '--squash-ids': ('squash_ids', 0),
         },
         (
         ),
@@ -1044,6 +1053,7 @@ TABLE: "dict[str, Row]" = {
             'input': None,
             'quiet': False,
             'platform': None,
+            'squash_ids': False,
         },
     ),
     'import': (
@@ -1055,6 +1065,7 @@ TABLE: "dict[str, Row]" = {
             '--message': ('message', 2),
             '-m': ('message', 2),
             '--platform': ('platform', 2),
+            '--squash-ids': ('squash_ids', 0),
         },
         (
             ('source', 0),
@@ -1065,6 +1076,7 @@ TABLE: "dict[str, Row]" = {
             'change': [],
             'message': None,
             'platform': None,
+            'squash_ids': False,
         },
     ),
     'bootstrap': (
@@ -1411,13 +1423,16 @@ TABLE: "dict[str, Row]" = {
     'volume import': (
         'volume_import',
         True,
-        {},
+        {
+            '--squash-ids': ('squash_ids', 0),
+        },
         (
             ('name', 0),
             ('source', 1),
         ),
         {
             'source': None,
+            'squash_ids': False,
         },
     ),
     'inspect': (

@@ -30,7 +30,7 @@ def main(argv: "list[str] | None" = None) -> int:
     """Run `rl argv...` and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     _open_standard_descriptors()
-    debug = os.environ.get("RL_DEBUG", "") not in ("", "0")
+    debug = os.environ.get("RL_DEBUG", "") not in ("", "0", "timing")
     while words and words[0] in ("--debug", "-D"):
         debug = True
         del words[0]
@@ -97,9 +97,21 @@ def act(command: str, values: "dict[str, object]", debug: bool) -> int:
     action = f"rootless.cli.actions.{TABLE[command][0]}"
     __import__(action)
     ctx = make_context(debug, needs_user=command not in _FOR_ROOT_TOO)
+    if values.get("squash_ids"):
+        ctx.config = {**ctx.config, "squash-ids": True}
     status = sys.modules[action].main(ctx, values)
+    tell_unpacked(ctx)
     assert isinstance(status, int)
     return status
+
+
+def tell_unpacked(ctx: Context) -> None:
+    """Say what became of the layers that were brought, if there is something to say."""
+    if ctx.unpacked:
+        from rootless.layer import unpacked
+
+        for text in unpacked.words(ctx):
+            log.note(text)
 
 
 def make_context(debug: bool = False, *, needs_user: bool = True) -> Context:

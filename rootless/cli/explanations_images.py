@@ -45,6 +45,13 @@ IMAGES: dict[str, tuple[str, str]] = {
         "The message lists the platforms that it is made for. --platform chooses one of them; to "
         "run it on another architecture, the host needs an emulator (qemu-user, binfmt_misc).",
     ),
+    "RL-IMAGE-IDS": (
+        "The image has files of users or groups that you do not have",
+        "A file of an image keeps its owner, and that one has to be among the IDs that are yours: "
+        "as many as /etc/subuid and /etc/subgid give you, usually 65536. The message names the "
+        "file. --squash-ids (or squash-ids in config.toml) makes such files root's; where that "
+        "will not do, ask for a larger range of subordinate IDs, see `rl doctor`.",
+    ),
     "RL-IMAGE-TOO-MANY-LAYERS": (
         "The image has more layers than overlayfs can stack",
         "The kernel stacks at most 500 layers. fuse-overlayfs and copy (--storage-driver) have no "

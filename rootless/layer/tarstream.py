@@ -17,6 +17,7 @@ _ZEROS = bytes(BLOCK)
 # Go's archive/tar (Docker) has the same limit for long names and PAX headers.
 _SPECIAL_MAX = 1 << 20
 _SPARSE_MAX = 1 << 16  # segments
+_SIZE_MAX = (1 << 63) - 1  # bytes, what a file offset can be
 
 REGULAR = b"0"
 HARD_LINK = b"1"
@@ -26,6 +27,7 @@ BLOCK_DEVICE = b"4"
 DIRECTORY = b"5"
 FIFO = b"6"
 _KINDS = frozenset((REGULAR, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
+_FILES = frozenset((REGULAR, b"\0", b"7"))  # 7: a contiguous file, one like others here
 _XATTR = b"SCHILY.xattr."
 
 
@@ -208,7 +210,7 @@ class TarReader:
                 member.xattrs[key[len(_XATTR) :]] = value
             elif key.startswith(b"GNU.sparse."):
                 sparse.append((key[11:], value))
-        if sparse:
+        if sparse and member.kind in _FILES:
             self._pax_sparse(member, sparse)
 
     def _pax_sparse(self, member: Member, records: list[tuple[bytes, bytes]]) -> None:
@@ -232,20 +234,17 @@ class TarReader:
 
     def _sparse_numbers(self) -> list[int]:
         """The map at the beginning of the data: a count and the numbers, each on a line."""
-        text = b""
-        wanted = None
-        while True:
-            lines = text.split(b"\n")
-            if len(lines) > 1 and wanted is None:
-                wanted = 2 * _decimal(lines[0])
-                if wanted > 2 * _SPARSE_MAX:
-                    raise BadDocument("tar: a sparse file of too many pieces")
-            if wanted is not None and len(lines) > wanted + 1:
-                return [_decimal(line) for line in lines[1 : wanted + 1]]
-            if self._left < BLOCK:
+        numbers: list[int] = []
+        rest = b""
+        while not numbers or len(numbers) <= 2 * numbers[0]:
+            if self._left < BLOCK or len(rest) > BLOCK:
                 raise BadDocument("tar: a sparse file's map makes no sense")
-            text += self._take(BLOCK)
+            *lines, rest = (rest + self._take(BLOCK)).split(b"\n")
             self._left -= BLOCK
+            numbers += [_decimal(line) for line in lines if line.strip(b"\0")]
+            if numbers and numbers[0] > _SPARSE_MAX:
+                raise BadDocument("tar: a sparse file of too many pieces")
+        return numbers[1 : 2 * numbers[0] + 1]
 
 
 def _parse(header: bytes) -> Member:
@@ -286,6 +285,8 @@ def _finish(member: Member) -> None:
         member.kind = DIRECTORY if is_directory else REGULAR
         if is_directory:
             member.size = member.length = 0
+        if member.size > _SIZE_MAX:
+            raise BadDocument(f"tar: {member.name!r} is said to have {member.size} bytes")
     elif member.kind not in _KINDS:
         raise BadDocument(f"tar: a member of the unknown type {member.kind!r}")
     else:
@@ -295,6 +296,8 @@ def _finish(member: Member) -> None:
 
 
 def _check_sparse(member: Member) -> None:
+    if member.length > _SIZE_MAX:
+        raise BadDocument("tar: a sparse file's map makes no sense")
     at = 0
     total = 0
     for offset, size in member.sparse or ():
@@ -348,7 +351,8 @@ def _pax_records(data: bytes) -> list[tuple[bytes, bytes]]:
             break
         end = at + _decimal(data[at:space])
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
-        if end > len(data) or end <= space or data[end - 1 : end] != b"\n" or not equals:
+        well_formed = space < end <= len(data) and data[end - 1] == 10 and equals and key
+        if not well_formed or b"\0" in key:
             raise BadDocument("tar: a PAX header that makes no sense")
         if value or key.startswith(_XATTR):
             records.append((key, value))

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from queue import Queue
 from typing import cast
 
-from rootless.errors import BadDocument, DigestMismatch, RlError
-from rootless.layer.compression import Decompressed, Readable
-from rootless.layer.extract import Extractor
+from rootless.errors import BadDocument, DigestMismatch, ImageError, RlError
+from rootless.layer.compression import Decompressed
+from rootless.layer.extract import Extractor, write_data
 from rootless.layer.tarstream import TarReader
+from rootless.layer.timing import Spent
 from rootless.store.removal import remove_tree
 
 Arguments = dict[str, object]
@@ -26,8 +27,9 @@ class _Source:
     Both drop the interpreter's lock: on two cores an image unpacks in the time of the slower.
     """
 
-    def __init__(self, media_type: str) -> None:
+    def __init__(self, media_type: str, *, timing: bool) -> None:
         self.hash = hashlib.sha256()
+        self.spent = Spent(on=timing)
         self.error: BaseException | None = None
         self._ended = False
         self._media_type = media_type
@@ -45,13 +47,26 @@ class _Source:
     def _run(self) -> None:
         try:
             with open(0, "rb", buffering=0, closefd=False) as stdin:
-                stream = Decompressed(cast(Readable, stdin), self._media_type)
-                while chunk := stream.read(_CHUNK):
-                    self.hash.update(chunk)
-                    self._queue.put(chunk)
+                timed = self.spent.timed
+                source = _Timed(timed("input", stdin.read))
+                inflate = timed("inflate", Decompressed(source, self._media_type).read)
+                hash_chunk, hand_over = timed("hash", self.hash.update), timed("ahead", self._put)
+                while chunk := inflate(_CHUNK):
+                    hash_chunk(chunk)
+                    hand_over(chunk)
         except BaseException as e:
             self.error = e
         self._queue.put(b"")
+
+    def _put(self, chunk: bytes) -> None:
+        self._queue.put(chunk)
+
+
+class _Timed:
+    """A Readable of a function."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.read = read
 
 
 def unpack(arguments: Arguments) -> object:
@@ -61,15 +76,18 @@ def unpack(arguments: Arguments) -> object:
     """
     directory = str(arguments["directory"])
     wanted = str(arguments["diff_id"] or "")
-    source = _Source(str(arguments["media_type"]))
+    timing = bool(arguments["timing"])
+    source, spent = _Source(str(arguments["media_type"]), timing=timing), Spent(on=timing)
     os.mkdir(directory, 0o755)
     try:
         root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        extractor = Extractor(root_fd)
+        write = spent.timed("write", write_data)
+        extractor = Extractor(root_fd, squash=bool(arguments["squash"]), write_data=write)
         failure: RlError | None = None
         try:
-            extractor.extract_all(TarReader(source.next_chunk))
-        except BadDocument as e:
+            reader = TarReader(spent.timed("wait", source.next_chunk))
+            spent.timed("metadata", extractor.extract_all)(reader)
+        except (BadDocument, ImageError) as e:
             failure = e
             _drain(source)
         diff_id = f"sha256:{source.hash.hexdigest()}"
@@ -78,7 +96,7 @@ def unpack(arguments: Arguments) -> object:
             raise DigestMismatch("the layer's content is not what its image says", wanted, diff_id)
         if failure is not None:
             raise failure
-        _syncfs(root_fd)
+        spent.timed("sync", _syncfs)(root_fd)
     except BaseException:
         remove_tree(directory)
         raise
@@ -86,9 +104,11 @@ def unpack(arguments: Arguments) -> object:
         "diff_id": diff_id,
         "size": extractor.size,
         "entries": extractor.entries,
-        "skipped_devices": extractor.skipped_devices,
-        "skipped_xattrs": extractor.skipped_xattrs,
-        "lost_owners": extractor.lost_owners,
+        "skipped_devices": extractor.devices,
+        "device_names": [os.fsdecode(name) for name in extractor.device_names],
+        "skipped_xattrs": extractor.attributes.skipped_xattrs,
+        "lost_owners": extractor.attributes.lost_owners,
+        "spent": source.spent.seconds | spent.seconds,
     }
 
 
@@ -132,9 +152,10 @@ def fill(arguments: Arguments) -> object:
 
     On failure what was there before the bad place of the archive stays.
     """
-    source = _Source("")
+    source = _Source("", timing=False)
     root_fd = os.open(str(arguments["directory"]), os.O_RDONLY | os.O_DIRECTORY)
-    extractor = Extractor(root_fd, layer=False)
+    squash = bool(arguments["squash"])
+    extractor = Extractor(root_fd, squash=squash, write_data=write_data, layer=False)
     extractor.extract_all(TarReader(source.next_chunk))
     return extractor.entries
 

@@ -3,14 +3,15 @@
 import os
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from rootless.errors import RlError
 from rootless.layer import userns
 from rootless.layer.compression import Readable
-from rootless.store import layers
+from rootless.layer.timing import Spent
+from rootless.store import layers, mapping
 from rootless.store.atomic import TemporaryDirectory
 from rootless.store.removal import remove_tree
 
@@ -31,6 +32,9 @@ class Unpacked:
     skipped_devices: int = 0
     skipped_xattrs: int = 0
     lost_owners: int = 0
+    device_names: list[str] = field(default_factory=list)  # of the first that were skipped
+    # Seconds by what they were for, where RL_DEBUG=timing asks for them.
+    spent: dict[str, float] = field(default_factory=dict)
 
 
 def unpack_layer(
@@ -46,7 +50,8 @@ def unpack_layer(
     a pipe that is still being filled), which stays the caller's.  Safe from several threads, and
     for the same layer at once.  Nothing is left of a layer that fails.
 
-    Raises BadDocument, DigestMismatch, StoreError RL-STORE-FULL, HostError.
+    Raises BadDocument, DigestMismatch, ImageError RL-IMAGE-IDS (config squash-ids makes such files
+    root's), StoreError RL-STORE-FULL, HostError.
     """
     if layers.exists(paths, diff_id):
         return layers.size(paths, diff_id)
@@ -75,7 +80,13 @@ def unpack(
             "skipped_xattrs": unpacked.skipped_xattrs,
         }
         layers.commit(paths, staged, meta)
+        ctx.unpacked.append(unpacked)
         return unpacked
+
+
+def squashes(ctx: "Context") -> bool:
+    """Whether files of owners that are not mapped become root's: wanted, or the only way."""
+    return ctx.config.get("squash-ids") is True or mapping.default_map(ctx).single
 
 
 class _Temporary:
@@ -112,15 +123,21 @@ def _run_worker(
     ctx: "Context", source: "Readable | int", media_type: str, diff_id: str, directory: str
 ) -> "dict[str, Any]":
     fd = source if isinstance(source, int) else None
+    timing = ctx.environ.get("RL_DEBUG") == "timing"
     arguments: dict[str, object] = {
         "directory": directory,
         "media_type": media_type,
         "diff_id": diff_id,
+        "squash": squashes(ctx),
+        "timing": timing,
     }
     stdin = subprocess.PIPE if fd is None else fd
     with userns.Worker(ctx, "unpack", arguments, stdin=stdin) as worker:
+        spent = Spent(on=timing)
         if not isinstance(source, int):
-            while chunk := source.read(_CHUNK):
-                if not worker.feed(chunk):
-                    break
-        return cast("dict[str, Any]", worker.result())
+            read, feed = spent.timed("network", source.read), spent.timed("pipe", worker.feed)
+            while (chunk := read(_CHUNK)) and feed(chunk):
+                pass
+        result = cast("dict[str, Any]", worker.result())
+        result["spent"].update(spent.seconds)
+        return result

@@ -39,12 +39,16 @@ def main() -> int:
 
 def _enter(control: int, request: "dict[str, object]") -> bool:
     """Become root of new namespaces; False when the parent could not map the IDs."""
+    import resource
     import signal
 
     from rootless.errors import KernelError
     from rootless.linux import namespaces, syscalls
 
     parent = os.getppid()
+    # A descriptor for each directory on the way down: as deep as a path can be.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     flags = int(str(request["flags"]))
     try:
         syscalls.unshare(flags | syscalls.CLONE_NEWUSER)

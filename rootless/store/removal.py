@@ -5,6 +5,8 @@ Walks by directory descriptors and never follows a symlink: the tree may come fr
 
 import os
 
+_DEPTH_MAX = 100  # directories open at once; a tree may be deeper than a process may open files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -46,6 +48,8 @@ def _remove_directory(parent_fd: int, name: str) -> bool:
             directory_fd, directories, own_name = stack[-1]
             if directories:
                 child = directories.pop()
+                if len(stack) > _DEPTH_MAX and _raise(directory_fd, child, stack[0]):
+                    continue
                 child_fd = _open_directory(directory_fd, child)
                 if child_fd is None:
                     clean = _gone(directory_fd, child) and clean
@@ -60,6 +64,17 @@ def _remove_directory(parent_fd: int, name: str) -> bool:
         for directory_fd, _, _ in stack:
             os.close(directory_fd)
     return clean
+
+
+def _raise(directory_fd: int, name: str, top: "tuple[int, list[str], str]") -> bool:
+    """Move a directory from far below up to the top, to be emptied there."""
+    moved = f".deep-{os.urandom(8).hex()}"
+    try:
+        os.rename(name, moved, src_dir_fd=directory_fd, dst_dir_fd=top[0])
+    except OSError:
+        return False  # it is emptied where it is, as long as there are descriptors
+    top[1].append(moved)
+    return True
 
 
 def _open_directory(parent_fd: int, name: str) -> "int | None":

@@ -17,7 +17,7 @@ import pytest
 from support.stores import make_context
 
 from rootless.context import Context
-from rootless.errors import BadDocument, DigestMismatch, RlError, StoreError
+from rootless.errors import BadDocument, DigestMismatch, ImageError, RlError, StoreError
 from rootless.layer import pack, userns
 from rootless.layer.unpack import Unpacked, unpack, unpack_layer
 from rootless.store import check, gc, layers
@@ -194,7 +194,21 @@ def test_devices_are_skipped_and_counted(ctx: Context) -> None:
     assert os.listdir(ctx.paths.layer_diff(done.diff_id)) == ["f"]
 
 
-def test_owner_that_is_not_mapped_becomes_root(ctx: Context) -> None:
+def test_owner_that_is_not_mapped_is_an_error_that_names_file_and_id(ctx: Context) -> None:
+    for tar in (
+        Tar().add("d/\x1b[31m", uid=4_000_000),
+        Tar().directory("d", gid=4_000_000),
+        Tar().symlink("l", "x").add("f", kind=tarfile.FIFOTYPE, uid=1, gid=4_000_000),
+    ):
+        with pytest.raises(ImageError, match=r"(user|group) 4000000, .* are 0 to \d+$") as caught:
+            put(ctx, tar)
+        assert caught.value.code == "RL-IMAGE-IDS"
+        assert "\x1b" not in str(caught.value)
+        assert_nothing_left(ctx)
+
+
+def test_owner_that_is_not_mapped_becomes_root_where_that_is_wanted(ctx: Context) -> None:
+    ctx.config = {"squash-ids": True}
     tar = Tar().add("f", uid=4_000_000, gid=4_000_000).symlink("l", "x").add("g", uid=4_000_000)
     done = unpack(ctx, ctx.paths, io.BytesIO(tar.data()))
     assert done.lost_owners == 2
@@ -356,10 +370,18 @@ def test_write_through_a_symlink_stays_inside(ctx: Context, tmp_path: Path, how:
     assert sorted(os.listdir(inner)) == ["evil", "hidden"]
 
 
-def test_symlink_to_nowhere_gives_way_to_a_directory(ctx: Context, tmp_path: Path) -> None:
-    root = put(ctx, Tar().symlink("out", str(tmp_path / "new")).add("out/evil", b"1"))
+@pytest.mark.parametrize("how", ["absolute", "relative", "chain"])
+def test_symlink_to_a_directory_of_a_layer_below_is_followed(
+    ctx: Context, tmp_path: Path, how: str
+) -> None:
+    tar = Tar().symlink("usr/lib64", str(tmp_path / "new") if how == "absolute" else "../opt/lib")
+    if how == "chain":
+        tar.symlink("opt/lib", "/srv/x")
+    root = put(ctx, tar.add("usr/lib64/deep/file", b"1"))
     assert not (tmp_path / "new").exists()
-    assert (root / "out/evil").exists()
+    assert (root / "usr/lib64").is_symlink()
+    place = {"absolute": str(tmp_path / "new")[1:], "relative": "opt/lib", "chain": "srv/x"}[how]
+    assert (root / place / "deep/file").is_file()
 
 
 def test_file_over_a_symlink_replaces_the_link(ctx: Context, tmp_path: Path) -> None:
@@ -403,6 +425,37 @@ def test_symlink_loop_is_refused(ctx: Context) -> None:
     with pytest.raises(BadDocument):
         put(ctx, Tar().symlink("a", "b").symlink("b", "a").add("a/f"))
     assert_nothing_left(ctx)
+
+
+def test_path_as_deep_as_paths_can_be_is_made_archived_and_removed(ctx: Context) -> None:
+    tar = Tar().add("d/" * 2040 + "f", uid=9).add("d/" * 2030 + "g/x")
+    first = unpack(ctx, ctx.paths, io.BytesIO(tar.data()))
+    _, size = pack.diff_id_of(ctx, ctx.paths.layer_diff(first.diff_id))
+    assert size > 2040 * 512
+    assert layers.remove(ctx, first.diff_id)
+    unpack(ctx, ctx.paths, io.BytesIO(Tar().add("d/" * 2040 + "f").add("d").data()))
+    with pytest.raises(BadDocument, match="too long"):
+        put(ctx, Tar().add("d/" * 2100 + "f"))
+
+
+def test_file_takes_the_place_of_a_directory_that_is_open(ctx: Context) -> None:
+    tar = Tar().add("a/d/e/f").add("a/d/g").add("a/d", b"file").add("a/h").symlink("a/d", "x")
+    root = put(ctx, tar.add("a/d/i").directory("a/h").add("a/h/j").hard_link("a/k", "a/h/j"))
+    assert sorted(os.listdir(root / "a")) == ["d", "h", "k", "x"]
+    assert (root / "a/x/i").is_file()
+    assert is_opaque(root / "a/h")
+
+
+def test_directory_that_comes_twice_has_what_came_last(ctx: Context) -> None:
+    tar = Tar().directory("d", 0o700, uid=5, gid=6, mtime=1_100_000_000).add("d/f")
+    root = put(ctx, tar.directory("d", 0o711, mtime=1_200_000_000))
+    assert inside(ctx, "stat", "-c", "%a %u:%g %Y", f"{root}/d") == "711 0:0 1200000000"
+
+
+def test_implied_directory_in_the_place_of_a_whiteout_hides_what_is_below(ctx: Context) -> None:
+    root = put(ctx, Tar().add(".wh.d").add("d/e/f"))
+    assert is_opaque(root / "d")
+    assert (root / "d/e/f").is_file()
 
 
 def test_name_that_is_too_long_is_refused(ctx: Context) -> None:

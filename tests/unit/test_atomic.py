@@ -123,7 +123,7 @@ def test_removal_goes_deeper_than_python_recurses_and_paths_may_be(tmp_path: Pat
     top = tmp_path / "deep"
     top.mkdir()
     fd = os.open(top, os.O_RDONLY)
-    for _ in range(900):
+    for _ in range(3000):
         os.mkdir("directory", dir_fd=fd)
         below = os.open("directory", os.O_RDONLY, dir_fd=fd)
         os.close(fd)

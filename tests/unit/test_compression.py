@@ -87,9 +87,23 @@ def test_stream_with_damage_in_it_is_an_error(kind: str) -> None:
     assert data != TAR
 
 
-def test_gzip_with_rubbish_behind_it_is_an_error() -> None:
-    with pytest.raises(BadDocument):
-        read_all(gzip.compress(TAR) + b"rubbish")
+@pytest.mark.parametrize("behind", [b"rubbish", bytes(700), b"\0rubbish", b"x" * 600_000, b"\x1f"])
+def test_what_stands_behind_gzip_data_is_ignored(behind: bytes) -> None:
+    assert read_all(gzip.compress(TAR) + behind) == TAR
+
+
+def test_gzip_member_that_is_damaged_is_no_rubbish() -> None:
+    with pytest.raises(BadDocument, match=r"damaged|cut off"):
+        read_all(gzip.compress(TAR) + gzip.compress(TAR)[:-20])
+    with pytest.raises(BadDocument, match=r"damaged|cut off"):
+        read_all(gzip.compress(TAR) + b"\x1f\x8brubbish")
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_zstd_frames_that_are_not_zstds_are_skipped(number: int) -> None:
+    frame = bytes([0x50 + number]) + b"\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"12345"
+    pack = PACK["zstd"]
+    assert read_all(frame + pack(TAR[:1000]) + frame + pack(TAR[1000:]) + frame) == TAR
 
 
 def test_magic_wins_over_the_media_type() -> None:

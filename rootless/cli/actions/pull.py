@@ -2,6 +2,7 @@
 
 import sys
 
+from rootless.cli.entry import tell_unpacked
 from rootless.cli.progress import Bars, Silent
 from rootless.context import Context
 from rootless.errors import UsageError
@@ -56,6 +57,7 @@ def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
             tls_verify=values.get("tls_verify") is not False,
             progress=display.tell,
         )
+    tell_unpacked(ctx)  # before what is run of it says something
     named = pulled.reference
     events.record_image(ctx.paths, "pull", named.familiar(), named.familiar())
     if not values.get("quiet"):

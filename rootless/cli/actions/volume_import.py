@@ -6,6 +6,7 @@ from typing import cast
 from rootless.cli.actions import import_image
 from rootless.context import Context
 from rootless.layer.compression import Readable
+from rootless.layer.unpack import squashes
 from rootless.layer.userns import Worker
 from rootless.runtime.options_mounts import check_volume_name
 from rootless.store import volume_changes
@@ -20,7 +21,8 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     stream = cast(Readable, import_image.open_source(str(values["source"] or "-"), "volume import"))
     volume_changes.create(ctx, name, {}, {})
     directory = volume_changes.data_directory(ctx, volume_changes.find(ctx, name))
-    with Worker(ctx, "fill", {"directory": directory}, stdin=-1) as worker:
+    arguments: dict[str, object] = {"directory": directory, "squash": squashes(ctx)}
+    with Worker(ctx, "fill", arguments, stdin=-1) as worker:
         while chunk := stream.read(_CHUNK):
             if not worker.feed(chunk):
                 break

@@ -106,6 +106,14 @@ def build(
     pull: Annotated[
         bool, option("--pull", help="Ask the registry for newer base images.", section=CACHE)
     ] = False,
+    squash_ids: Annotated[
+        bool,
+        option(
+            "--squash-ids",
+            help="Files of base images of IDs that you do not have become root's.",
+            section=CACHE,
+        ),
+    ] = False,
     cache_from: Annotated[
         list[str] | None,
         option(

@@ -42,6 +42,10 @@ def import_image(
         str | None,
         option("--platform", help="What the programs in it are for.", metavar="OS/ARCH"),
     ] = None,
+    squash_ids: Annotated[
+        bool,
+        option("--squash-ids", help="Files of IDs that you do not have become root's."),
+    ] = False,
 ) -> int:
     """Make an image of a root file system in a tar archive, and print its ID."""
     return call(ctx)

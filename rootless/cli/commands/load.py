@@ -32,6 +32,10 @@ def load(
         str | None,
         option("--platform", help="Only images that are made for this.", metavar="OS/ARCH"),
     ] = None,
+    squash_ids: Annotated[
+        bool,
+        option("--squash-ids", help="Files of IDs that you do not have become root's."),
+    ] = False,
 ) -> int:
     """Get images from an archive that docker, podman, skopeo or rl has saved."""
     return call(ctx)

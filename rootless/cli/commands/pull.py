@@ -28,6 +28,10 @@ def pull(
     quiet: Annotated[
         bool, option("--quiet", "-q", help="Print the image's name at the end only.")
     ] = False,
+    squash_ids: Annotated[
+        bool,
+        option("--squash-ids", help="Files of IDs that you do not have become root's."),
+    ] = False,
     tls_verify: Annotated[
         bool,
         option(

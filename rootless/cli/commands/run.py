@@ -48,6 +48,7 @@ def run(
     pull: basics.Pull = "missing",
     platform: basics.Platform = None,
     quiet: basics.Quiet = False,
+    squash_ids: basics.SquashIds = False,
     # The process
     entrypoint: process.Entrypoint = None,
     workdir: process.Workdir = None,

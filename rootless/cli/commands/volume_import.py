@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rootless.cli import completion
-from rootless.cli.commands._base import argument, call, declare, make_app
+from rootless.cli.commands._base import argument, call, declare, make_app, option
 
 app = make_app()
 
@@ -22,6 +22,10 @@ def volume_import(
             "[FILE|-]", help="A tar archive; standard input without.", complete=completion.files
         ),
     ] = None,
+    *,
+    squash_ids: Annotated[
+        bool, option("--squash-ids", help="Files of IDs that you do not have become root's.")
+    ] = False,
 ) -> int:
     """Put the files of a tar archive into a volume."""
     return call(ctx)

@@ -94,3 +94,12 @@ Replace = Annotated[
     bool,
     option("--replace", help="Remove the container that has the --name first.", section=SECTION),
 ]
+
+SquashIds = Annotated[
+    bool,
+    option(
+        "--squash-ids",
+        help="Files of a pulled image of IDs that you do not have become root's.",
+        section=SECTION,
+    ),
+]
