@@ -39,6 +39,18 @@ class Context:
         self.debug = debug
         self.unpacked: list[object] = []
 
+    def with_paths(self, paths: Paths) -> "Context":
+        """The same caller on another store."""
+        return Context(
+            paths=paths,
+            uid=self.uid,
+            gid=self.gid,
+            home=self.home,
+            environ=self.environ,
+            config=self.config,
+            debug=self.debug,
+        )
+
     def user_name(self) -> str:
         """The login name of the caller, or the UID where the host knows none."""
         import pwd

@@ -7,13 +7,30 @@ import os
 
 
 class Paths:
-    """The places of one user's store (`store`) and runtime directory (`runtime`), absolute."""
+    """The places of one user's store (`store`) and runtime directory (`runtime`), absolute.
 
-    __slots__ = ("runtime", "store")
+    `shared` are the directories of the read-only stores whose images this user may use too, in
+    the order in which they are searched.  `published` says that `store` is such a one itself: what
+    is written there is for everybody to read.
+    """
 
-    def __init__(self, store: str, runtime: str) -> None:
+    __slots__ = ("published", "runtime", "shared", "store")
+
+    def __init__(
+        self, store: str, runtime: str, shared: "tuple[str, ...]" = (), *, published: bool = False
+    ) -> None:
         self.store = store
         self.runtime = runtime
+        self.shared = shared
+        self.published = published
+
+    @property
+    def file_mode(self) -> int:
+        return 0o644 if self.published else 0o600
+
+    @property
+    def directory_mode(self) -> int:
+        return 0o755 if self.published else 0o700
 
     # The store as a whole.
 
@@ -73,6 +90,13 @@ class Paths:
 
     def layer_diff(self, diff_id: str) -> str:
         return f"{self.layer(diff_id)}/diff"
+
+    def layer_image(self, diff_id: str, name: str = "image") -> str:
+        """The layer as one squashfs file: in a shared store the file, in one's own a link to it.
+
+        "image" has the owners of the files, "image-root" gives all of them to root.
+        """
+        return f"{self.layer(diff_id)}/{name}"
 
     @property
     def images_by_id(self) -> str:
@@ -164,6 +188,25 @@ def current_directory() -> str:
         return os.getcwd()
     except OSError:
         return ""
+
+
+def shared_stores(
+    environ: "os._Environ[str] | dict[str, str]", configured: object, home: str
+) -> "tuple[str, ...]":
+    """The read-only stores: $RL_IMAGE_STORES (with colons between), else the configured list."""
+    text = environ.get("RL_IMAGE_STORES")
+    if text is not None:
+        listed: list[object] = list(text.split(":"))
+    else:
+        listed = configured if isinstance(configured, list) else []
+    found = []
+    for one in listed:
+        path = str(one)
+        if path == "~" or path.startswith("~/"):
+            path = home + path[1:]
+        if path.startswith("/"):
+            found.append(os.path.normpath(path))
+    return tuple(found)
 
 
 def default_store(environ: "os._Environ[str] | dict[str, str]", home: str) -> str:

@@ -105,7 +105,7 @@ def _layers(ctx: "Context", transfer: Transfer, origin: Layers, sources: list[st
         except OSError as e:
             raise storage_failure(e, "read what is to be copied") from e
 
-    result = str(in_worker(ctx, work))
+    result = str(in_worker(ctx, work, origin.directories))
     if path:
         os.makedirs(checksums_directory(ctx), mode=0o700, exist_ok=True)
         atomic.write_json(path, {"digest": result}, sync=False)

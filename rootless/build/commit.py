@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rootless.build.cache import Entry, timestamp
 from rootless.layer import whiteout
-from rootless.linux import namespaces
-from rootless.store import layers, mapping
+from rootless.store import layers, mapping, shared_mounts
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -59,7 +58,7 @@ def commit(
 
     found = cast(
         "dict[str, Any]",
-        namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work),
+        shared_mounts.run_in_worker(ctx, lower if stubs else (), work),
     )
     created = timestamp(time.time_ns() if epoch is None else epoch * 10**9)
     entry = Entry(found["diff_id"], found["size"], found["tar_size"], created, name)
@@ -112,7 +111,7 @@ def make_directory(
             raise storage_failure(e, "make a directory") from e
         return None
 
-    in_worker(ctx, work)
+    in_worker(ctx, work, lower)
 
 
 def prepare(directory: str, lower: Sequence[str]) -> None:

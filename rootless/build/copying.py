@@ -24,8 +24,7 @@ from rootless.build.dockerfile.instructions import Add, Copy, InlineFile
 from rootless.build.wildcards import has_wildcards
 from rootless.errors import BuildError, RlError
 from rootless.layer.view import Node
-from rootless.linux.namespaces import run_in_user_namespace
-from rootless.store import mapping
+from rootless.store import mapping, shared_mounts
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -161,14 +160,24 @@ def perform(ctx: "Context", transfer: Transfer, lower: Sequence[str], directory:
             raise storage_failure(e, "copy") from e
         return {"files": copier.target.files, "size": copier.target.size}
 
-    result = cast("dict[str, int]", in_worker(ctx, work))
+    result = cast("dict[str, int]", in_worker(ctx, work, [*lower, *layers_of(transfer)]))
     return Copied(result["files"], result["size"])
 
 
-def in_worker(ctx: "Context", function: Callable[[], object]) -> object:
-    """`function()` as root of the user namespace; a BuildError raised there is one here."""
+def layers_of(transfer: Transfer) -> Sequence[str]:
+    """The directories of layers that a transfer takes from."""
+    return transfer.source.directories if isinstance(transfer.source, Layers) else ()
+
+
+def in_worker(
+    ctx: "Context", function: Callable[[], object], directories: Sequence[str] = ()
+) -> object:
+    """`function()` as root of the user namespace; a BuildError raised there is one here.
+
+    `directories` are those of the layers that it reads.
+    """
     try:
-        return run_in_user_namespace(mapping.default_map(ctx), ctx.environ, function)
+        return shared_mounts.run_in_worker(ctx, directories, function)
     except RlError as e:
         if e.code.startswith("RL-BUILD"):
             raise BuildError(e.what, remedy=e.remedy, code=e.code) from e

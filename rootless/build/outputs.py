@@ -17,11 +17,11 @@ from rootless.build import image
 from rootless.build.option_forms import Output
 from rootless.errors import RlError
 from rootless.layer import archive, compression, pack
-from rootless.linux import copytree, mount, namespaces
+from rootless.linux import copytree, mount
 from rootless.oci import manifest as manifests
 from rootless.oci import reference
 from rootless.runtime import layer_copies, rootfs
-from rootless.store import atomic, blobs, mapping
+from rootless.store import atomic, blobs, shared_mounts
 from rootless.store.images import reading
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ def _with_root(
                 os.close(fd)
             return True
 
-        idmap = mapping.default_map(ctx)
-        namespaces.run_in_user_namespace(idmap, ctx.environ, inside, mounts=True)
+        read = [f"{ctx.paths.store}/{layer}" for layer in layers] if overlaid else []
+        shared_mounts.run_in_worker(ctx, read, inside, mounts=True)
 
 
 def _tar(ctx: "Context", file: BinaryIO, record: dict[str, Any]) -> None:

@@ -177,6 +177,7 @@ def _root(ctx: "Context", directory: str, lower: Sequence[str], driver: str) -> 
         target=f"{directory}/rootfs",
         links=f"{directory}/links",
         read_only=False,
+        images=rootfs.layer_mounts(list(lower), mapping.default_map(ctx)),
     )
 
 

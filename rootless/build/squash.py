@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rootless.build import cache as caches
 from rootless.build import commit
 from rootless.build.cache import Cache, Entry
-from rootless.linux import copytree, namespaces
-from rootless.store import mapping
+from rootless.linux import copytree
+from rootless.store import shared_mounts
 from rootless.store.atomic import TemporaryDirectory
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _merge(ctx: "Context", layers: Sequence[str], target: str) -> None:
         _Merge(target_fd).merge([os.open(layer, _DIRECTORY) for layer in layers], target_fd, "")
         return None
 
-    namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
+    shared_mounts.run_in_worker(ctx, layers, work)
 
 
 class _Merge(copytree.Copy):

@@ -47,6 +47,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "image mount": ("image_mount", "Images", "Run a command where the files of an image are"),
     "image tree": ("image_tree", "Images", "Show the layers of an image as a tree"),
     "search": ("search", "Images", "Look for images in a registry"),
+    "image publish": (
+        "image_publish",
+        "Images",
+        "Put images into a read-only store for other users",
+    ),
+    "image unpublish": (
+        "image_unpublish",
+        "Images",
+        "Take images out of a store that other users read",
+    ),
     "tag": ("tag", "Images", "Give an image more names"),
     "untag": ("untag", "Images", "Take names from an image"),
     "save": ("save", "Images", "Write images into an archive"),
@@ -114,6 +124,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "mount": ("image mount", {}),
         "pull": ("pull", {}),
         "prune": ("image prune", {}),
+        "publish": ("image publish", {}),
         "push": ("push", {}),
         "remove": ("rmi", {}),
         "rm": ("rmi", {}),
@@ -121,6 +132,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "search": ("search", {}),
         "tag": ("tag", {}),
         "tree": ("image tree", {}),
+        "unpublish": ("image unpublish", {}),
         "untag": ("untag", {}),
     },
     "manifest": {

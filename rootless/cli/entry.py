@@ -13,7 +13,7 @@ from rootless.cli._table import ALIASES, GROUPS, TABLE
 from rootless.cli.parse import parse
 from rootless.context import Context
 from rootless.errors import BuildError, HostError, KernelError, RlError, StoreError, UsageError
-from rootless.paths import Paths, default_store, runtime_candidates
+from rootless.paths import Paths, default_store, runtime_candidates, shared_stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,8 +130,9 @@ def make_context(debug: bool = False, *, needs_user: bool = True) -> Context:
         store = os.path.abspath(os.path.expanduser(str(config["store"])))
     elif "RL_STORE" not in environ and not os.path.exists(f"{store}/version"):
         store = _first_store(store, uid)
+    runtime = _runtime_directory(environ, uid) if needs_user else ""
     return Context(
-        paths=Paths(store, _runtime_directory(environ, uid) if needs_user else ""),
+        paths=Paths(store, runtime, shared_stores(environ, config.get("image-stores"), home)),
         uid=uid,
         gid=os.getegid(),
         home=home,

@@ -149,6 +149,16 @@ HOST: dict[str, tuple[str, str]] = {
         "/dev/fuse is for root only",
         "udev makes it 0666; a container's manager may not.",
     ),
+    "RL-HOST-SQUASHFUSE": (
+        "squashfuse is missing",
+        "An image of a shared store is a set of squashfs files, which squashfuse shows as "
+        "directories, without root and without a copy. It is a small package: squashfuse.",
+    ),
+    "RL-HOST-SQUASHFS-TOOLS": (
+        "sqfstar is missing",
+        "`rl image publish` packs each layer as a squashfs file with sqfstar, of the package "
+        "squashfs-tools (4.5 or later).",
+    ),
     "RL-HOST-FUSE-OVERLAYFS": (
         "fuse-overlayfs is not installed",
         "It serves root file systems where the kernel's overlayfs cannot.",

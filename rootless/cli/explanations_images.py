@@ -25,6 +25,20 @@ IMAGES: dict[str, tuple[str, str]] = {
         "why.",
     ),
     "RL-IMAGE": ("An image cannot be used", "The message says why."),
+    "RL-IMAGE-SHARED": (
+        "The image is a shared store's",
+        "Images of the stores that RL_IMAGE_STORES or image-stores in config.toml name are for "
+        "reading. Their owner takes one out with `rl image unpublish DIR IMAGE`. A name of your "
+        "own (`rl tag`) is yours to remove.",
+    ),
+    "RL-SHARED-STORE": (
+        "A shared image store is away or damaged",
+        "The images of a shared store (docs/shared-stores.md) are read where they are. The message "
+        "says which directory or file is gone, or is not what was published: each file is "
+        "verified against its digest when it is first used, and again when it has changed. Ask "
+        "the store's owner to mount it, or to unpublish and publish the image; or pull the image "
+        "into your own store.",
+    ),
     "RL-IMAGE-NOT-FOUND": (
         "No such image",
         "No image in the store has this name, digest or ID. `rl images` lists them; `rl pull`, "

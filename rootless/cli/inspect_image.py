@@ -20,7 +20,10 @@ def describe(paths: "Paths", record: "dict[str, Any]") -> "dict[str, Any]":
     platform = record.get("platform", {})
     document: dict[str, Any] = {
         "Id": identifier,
-        "RepoTags": [familiar(name) for name in images.names_of(paths, identifier)],
+        # An image of a shared store has its names there.
+        "RepoTags": [
+            familiar(name) for name in images.names_of(paths, identifier) or record.get("names", ())
+        ],
         "RepoDigests": [familiar(digest) for digest in record.get("repo_digests", ())],
         "Parent": "",
         "Comment": str(history[-1].get("comment") or original.get("comment") or ""),

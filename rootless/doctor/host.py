@@ -26,11 +26,13 @@ PROGRAMS = (
     ("slirp4netns", "slirp4netns", "the network"),
     ("pasta", "passt", "the network, with IPv6"),
     ("fuse-overlayfs", "fuse-overlayfs", "root file systems on kernels before 5.11"),
+    ("squashfuse_ll", "squashfuse", "images of shared stores"),
+    ("sqfstar", "squashfs-tools", "rl image publish"),
     ("nft", "nftables", "networks with names, later"),
     ("catatonit", "catatonit", "run --init; tini will do"),
     ("mmdebstrap", "mmdebstrap", "rl bootstrap debian"),
 )
-NO_LADDER = ("catatonit", "mmdebstrap")
+NO_LADDER = ("catatonit", "mmdebstrap", "squashfuse_ll", "sqfstar")
 
 
 def probe_kernel(ctx: Context) -> list[Ladder]:

@@ -43,7 +43,10 @@ def write_tree(root_fd: int, write: "Write", *, layer: bool = True) -> None:
 
 
 class Writer:
-    """Writes trees and single files into one archive; its END is the caller's."""
+    """Writes trees and single files into one archive; its END is the caller's.
+
+    What a subclass may say otherwise: whiteouts, extended attributes, a member's header.
+    """
 
     def __init__(self, write: "Write", *, layer: bool) -> None:
         self._write = write
@@ -78,15 +81,14 @@ class Writer:
     def _entries(self, fd: int, prefix: bytes) -> list[bytes]:
         """The names in a directory, last first; an opaque one says so before them."""
         if self._layer and _xattr(fd, whiteout.OPAQUE_XATTR) == whiteout.OPAQUE_VALUE:
-            self._marker(prefix + whiteout.OPAQUE, os.fstat(fd))
+            self.opaque(prefix, os.fstat(fd))
         return sorted((os.fsencode(name) for name in os.listdir(fd)), reverse=True)
 
     def node(self, fd: int, name: bytes, path: bytes, status: os.stat_result) -> None:
         """What is no directory, as `path`."""
         kind = stat.S_IFMT(status.st_mode)
         if self._layer and kind == stat.S_IFCHR and status.st_rdev == 0:
-            parent = path[: len(path) - len(name)]
-            self._marker(parent + whiteout.PREFIX + name, status)
+            self.hidden(path[: len(path) - len(name)], name, status)
             return
         if kind not in _KINDS:
             return  # a socket
@@ -134,6 +136,21 @@ class Writer:
             offset += len(data)
             left -= len(data)
 
+    def opaque(self, prefix: bytes, status: os.stat_result) -> None:
+        """The directory `prefix` hides all that is below it."""
+        self._marker(prefix + whiteout.OPAQUE, status)
+
+    def hidden(self, prefix: bytes, name: bytes, status: os.stat_result) -> None:
+        """`name` in the directory `prefix` is gone."""
+        self._marker(prefix + whiteout.PREFIX + name, status)
+
+    def xattrs(self, fd: int) -> dict[bytes, bytes]:
+        """What a layer carries: not overlayfs's own, nor the labels of this host's SELinux."""
+        return xattrs_of(
+            fd,
+            lambda name: not whiteout.is_reserved_xattr(name) and name != b"security.selinux",
+        )
+
     def _marker(self, path: bytes, status: os.stat_result) -> None:
         """A whiteout: an empty file of a telling name."""
         member = Member(path)
@@ -162,13 +179,17 @@ class Writer:
         if member.kind in (tarstream.CHARACTER, tarstream.BLOCK_DEVICE):
             member.device = (os.major(status.st_rdev), os.minor(status.st_rdev))
         if fd is not None:
-            member.xattrs = _xattrs(fd)
+            member.xattrs = self.xattrs(fd)
             noted = _xattr(fd, whiteout.OWNER_XATTR)
             owner = None if noted is None else whiteout.recorded_owner(noted)
         if owner is not None:
             member.uid, member.gid = owner
-        self._write(header(member, precise=not self._layer))
+        self.member(member)
         return member
+
+    def member(self, member: Member) -> None:
+        """One member's header goes out."""
+        self._write(header(member, precise=not self._layer))
 
 
 def _pieces(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
@@ -201,8 +222,8 @@ def _link_owner(directory_fd: int, name: bytes) -> "tuple[int, int] | None":
     return int(uid), int(gid)
 
 
-def _xattrs(fd: int) -> dict[bytes, bytes]:
-    """What a layer carries: not overlayfs's own, nor the labels of this host's SELinux."""
+def xattrs_of(fd: int, wanted: "Callable[[bytes], bool]") -> dict[bytes, bytes]:
+    """The extended attributes of a file whose names are `wanted`."""
     found = {}
     try:
         names = os.listxattr(fd)
@@ -210,7 +231,7 @@ def _xattrs(fd: int) -> dict[bytes, bytes]:
         return {}
     for text in names:
         name = os.fsencode(text)
-        if whiteout.is_reserved_xattr(name) or name == b"security.selinux":
+        if not wanted(name):
             continue
         value = _xattr(fd, name)
         if value is not None:

@@ -160,6 +160,15 @@ def fill(arguments: Arguments) -> object:
     return extractor.entries
 
 
+def overlay_archive(arguments: Arguments) -> object:
+    """Write the tree `directory` on standard output, for sqfstar; what squash.py says of it."""
+    from rootless.layer.squash import write_overlay
+
+    root_fd = os.open(str(arguments["directory"]), os.O_RDONLY | os.O_DIRECTORY)
+    with open(1, "wb", buffering=1 << 18, closefd=False) as stdout:
+        return write_overlay(root_fd, stdout.write)
+
+
 def remove(arguments: Arguments) -> object:
     """Remove the trees `paths`; the ones that could not be."""
     paths = cast("list[str]", arguments["paths"])
@@ -205,6 +214,7 @@ TASKS: dict[str, Callable[[Arguments], object]] = {
     "unpack": unpack,
     "remove": remove,
     "archive": archive,
+    "overlay_archive": overlay_archive,
     "fill": fill,
     "bootstrap": bootstrap,
 }

@@ -105,7 +105,7 @@ class _Pull:
         config = image_config.parse(data, what)
         image_config.check_layers(len(manifest.layers), config, self.named.familiar())
         self._check_platform(config, wanted)
-        before = images.find(self.paths, self.named.canonical())
+        before = images.find_own(self.paths, self.named.canonical())
         documents = [data, manifest.data, manifest.as_oci()]
         with Lease(self.ctx) as lease:
             lease.keep(

@@ -11,12 +11,12 @@ import sys
 from rootless.errors import ContainerError, KernelError, RlError, StoreError
 from rootless.linux import channel as channels
 from rootless.linux import idmap as idmaps
-from rootless.linux import process, syscalls
+from rootless.linux import fuse, process, syscalls
 from rootless.runtime import stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rootless.linux.idmap import IdMap
     from rootless.network.driver import Driver
@@ -64,7 +64,7 @@ def launch(
     """
     pid, ours = _clone_stage(plan, namespaces, stdio)
     pidfd = os.pidfd_open(pid)
-    fuse_pid = 0
+    fuse_pids: dict[int, str] = {}
     recorder = None
     try:
         if cgroup is not None:
@@ -74,8 +74,12 @@ def launch(
         _expect(ours, "identity")
         network.start(pid)
         name, body, fds = ours.receive()
+        while name == "squashfs":
+            assert isinstance(body, int)
+            fuse_pids[_serve_layer(plan.root, body, fds[0], environ)] = "squashfuse"
+            name, body, fds = ours.receive()
         if name == "fuse":
-            fuse_pid = _serve_fuse(plan.root, fds[0], pidfd, environ)
+            fuse_pids[_serve_fuse(plan.root, fds[0], pidfd, environ)] = "fuse-overlayfs"
             ours.send("fuse-ready")
             name, body, fds = ours.receive()
         _check(name, body, "rootfs")
@@ -94,7 +98,7 @@ def launch(
         if not process.start_time(pid) and not _exited_by_itself(pidfd):
             raise ContainerError("the container ended before its program started")
     except BaseException as e:
-        _undo(pid, pidfd, network, cgroup, fuse_pid)
+        _undo(pid, pidfd, network, cgroup, fuse_pids)
         if recorder is not None:
             recorder.finish()
         if isinstance(e, KernelError):
@@ -104,9 +108,9 @@ def launch(
         ours.close()
     started = Started(pid, pidfd, network, cgroup, master_fd)
     started.recorder = recorder
-    if fuse_pid:
+    for number, program in fuse_pids.items():
         started.helpers.append(
-            {"name": "fuse-overlayfs", "pid": fuse_pid, "start_time": process.start_time(fuse_pid)}
+            {"name": program, "pid": number, "start_time": process.start_time(number)}
         )
     return started
 
@@ -171,15 +175,43 @@ def _exited_by_itself(pidfd: int) -> bool:
     return os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _undo(pid: int, pidfd: int, network: "Driver", cgroup: "Cgroup | None", fuse_pid: int) -> None:
+def _undo(
+    pid: int,
+    pidfd: int,
+    network: "Driver",
+    cgroup: "Cgroup | None",
+    fuse_pids: "Iterable[int]",
+) -> None:
     process.signal_process(pidfd, KILL)
     os.close(pidfd)
     os.waitpid(pid, 0)
     network.close()
-    if fuse_pid:
+    for fuse_pid in fuse_pids:
         os.waitpid(fuse_pid, 0)
     if cgroup is not None:
         cgroup.remove()
+
+
+def _serve_layer(
+    plan: stage.RootPlan, number: int, fuse_fd: int, environ: "Mapping[str, str]"
+) -> int:
+    """Start squashfuse for a layer.  It stays outside of the container, with all our groups."""
+    from rootless.store import shared_mounts
+
+    program = shared_mounts.program(environ)
+    return fuse.serve_squashfs(program, plan.images[number][1], fuse_fd, environ)
+
+
+def _see_layers(plan: stage.RootPlan, pidfd: int) -> None:
+    """Take the mounts of the layers of shared stores, which only the container has.
+
+    As a copy: in its mount namespace we would keep that alive, and so our own file system; and
+    without this, for the same reason.
+    """
+    syscalls.setns(pidfd, syscalls.CLONE_NEWNS)
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    syscalls.umount2(plan.target, syscalls.MNT_DETACH)
 
 
 def _serve_fuse(
@@ -201,6 +233,8 @@ def _serve_fuse(
     if pid == 0:
         try:
             syscalls.setns(pidfd, syscalls.CLONE_NEWUSER)
+            if plan.images:
+                _see_layers(plan, pidfd)
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
             os.set_inheritable(fuse_fd, True)

@@ -8,7 +8,7 @@ system has them, else bytes; never without saying so.
 import os
 
 from rootless.linux import copytree, namespaces
-from rootless.store import atomic, mapping
+from rootless.store import atomic, mapping, shared, shared_mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def flatten(ctx: "Context", layers: "list[str]", target: str) -> int:
         os.close(target_fd)
         return copy.copied
 
-    done = namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
+    done = shared_mounts.run_in_worker(ctx, layers, work)
     assert isinstance(done, int)
     return done
 
@@ -55,6 +55,11 @@ def with_kept_id(
     """
     name = keep_id_directory(uid, gid)
     missing = [one for one in diff_ids if not os.path.isdir(f"{ctx.paths.layer(one)}/{name}")]
+    for diff_id in missing:
+        if shared.is_shared(ctx.paths.layer_diff(diff_id)):
+            # A squashfs file has the owners as the image says: it is mounted, nothing is copied.
+            os.makedirs(f"{ctx.paths.layer(diff_id)}/{name}", exist_ok=True)
+    missing = [one for one in missing if not shared.is_shared(ctx.paths.layer_diff(one))]
     if not missing or mapping.default_map(ctx).single:
         return name if not mapping.default_map(ctx).single else "diff"
     notify(f"copying {len(missing)} layer(s) of the image for --userns=keep-id, once")

@@ -83,7 +83,7 @@ def plan(
     operations += [mount.ReadOnly(path) for path in config["linux"]["readonlyPaths"]]
     operations += [mount.Mask(path) for path in config["linux"]["maskedPaths"]]
     return stage.Plan(
-        root=root_plan(ctx, container, extension, read_only=config["root"]["readonly"]),
+        root=root_plan(ctx, container, extension, idmap, read_only=config["root"]["readonly"]),
         operations=operations,
         copy_ups=[tuple(pair) for pair in extension["copy_up"]],
         tmpfs_copy_ups=extension["tmpfs_copy_up"],
@@ -165,14 +165,15 @@ def process_plan(
 
 
 def root_plan(
-    ctx: "Context", container: "Container", extension: "Doc", *, read_only: bool
+    ctx: "Context", container: "Container", extension: "Doc", idmap: "IdMap", *, read_only: bool
 ) -> stage.RootPlan:
     """The layers below the container's own upper directory, topmost first."""
     layers = [f"layers/{one.rpartition(':')[2]}" for one in reversed(extension["layers"])]
     name = f"containers/{container.id}"
     suffix = extension.get("layer_directory", "diff")
+    driver = extension["rung"].get("storage", "overlay")
     return stage.RootPlan(
-        driver=extension["rung"].get("storage", "overlay"),
+        driver=driver,
         base=ctx.paths.store,
         # An overlay needs a lower directory; an image may have no layer.
         lower=[f"{layer}/{suffix}" for layer in layers] or [f"{name}/links"],
@@ -181,7 +182,21 @@ def root_plan(
         target=f"{container.directory}/rootfs",
         links=f"{container.directory}/links",
         read_only=read_only,
-    )
+        # With "copy" the container has its own files already.
+        images=[] if driver == "copy" else layer_mounts(
+            [f"{ctx.paths.store}/{layer}/{suffix}" for layer in layers], idmap
+        ),
+    )  # fmt: skip
+
+
+def layer_mounts(directories: "list[str]", idmap: "IdMap") -> "list[tuple[str, str]]":
+    """shared.mounts(), whose module is imported only where a layer is a shared store's."""
+    for directory in directories:
+        if os.path.islink(f"{os.path.dirname(directory)}/image"):
+            from rootless.store import shared
+
+            return shared.mounts(directories, idmap)
+    return []
 
 
 def init_program(ctx: "Context", asked: str = "") -> str:

@@ -7,6 +7,7 @@ named messages:
     parent                    stage
     ids-mapped ->
                            <- identity        we are root of the user namespace, /proc/PID/ns opens
+                           <- squashfs [fd]   for each layer of a shared store: serve its file
                            <- fuse [fd]       only with fuse-overlayfs: serve this file system
     fuse-ready ->
                            <- rootfs [pty]    everything is mounted; the terminal's master
@@ -24,7 +25,7 @@ import stat
 
 from rootless.errors import ContainerError, KernelError, RlError
 from rootless.linux import channel as channels
-from rootless.linux import mount, pty, syscalls
+from rootless.linux import fuse, mount, pty, syscalls
 from rootless.linux.namespaces import become_root
 from rootless.runtime.execute import ProcessPlan, execute, resolve_user, set_oom_score
 
@@ -42,7 +43,9 @@ _TEXT_MAX = 2000  # characters, of what an error names
 class RootPlan:
     """Where the root file system comes from.  Paths of layers are relative to `base`."""
 
-    __slots__ = ("base", "driver", "links", "lower", "read_only", "target", "upper", "work")
+    __slots__ = (
+        "base", "driver", "images", "links", "lower", "read_only", "target", "upper", "work",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -55,7 +58,9 @@ class RootPlan:
         target: str,
         links: str,
         read_only: bool,
+        images: "Sequence[tuple[str, str]]" = (),
     ) -> None:
+        self.images = images  # (directory of a layer, squashfs file to be mounted there)
         self.driver = driver  # "overlay", "fuse-overlayfs" or "copy"
         self.base = base
         self.lower = lower  # topmost first
@@ -294,6 +299,10 @@ def _give_away(directories: "Sequence[int]", user: str) -> None:
 
 def mount_root(plan: RootPlan, channel: channels.Channel) -> None:
     """The root file system on `plan.target`, by the driver that the parent has chosen."""
+    for number, (directory, _) in enumerate(plan.images):
+        fuse_fd = fuse.mount("squashfuse", directory, syscalls.MS_RDONLY)
+        channel.send("squashfs", number, fds=[fuse_fd])
+        os.close(fuse_fd)
     if plan.driver == "overlay":
         _own_upper(plan)
         mount.overlay(
@@ -302,11 +311,7 @@ def mount_root(plan: RootPlan, channel: channels.Channel) -> None:
         )  # fmt: skip
     elif plan.driver == "fuse-overlayfs":
         _own_upper(plan)
-        fuse_fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-        options = (
-            f"fd={fuse_fd},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other"
-        )
-        syscalls.mount("fuse-overlayfs", plan.target, "fuse", syscalls.MS_NODEV, options)
+        fuse_fd = fuse.mount("fuse-overlayfs", plan.target)
         channel.send("fuse", fds=[fuse_fd])
         os.close(fuse_fd)
         _expect(channel, "fuse-ready")

@@ -67,10 +67,10 @@ def write_bytes(path: str, data: bytes, mode: int = 0o600, *, sync: bool = True)
         raise
 
 
-def write_json(path: str, value: object, *, sync: bool = True) -> None:
+def write_json(path: str, value: object, mode: int = 0o600, *, sync: bool = True) -> None:
     """write_bytes() of `value` as one line of JSON."""
     text = fastjson.dumps(value)
-    write_bytes(path, text.encode("utf-8") + b"\n", sync=sync)
+    write_bytes(path, text.encode("utf-8") + b"\n", mode, sync=sync)
 
 
 def read_json(path: str) -> "dict[str, object]":

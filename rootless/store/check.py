@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from rootless.errors import StoreError
-from rootless.store import atomic, images, layers, layout
+from rootless.store import atomic, images, layers, layout, shared
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -30,7 +30,7 @@ def check(ctx: "Context", *, content: bool = False) -> list[str]:
     except StoreError as e:
         return [e.what]
     problems += _check_images(paths)
-    problems += _check_layers(paths)
+    problems += _check_layers(paths, content=content)
     problems += _check_containers(paths)
     problems += _check_index(paths)
     if content:
@@ -60,7 +60,7 @@ def _check_images(paths: "Paths") -> list[str]:
     return problems
 
 
-def _check_layers(paths: "Paths") -> list[str]:
+def _check_layers(paths: "Paths", *, content: bool) -> list[str]:
     problems = []
     for diff_id in layers.list_layers(paths):
         try:
@@ -70,6 +70,9 @@ def _check_layers(paths: "Paths") -> list[str]:
             continue
         if meta.get("diff_id") != diff_id:
             problems.append(f"layer {diff_id[7:19]}: meta.json is another layer's")
+        wrong = shared.check_layer(paths, diff_id, content=content)
+        if wrong:
+            problems.append(f"layer {diff_id[7:19]}: {wrong}")
         if not os.path.isdir(paths.layer_diff(diff_id)):
             problems.append(f"layer {diff_id[7:19]}: it has no diff/")
     return problems

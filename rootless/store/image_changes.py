@@ -30,27 +30,32 @@ def add(paths: Paths, record: Record, name: str) -> Record:
     Names and digests that the image had before stay.  Another image that had the name loses it.
     Layers and blobs are in the store and leased (leases.py).
     """
-    image_id = str(record["id"])
     with _lock(paths):
-        merged = dict(record)
-        try:
-            before = atomic.read_json(paths.image(image_id))
-        except (FileNotFoundError, StoreError):
-            before = {}
-        merged["repo_digests"] = _merge(before.get("repo_digests"), record.get("repo_digests"))
-        if not _has_blobs(paths, record) and _has_blobs(paths, before):
-            # The same image, otherwise compressed: its layers were there, its blobs were not
-            # fetched.  What is complete can be copied on.
-            merged |= {key: before[key] for key in _MANIFEST_KEYS if key in before}
-        loser = _owner(paths, name) if name else ""
-        merged["names"] = _merge(images.names_of(paths, image_id), [name] if name else [])
-        atomic.write_json(paths.image(image_id), merged)
-        if name:
-            target = f"../by-id/{os.path.basename(paths.image(image_id))}"
-            atomic.replace_symlink(target, paths.image_by_name(name))
-        if loser and loser != image_id:
-            _refresh_names(paths, loser)
-        _write_index(paths)
+        return add_locked(paths, record, name)
+
+
+def add_locked(paths: Paths, record: Record, name: str) -> Record:
+    """add() for who holds the image lock."""
+    image_id = str(record["id"])
+    merged = dict(record)
+    try:
+        before = atomic.read_json(paths.image(image_id))
+    except (FileNotFoundError, StoreError):
+        before = {}
+    merged["repo_digests"] = _merge(before.get("repo_digests"), record.get("repo_digests"))
+    if not _has_blobs(paths, record) and _has_blobs(paths, before):
+        # The same image, otherwise compressed: its layers were there, its blobs were not
+        # fetched.  What is complete can be copied on.
+        merged |= {key: before[key] for key in _MANIFEST_KEYS if key in before}
+    loser = _owner(paths, name) if name else ""
+    merged["names"] = _merge(images.names_of(paths, image_id), [name] if name else [])
+    atomic.write_json(paths.image(image_id), merged, paths.file_mode)
+    if name:
+        target = f"../by-id/{os.path.basename(paths.image(image_id))}"
+        atomic.replace_symlink(target, paths.image_by_name(name))
+    if loser and loser != image_id:
+        _refresh_names(paths, loser)
+    _write_index(paths)
     return merged
 
 
@@ -117,7 +122,7 @@ def remove(
     Raises ImageError RL-IMAGE-NOT-FOUND, RL-IMAGE-IN-USE, RL-IMAGE-AMBIGUOUS.
     """
     with _lock(ctx.paths):
-        removal = _Removal(ctx.paths, images.resolve(ctx.paths, text), force)
+        removal = _Removal(ctx.paths, _to_remove(ctx.paths, text), force)
         deleted = removal.run(text)
         _write_index(ctx.paths)
     if deleted and prune:
@@ -126,6 +131,14 @@ def remove(
         chains = zip(diff_ids, chain_ids(diff_ids), strict=True)
         removal.done += [("Deleted", c) for layer, c in reversed(list(chains)) if layer in removed]
     return removal.done
+
+
+def _to_remove(paths: Paths, text: str) -> Record:
+    if paths.shared and images.find_own(paths, text) is None:
+        from rootless.store import shared
+
+        shared.refuse_change(paths, text)
+    return images.resolve_own(paths, text)
 
 
 def prune(ctx: Context, wanted: Callable[[Record], bool]) -> tuple[list[tuple[str, str]], int]:
@@ -154,10 +167,13 @@ def sizes(paths: Paths) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in _listdir(paths.blobs):
         try:
-            found[f"sha256:{name}"] = os.stat(f"{paths.blobs}/{name}").st_size
+            # A link is to a blob of a shared store, and takes no space.
+            found[f"sha256:{name}"] = os.lstat(f"{paths.blobs}/{name}").st_size
         except FileNotFoundError:
             continue  # collected by somebody else
     for layer in layers.list_layers(paths):
+        if os.path.islink(paths.layer_image(layer)):
+            continue  # a shared store's: nothing of it is here
         try:
             found[layer] = found.get(layer, 0) + layers.size(paths, layer)
         except StoreError:
@@ -389,7 +405,7 @@ def _refresh_names(paths: Paths, image_id: str, digests: list[str] | None = None
     record["names"] = images.names_of(paths, image_id)
     if digests is not None:
         record["repo_digests"] = digests
-    atomic.write_json(paths.image(image_id), record)
+    atomic.write_json(paths.image(image_id), record, paths.file_mode)
 
 
 def _write_index(paths: Paths) -> None:
@@ -407,7 +423,7 @@ def _write_index(paths: Paths) -> None:
             annotations = {"annotations": {REF_NAME: name}} if name else {}
             manifests.append({**entry, **annotations})
     index["manifests"] = manifests
-    atomic.write_json(paths.oci_index, index)
+    atomic.write_json(paths.oci_index, index, paths.file_mode)
 
 
 def _lock(paths: Paths) -> Locked:

@@ -14,6 +14,8 @@ from rootless.store.locks import Locked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.paths import Paths
 
     Record = dict[str, object]
@@ -27,9 +29,25 @@ def reading(paths: "Paths") -> Locked:
 def resolve(paths: "Paths", text: str) -> "Record":
     """The record of the image that `text` names: by name, digest, ID, or beginning of an ID.
 
-    A name wins over the beginning of an ID, as with Docker.
-    Raises ImageError RL-IMAGE-NOT-FOUND or RL-IMAGE-AMBIGUOUS, BadReference.
+    A name wins over the beginning of an ID, as with Docker; one's own images win over those of
+    shared stores, which are adopted here (shared.py): never under the image lock.
+    Raises ImageError RL-IMAGE-NOT-FOUND or RL-IMAGE-AMBIGUOUS, BadReference, StoreError
+    RL-SHARED-STORE.
     """
+    if not paths.shared:
+        return resolve_own(paths, text)
+    record = find_own(paths, text)
+    if record is None:
+        from rootless.store import shared
+
+        record = shared.resolve(paths, text)
+    if record is None:
+        return resolve_own(paths, text)  # says that there is none
+    return record
+
+
+def resolve_own(paths: "Paths", text: str) -> "Record":
+    """resolve() in this store alone."""
     identifier = text.removeprefix("sha256:")
     if reference.is_image_id(identifier):
         record = _by_id(paths, identifier)
@@ -50,8 +68,17 @@ def resolve(paths: "Paths", text: str) -> "Record":
 
 def find(paths: "Paths", text: str) -> "Record | None":
     """resolve(), or None where there is no such image."""
+    return _or_none(resolve, paths, text)
+
+
+def find_own(paths: "Paths", text: str) -> "Record | None":
+    """resolve_own(), or None where there is no such image."""
+    return _or_none(resolve_own, paths, text)
+
+
+def _or_none(look: "Callable[[Paths, str], Record]", paths: "Paths", text: str) -> "Record | None":
     try:
-        return resolve(paths, text)
+        return look(paths, text)
     except ImageError as e:
         if e.code != "RL-IMAGE-NOT-FOUND":
             raise

@@ -51,7 +51,7 @@ def commit(paths: "Paths", staged: str, meta: "dict[str, object]") -> bool:
     `staged` is a child of a TemporaryDirectory, which removes it in that case.  Idempotent, and
     safe against others who commit the same layer now.
     """
-    atomic.write_json(f"{staged}/meta.json", meta)
+    atomic.write_json(f"{staged}/meta.json", meta, paths.file_mode)
     target = paths.layer(str(meta["diff_id"]))
     try:
         os.rename(staged, target)

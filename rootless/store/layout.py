@@ -22,12 +22,12 @@ def prepare(paths: "Paths") -> None:
     Raises StoreError: RL-STORE-UNWRITABLE, RL-STORE-FULL, RL-STORE-NEWER (made by a newer rl),
     RL-STORE-CORRUPT (not a store).
     """
-    if _checked_version(paths) is None:
+    if version(paths) is None:
         _make(paths)
 
 
-def _checked_version(paths: "Paths") -> "int | None":
-    """The version on disk, or None without one."""
+def version(paths: "Paths") -> "int | None":
+    """The version on disk, or None without one.  Raises StoreError as prepare()."""
     try:
         with open(paths.version, "rb") as file:
             text = file.read(64)
@@ -57,25 +57,25 @@ def _checked_version(paths: "Paths") -> "int | None":
 
 def _make(paths: "Paths") -> None:
     try:
-        os.makedirs(paths.store, 0o700, exist_ok=True)
+        os.makedirs(paths.store, paths.directory_mode, exist_ok=True)
         if os.stat(paths.store).st_uid != os.getuid():
             raise StoreError(
                 f"the store {paths.store} belongs to another user",
                 remedy="set RL_STORE to a directory of your own",
                 code="RL-STORE-UNWRITABLE",
             )
-        for directory in (
+        wanted = [
             paths.tmp,
             paths.blobs,
             paths.layers,
             paths.images_by_id,
             paths.images_by_name,
-            paths.containers_by_name,
-            paths.volumes,
-            paths.cache,
-        ):
+        ]
+        if not paths.published:
+            wanted += [paths.containers_by_name, paths.volumes, paths.cache]
+        for directory in wanted:
             # makedirs gives the mode to the last directory alone; the store's own keeps all shut.
-            os.makedirs(directory, 0o700, exist_ok=True)
+            os.makedirs(directory, paths.directory_mode, exist_ok=True)
     except OSError as e:
         if e.errno in (errno.ENOTDIR, errno.EEXIST):
             raise StoreError(
@@ -87,11 +87,12 @@ def _make(paths: "Paths") -> None:
     # Another command may make the store now, and even have put images into its index.
     with Locked(paths.image_lock, what="the image store"):
         if not os.path.exists(paths.oci_layout):
-            atomic.write_json(paths.oci_layout, OCI_LAYOUT)
+            atomic.write_json(paths.oci_layout, OCI_LAYOUT, paths.file_mode)
         if not os.path.exists(paths.oci_index):
-            atomic.write_json(paths.oci_index, empty_index())
+            atomic.write_json(paths.oci_index, empty_index(), paths.file_mode)
         if not os.path.exists(paths.version):
-            atomic.write_bytes(paths.version, f"{VERSION}\n".encode())  # last: all is there now
+            # Last: all is there now.
+            atomic.write_bytes(paths.version, f"{VERSION}\n".encode(), paths.file_mode)
 
 
 def empty_index() -> "dict[str, object]":

@@ -2,6 +2,7 @@
 
 import time
 
+from rootless import log
 from rootless.cli.output import (
     familiar,
     human_duration,
@@ -13,7 +14,7 @@ from rootless.cli.output import (
     write,
 )
 from rootless.cli.ps_filters import bad_value, has_label, split_filters
-from rootless.errors import UsageError
+from rootless.errors import RlError, UsageError
 from rootless.store import images as store
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ HEADINGS = {
     "CreatedSince": "CREATED",
     "CreatedAt": "CREATED AT",
     "Size": "SIZE",
+    "ReadOnly": "R/O",
     "SharedSize": "SHARED SIZE",
     "UniqueSize": "UNIQUE SIZE",
     "VirtualSize": "VIRTUAL SIZE",
@@ -65,6 +67,8 @@ def main(ctx: "Context", values: "dict[str, Any]") -> int:
         columns = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
         if values["digests"]:
             columns.insert(2, "Digest")
+        if any(row["ReadOnly"] == "true" for row in rows):
+            columns.append("ReadOnly")  # as podman, where there are such images
         lines = [[HEADINGS[name] for name in columns]]
         write(table(lines + [[row[name] for name in columns] for row in rows]))
     else:
@@ -99,7 +103,7 @@ def _given(values: "dict[str, Any]") -> "list[tuple[str, str]]":
 
 def _select(ctx: "Context", values: "dict[str, Any]") -> "list[Record]":
     """The records for which the filters hold (reference is looked at per name)."""
-    records: list[Record] = store.list_images(ctx.paths)
+    records = _all(ctx)
     for key, value in _given(values):
         if key == "dangling":
             if value not in ("true", "false", "1", "0"):
@@ -117,6 +121,23 @@ def _select(ctx: "Context", values: "dict[str, Any]") -> "list[Record]":
     return records
 
 
+def _all(ctx: "Context") -> "list[Record]":
+    """One's own images, and those of the shared stores; an adopted one is theirs."""
+    own: list[Record] = store.list_images(ctx.paths)
+    if not ctx.paths.shared:
+        return own
+    from rootless.store import shared
+
+    try:
+        theirs = shared.list_images(ctx.paths)
+    except RlError as e:
+        log.warning(e.one_line())
+        return own
+    listed = {str(one["id"]) for one in theirs}
+    own = [one for one in own if one["names"] or one["id"] not in listed]
+    return sorted([*own, *theirs], key=lambda one: str(one.get("created", "")), reverse=True)
+
+
 def _rows(record: "Record", now: float, *, cut: bool, with_digests: bool) -> "list[dict[str, str]]":
     created = parse_time(str(record.get("created", "")))
     identifier = str(record["id"])
@@ -127,6 +148,7 @@ def _rows(record: "Record", now: float, *, cut: bool, with_digests: bool) -> "li
         "CreatedSince": f"{human_duration(now - created)} ago" if created else "N/A",
         "Digest": _NONE,
         "ID": identifier.removeprefix("sha256:")[:12] if cut else identifier,
+        "ReadOnly": "true" if record.get("read_only") else "false",
         "Repository": _NONE,
         "SharedSize": "N/A",
         "Size": size,

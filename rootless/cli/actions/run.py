@@ -66,7 +66,7 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
         _remove_namesake(ctx, options.name)
     # The image can't be removed between the look at it and the container that uses it.
     with images.reading(ctx.paths):
-        record = images.resolve(ctx.paths, str(record["id"]))
+        record = images.resolve_own(ctx.paths, str(record["id"]))
         container, lock, config = create.create(ctx, options, record, log.note)
     if options.cidfile:
         try:

@@ -1,0 +1,240 @@
+"""Images of read-only stores that somebody else has published (docs/shared-stores.md).
+
+Such a store is laid out as one's own, with a squashfs file per layer in place of a directory.  An
+image of it is adopted when it is first used: its record comes into one's own store, without a
+name, its blobs as symbolic links, and of each layer an empty directory to mount the file on.  So
+nothing is copied, and all that works on images works on these.
+"""
+
+import hashlib
+import os
+
+from rootless.errors import ImageError, StoreError
+from rootless.paths import Paths
+from rootless.store import atomic, images, layers, layout
+from rootless.store.locks import Locked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.linux.idmap import IdMap
+
+    Record = dict[str, object]
+
+ORIGIN = "shared"  # in a record: the store that it is of
+WITH_OWNERS, ROOT_ONLY = "image", "image-root"
+
+
+def resolve(paths: Paths, text: str) -> "Record | None":
+    """The image `text` of the first shared store that has it, adopted; None where none has.
+
+    Raises StoreError RL-SHARED-STORE, ImageError RL-IMAGE-AMBIGUOUS, BadReference.
+    """
+    for directory in paths.shared:
+        theirs = opened(directory)
+        record = images.find_own(theirs, text)
+        if record is not None:
+            return _adopt(paths, theirs, record)
+    return None
+
+
+def list_images(paths: Paths) -> "list[Record]":
+    """All records of all shared stores, as images.list_images(), with "read_only" set."""
+    return [
+        {**record, "read_only": True}
+        for directory in paths.shared
+        for record in images.list_images(opened(directory))
+    ]
+
+
+def opened(directory: str) -> Paths:
+    """The paths of the shared store `directory`.
+
+    Raises StoreError RL-SHARED-STORE when it is away or no store, RL-STORE-NEWER.
+    """
+    theirs = Paths(directory, "", published=True)
+    if layout.version(theirs) is None:
+        raise StoreError(
+            f"the shared image store {directory} is not there",
+            remedy="mount it, or take it out of RL_IMAGE_STORES or image-stores in config.toml",
+            code="RL-SHARED-STORE",
+        )
+    return theirs
+
+
+def _adopt(paths: Paths, theirs: Paths, record: "Record") -> "Record":
+    diff_ids = _strings(record, "layers")
+    own = images.find_own(paths, str(record["id"]))
+    if own is None or not all(_is_usable(paths, diff_id) for diff_id in diff_ids):
+        layout.prepare(paths)
+        with atomic.TemporaryDirectory(paths) as temporary:
+            for diff_id in diff_ids:
+                if not _is_usable(paths, diff_id):
+                    _stage_layer(theirs, diff_id, f"{temporary}/{_hex(diff_id)}")
+            own = _link(paths, theirs, record, temporary)
+    # What it is called there, for those who show it.
+    return {**own, "names": record.get("names", [])}
+
+
+def _link(paths: Paths, theirs: Paths, record: "Record", temporary: str) -> "Record":
+    """The record, blobs and staged layers into the store, under its lock: no collector between."""
+    from rootless.store import image_changes
+
+    with Locked(paths.image_lock, what="the image store"):
+        digests = [str(record.get(key) or "") for key in ("id", "digest", "oci_digest")]
+        for digest in [*digests, *_strings(record, "layer_blobs")]:
+            blob = paths.blob(digest)
+            if digest and not os.path.exists(blob) and os.path.exists(theirs.blob(digest)):
+                atomic.replace_symlink(theirs.blob(digest), blob)
+        for diff_id in _strings(record, "layers"):
+            staged = f"{temporary}/{_hex(diff_id)}"
+            if not os.path.isdir(staged):
+                continue
+            if os.path.islink(paths.layer_image(diff_id)):
+                # The store that it was of has moved or been published anew.
+                os.rename(paths.layer(diff_id), f"{staged}.old")
+            layers.commit(paths, staged, atomic.read_json(f"{staged}/meta.json"))
+        own = images.find_own(paths, str(record["id"])) or {**record, ORIGIN: theirs.store}
+        return image_changes.add_locked(paths, own, "")
+
+
+def _stage_layer(theirs: Paths, diff_id: str, staged: str) -> None:
+    """The directory of an adopted layer, its files verified."""
+    try:
+        published = layers.read_meta(theirs, diff_id)
+    except StoreError as e:
+        raise _gone(theirs.layer(diff_id)) from e
+    described = published.get("files")
+    assert isinstance(described, dict)
+    os.mkdir(staged, 0o700)
+    files = {}
+    for name, promised in described.items():
+        source = theirs.layer_image(diff_id, name)
+        files[name] = {"sha256": promised["sha256"], **_verified(source, promised["sha256"])}
+        os.symlink(source, f"{staged}/{name}")
+    os.mkdir(f"{staged}/diff")
+    os.chmod(f"{staged}/diff", int(str(published.get("mode") or 0o755)))
+    meta = {
+        "diff_id": diff_id,
+        "size": published.get("size", 0),
+        "tar_size": published.get("tar_size", 0),
+        "shared": {"files": files, "max_id": published.get("max_id", 0)},
+    }
+    atomic.write_json(f"{staged}/meta.json", meta)
+
+
+def is_shared(directory: str) -> bool:
+    """Whether the layer with this directory (layers/<hex>/diff) is a shared store's."""
+    return os.path.islink(f"{os.path.dirname(directory)}/{WITH_OWNERS}")
+
+
+def mounts(directories: "list[str]", idmap: "IdMap") -> "list[tuple[str, str]]":
+    """What must be mounted before these directories of layers can be read under `idmap`.
+
+    (directory, squashfs file) of those that are a shared store's.  Raises StoreError
+    RL-SHARED-STORE when a file is gone, or is not what it was when it was verified.
+    """
+    found = {}
+    for directory in directories:
+        if is_shared(directory):
+            found[directory] = _archive(os.path.dirname(directory), idmap)
+    return list(found.items())
+
+
+def _archive(layer: str, idmap: "IdMap") -> str:
+    meta = atomic.read_json(f"{layer}/meta.json")
+    known = meta["shared"]
+    assert isinstance(known, dict)
+    name = WITH_OWNERS
+    highest = known["max_id"]
+    # An owner that is not mapped could be neither read nor changed: all are root's, then.
+    if ROOT_ONLY in known["files"] and not (
+        idmap.host_uid(highest) is not None and idmap.has_gid(highest)
+    ):
+        name = ROOT_ONLY
+    path = os.readlink(f"{layer}/{name}")
+    file = known["files"][name]
+    try:
+        status = os.stat(path)
+    except OSError as e:
+        raise _gone(path) from e
+    if (status.st_size, status.st_mtime_ns) != (file["size"], file["mtime_ns"]):
+        file.update(_verified(path, file["sha256"]))  # copied, perhaps: the content counts
+        atomic.write_json(f"{layer}/meta.json", meta)
+    return path
+
+
+def check_layer(paths: Paths, diff_id: str, *, content: bool) -> str:
+    """What is wrong with an adopted layer's file; "" for nothing, and for other layers."""
+    if not os.path.islink(paths.layer_image(diff_id)):
+        return ""
+    try:
+        known = layers.read_meta(paths, diff_id)["shared"]
+        assert isinstance(known, dict)
+        for name, file in known["files"].items():
+            path = os.readlink(paths.layer_image(diff_id, name))
+            if content:
+                _verified(path, file["sha256"])
+            elif os.stat(path).st_size != file["size"]:
+                raise _damaged(path)
+    except StoreError as e:
+        return e.what
+    except OSError as e:
+        return _gone(str(e.filename)).what
+    return ""
+
+
+def refuse_change(paths: Paths, text: str) -> None:
+    """Raise ImageError RL-IMAGE-SHARED if a shared store has the image that is to be changed."""
+    for directory in paths.shared:
+        if images.find_own(opened(directory), text) is not None:
+            raise ImageError(
+                f"{text} is an image of the shared store {directory}, which cannot be changed here",
+                remedy="its owner can: rl image unpublish",
+                code="RL-IMAGE-SHARED",
+            )
+
+
+def _verified(path: str, sha256: str) -> "dict[str, object]":
+    """size and mtime_ns of the file, whose content is what the store promises."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as e:
+        raise _gone(path) from e
+    if found != sha256:
+        raise _damaged(path)
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _gone(path: str) -> StoreError:
+    return StoreError(
+        f"the shared image store has lost {path}, or it cannot be read",
+        remedy="ask its owner to mount or publish it again; or rl rmi -f the image and pull it",
+        code="RL-SHARED-STORE",
+    )
+
+
+def _damaged(path: str) -> StoreError:
+    return StoreError(
+        f"{path} in the shared image store is damaged: it is not what was published",
+        remedy="ask its owner to unpublish the image and publish it again",
+        code="RL-SHARED-STORE",
+    )
+
+
+def _is_usable(paths: Paths, diff_id: str) -> bool:
+    """Whether the layer is there: unpacked, or as a link to a file that is there too."""
+    if not layers.exists(paths, diff_id):
+        return False
+    image = paths.layer_image(diff_id)
+    return os.path.exists(image) or not os.path.islink(image)
+
+
+def _hex(diff_id: str) -> str:
+    return diff_id.rpartition(":")[2]
+
+
+def _strings(record: "Record", key: str) -> "list[str]":
+    value = record.get(key)
+    return [str(one) for one in value] if isinstance(value, list) else []
