@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rootless.layer.view import Node, View, is_opaque
-from rootless.linux.namespaces import run_in_user_namespace
 from rootless.oci import image_config
-from rootless.store import blobs, layers, mapping
+from rootless.store import blobs, layers, shared_mounts
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -94,7 +93,7 @@ def compare(ctx: "Context", old: list[str], new: list[str]) -> list[Change]:
         found = _Comparison(View(tops[0]), View(tops[1])).run()
         return [[one.kind, one.path, one.old, one.new] for one in found]
 
-    answer = run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
+    answer = shared_mounts.run_in_worker(ctx, dict.fromkeys([*tops[0], *tops[1]]), work)
     assert isinstance(answer, list)
     return [Change(*one) for one in answer]
 
@@ -108,7 +107,7 @@ def _counts(ctx: "Context", diff_ids: list[str]) -> dict[str, list[int]]:
 
     if not tops:
         return {}
-    found = run_in_user_namespace(mapping.default_map(ctx), ctx.environ, count)
+    found = shared_mounts.run_in_worker(ctx, tops.values(), count)
     assert isinstance(found, dict)
     return found
 

@@ -3,7 +3,7 @@
 import os
 
 from rootless import ids
-from rootless.errors import ContainerError, HostError, ImageError
+from rootless.errors import ContainerError, HostError, ImageError, UsageError
 from rootless.linux import mount, rlimit
 from rootless.network import driver as drivers
 from rootless.network import ports
@@ -142,6 +142,14 @@ def _copy_image(
 
     name = extension.get("layer_directory", "diff")
     layers = [f"{ctx.paths.layer(one)}/{name}" for one in extension["layers"]]
+    if name != "diff" and any(os.path.islink(ctx.paths.layer_image(one)) for one in
+                              extension["layers"]):  # fmt: skip
+        containers.remove(ctx, container, lock)
+        raise UsageError(
+            "--userns=keep-id and the storage driver copy do not go together for an image of a "
+            "shared store",
+            remedy="pull it into your own store, or use overlayfs or fuse-overlayfs",
+        )
     try:
         copied = layer_copies.flatten(ctx, layers, f"{container.directory}/rootfs")
     except BaseException:

@@ -10,8 +10,8 @@ import sys
 
 from rootless.errors import ContainerError, KernelError, RlError, StoreError
 from rootless.linux import channel as channels
-from rootless.linux import idmap as idmaps
 from rootless.linux import fuse, process, syscalls
+from rootless.linux import idmap as idmaps
 from rootless.runtime import stage
 
 TYPE_CHECKING = False

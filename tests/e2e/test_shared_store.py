@@ -152,6 +152,13 @@ def test_it_is_listed_and_inspected(student: Rl, lesson: tuple[Rl, str]) -> None
     student.fails("rmi", "lesson:1", status=1, code="RL-IMAGE-SHARED")
     student.run("rmi", "mine:1")
     student.run("history", "lesson:1")
+    assert student.out("image", "mount", "lesson:1", "cat", "d/lower") == "lower"
+    assert student.out("image", "diff", "busybox", "lesson:1") == lesson[0].out(
+        "image", "diff", "busybox", "lesson:1"
+    )
+    assert student.out("image", "layers", "lesson:1") == lesson[0].out(
+        "image", "layers", "lesson:1"
+    )
     assert listed() == ["busybox:latest true", "lesson:1 true"]
 
 

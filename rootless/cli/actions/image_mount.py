@@ -9,9 +9,8 @@ from rootless import log
 from rootless.context import Context
 from rootless.errors import CommandNotExecutable, CommandNotFound
 from rootless.linux import mount, syscalls
-from rootless.linux.namespaces import run_in_user_namespace
 from rootless.runtime import layer_copies, rootfs
-from rootless.store import atomic, images, mapping
+from rootless.store import atomic, images, shared_mounts
 from rootless.store.leases import Lease
 
 
@@ -47,7 +46,8 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
         # Ctrl-C is the command's: it is in the foreground, not this process.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            answer = run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work, mounts=True)
+            read = [ctx.paths.layer_diff(one) for one in record["layers"]] if overlay else []
+            answer = shared_mounts.run_in_worker(ctx, read, work, mounts=True)
         finally:
             signal.signal(signal.SIGINT, before)
     assert isinstance(answer, int)
