@@ -995,6 +995,26 @@ TABLE: "dict[str, Row]" = {
             'tls_verify': True,
         },
     ),
+    'image publish': (
+        'image_publish',
+        True,
+        {},
+        (
+            ('directory', 0),
+            ('images', 2),
+        ),
+        {},
+    ),
+    'image unpublish': (
+        'image_unpublish',
+        True,
+        {},
+        (
+            ('directory', 0),
+            ('images', 2),
+        ),
+        {},
+    ),
     'tag': (
         'tag',
         True,
@@ -1590,6 +1610,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'mount': ('image mount', {}),
         'pull': ('pull', {}),
         'prune': ('image prune', {}),
+        'publish': ('image publish', {}),
         'push': ('push', {}),
         'remove': ('rmi', {}),
         'rm': ('rmi', {}),
@@ -1597,6 +1618,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'search': ('search', {}),
         'tag': ('tag', {}),
         'tree': ('image tree', {}),
+        'unpublish': ('image unpublish', {}),
         'untag': ('untag', {}),
     },
     'manifest': {

@@ -10,8 +10,8 @@ import sys
 
 from rootless.errors import ContainerError, KernelError, RlError, StoreError
 from rootless.linux import channel as channels
-from rootless.linux import fuse, process, syscalls
 from rootless.linux import idmap as idmaps
+from rootless.linux import process, syscalls
 from rootless.runtime import stage
 
 TYPE_CHECKING = False
@@ -196,6 +196,7 @@ def _serve_layer(
     plan: stage.RootPlan, number: int, fuse_fd: int, environ: "Mapping[str, str]"
 ) -> int:
     """Start squashfuse for a layer.  It stays outside of the container, with all our groups."""
+    from rootless.linux import fuse
     from rootless.store import shared_mounts
 
     program = shared_mounts.program(environ)

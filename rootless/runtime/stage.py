@@ -25,7 +25,7 @@ import stat
 
 from rootless.errors import ContainerError, KernelError, RlError
 from rootless.linux import channel as channels
-from rootless.linux import fuse, mount, pty, syscalls
+from rootless.linux import mount, pty, syscalls
 from rootless.linux.namespaces import become_root
 from rootless.runtime.execute import ProcessPlan, execute, resolve_user, set_oom_score
 
@@ -299,6 +299,8 @@ def _give_away(directories: "Sequence[int]", user: str) -> None:
 
 def mount_root(plan: RootPlan, channel: channels.Channel) -> None:
     """The root file system on `plan.target`, by the driver that the parent has chosen."""
+    if plan.images or plan.driver == "fuse-overlayfs":
+        from rootless.linux import fuse
     for number, (directory, _) in enumerate(plan.images):
         fuse_fd = fuse.mount("squashfuse", directory, syscalls.MS_RDONLY)
         channel.send("squashfs", number, fds=[fuse_fd])
