@@ -5,8 +5,13 @@ Source: Go's golang.org/x/net/http/httpproxy, whose rules Docker follows: NO_PRO
 through a proxy.
 """
 
+import base64
 import ipaddress
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from rootless.errors import RegistryError
+from rootless.log import printable
 
 
 def proxy_for(environ: Mapping[str, str], scheme: str, host: str, port: int) -> str | None:
@@ -17,6 +22,32 @@ def proxy_for(environ: Mapping[str, str], scheme: str, host: str, port: int) -> 
     if not proxy or _is_excepted(_either(environ, "no_proxy"), host.lower(), port):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def split_proxy(proxy: str) -> tuple[str, dict[str, str]]:
+    """The proxy's URL without the user in it, and the headers for it, who may want a password.
+
+    Raises RegistryError: rl speaks to HTTP proxies alone.
+    """
+    try:
+        parts = urlsplit(proxy)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        shown = parts.scheme or proxy[:60]
+        raise RegistryError(
+            f"the proxy of HTTP_PROXY or HTTPS_PROXY cannot be used: {printable(shown)}",
+            remedy="set it to http://[USER:PASSWORD@]HOST:PORT, or list the registry in NO_PROXY",
+            code="RL-REGISTRY-UNREACHABLE",
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    address = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+    if parts.username is None:
+        return address, {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    secret = base64.b64encode(pair.encode()).decode()
+    return address, {"Proxy-Authorization": f"Basic {secret}"}
 
 
 def is_loopback(host: str) -> bool:

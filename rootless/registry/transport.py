@@ -21,7 +21,7 @@ from rootless.context import Context
 from rootless.errors import RegistryError, RlError
 from rootless.log import printable
 from rootless.registry.config import Endpoint, host_and_port
-from rootless.registry.proxies import proxy_for
+from rootless.registry.proxies import proxy_for, split_proxy
 
 ATTEMPTS = 4
 PAUSE_S = 0.5  # before the second attempt; doubled before each further one
@@ -237,8 +237,13 @@ class Transport:
                 if proxy is None:
                     pool = urllib3.PoolManager(ssl_context=context, maxsize=4, blocksize=_BLOCK)
                 else:
+                    address, headers = split_proxy(proxy)
                     pool = urllib3.ProxyManager(
-                        proxy, ssl_context=context, maxsize=4, blocksize=_BLOCK
+                        address,
+                        proxy_headers=headers,
+                        ssl_context=context,
+                        maxsize=4,
+                        blocksize=_BLOCK,
                     )
                 self._pools[proxy, own] = pool
             return pool

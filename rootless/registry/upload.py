@@ -1,11 +1,11 @@
 """Blobs to a registry: asked for, mounted from another repository, or uploaded.
 
 Source: distribution-spec v1.1, "Pushing Blobs".  A small blob goes in one PUT.  A larger one is
-streamed with PATCH, as Docker does; when the line breaks, the registry is asked how much it has,
-and the rest follows; docker-registry has forgotten the upload then, and gets it all again.
+streamed with one PATCH, as Docker does, or with several where that is too large for the server;
+when the line breaks, the registry is asked how much it has, and the rest follows; docker-registry
+has forgotten the upload then, and gets it all again.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -16,6 +16,8 @@ from rootless.registry.client import Client, rubbish
 from rootless.registry.transport import ATTEMPTS, Response
 
 AT_ONCE = 1 << 20  # bytes; a blob of at most this size is sent in one piece
+# bytes per request, when a server or a proxy before it takes no more at once (413)
+CHUNKS = (1 << 26, 1 << 23)
 _TRY_AGAIN = frozenset((408, 416, 429, 500, 502, 503, 504))
 
 Tell = Callable[[int], None]  # bytes sent
@@ -27,6 +29,10 @@ class _Lost(Exception):
     def __init__(self, why: RegistryError) -> None:
         super().__init__(str(why))
         self.why = why
+
+
+class _TooMuch(_Lost):
+    """It takes no request as large as that."""
 
 
 def exists(client: Client, digest: str) -> bool:
@@ -60,11 +66,17 @@ def mount(client: Client, digest: str, repositories: Sequence[str]) -> str:
 
 def upload(client: Client, descriptor: Descriptor, path: str, what: str, tell: Tell) -> None:
     """Send the file `path`.  Raises RegistryError."""
+    chunks = iter(CHUNKS)
+    chunk = descriptor.size
     with open(path, "rb", buffering=0) as file:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                _Upload(client, descriptor, file, what, tell).run()
+                _Upload(client, descriptor, file, what, tell, chunk).run()
                 return
+            except _TooMuch as e:
+                chunk = next((one for one in chunks if one < chunk), 0)
+                if not chunk or attempt == ATTEMPTS:
+                    raise e.why from e
             except _Lost as e:
                 if exists(client, descriptor.digest):
                     return  # it was the answer that was lost
@@ -99,8 +111,15 @@ class _Upload:
     """One try to send a file; raises _Lost when another may go better."""
 
     def __init__(
-        self, client: Client, descriptor: Descriptor, file: BinaryIO, what: str, tell: Tell
+        self,
+        client: Client,
+        descriptor: Descriptor,
+        file: BinaryIO,
+        what: str,
+        tell: Tell,
+        chunk: int,
     ) -> None:
+        self._chunk = chunk  # bytes per request at most
         self._client = client
         self._digest = descriptor.digest
         self._size = descriptor.size
@@ -113,6 +132,11 @@ class _Upload:
         if response.status != 202:
             raise self._client.refusal(response, self._what)
         url = _location(self._client, response)
+        # What it wants at least in each request but the last (distribution-spec, "Pushing a blob
+        # in chunks").
+        least = response.headers.get("OCI-Chunk-Min-Length", "")
+        if least.isascii() and least.isdecimal():
+            self._chunk = max(self._chunk, min(int(least[:18]), self._size))
         self._client.transport.read(response)
         position = 0
         if self._size > AT_ONCE:
@@ -131,9 +155,11 @@ class _Upload:
             answer = self._send("PATCH", url, position)
             if not isinstance(answer, RegistryError) and answer.status == 202:
                 url = _location(self._client, answer)
-                position = _received(answer, self._size)
+                position = _received(answer, min(position + self._chunk, self._size))
                 self._client.transport.read(answer)
                 continue
+            if not isinstance(answer, RegistryError) and answer.status == 413:
+                raise _TooMuch(self._client.refusal(answer, self._what))
             error = (
                 answer
                 if isinstance(answer, RegistryError)
@@ -165,37 +191,42 @@ class _Upload:
         return found, position
 
     def _send(self, method: str, url: str, position: int) -> Response | RegistryError:
-        """The answer to the rest of the file, or the error that the network made."""
-        left = self._size - position
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(left)}
-        if method == "PATCH" and position:
-            headers["Content-Range"] = f"{position}-{self._size - 1}"
+        """The answer to the next part of the file, or the error that the network made."""
+        end = min(position + self._chunk, self._size)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(end - position),
+        }
+        if method == "PATCH" and (position or end < self._size):
+            headers["Content-Range"] = f"{position}-{end - 1}"
         try:
             return self._client.send(
-                method, url, headers, body=lambda: self._rest(position), attempts=1
+                method, url, headers, body=lambda: self._part(position, end), attempts=1
             )
         except RegistryError as e:
             if e.code != "RL-REGISTRY-UNREACHABLE":
                 raise
             return e
 
-    def _rest(self, position: int) -> "_Watched":
+    def _part(self, position: int, end: int) -> "_Watched":
         self._file.seek(position)
-        return _Watched(self._client, self._file, self._tell)
+        return _Watched(self._client, self._file, end, self._tell)
 
 
 class _Watched:
-    """A file on its way: reported, and cancelled with the rest."""
+    """A file on its way up to byte `end`: reported, and cancelled with the rest."""
 
-    def __init__(self, client: Client, file: BinaryIO, tell: Tell) -> None:
+    def __init__(self, client: Client, file: BinaryIO, end: int, tell: Tell) -> None:
         self._client = client
         self._file = file
+        self._end = end
         self._tell = tell
 
     def read(self, size: int = -1, /) -> bytes:
         self._client.transport.check_cancelled()
-        data = self._file.read(size)
-        self._tell(os.lseek(self._file.fileno(), 0, os.SEEK_CUR))
+        left = self._end - self._file.tell()
+        data = self._file.read(min(size, left) if size >= 0 else left)
+        self._tell(self._file.tell())
         return data
 
 

@@ -224,7 +224,7 @@ def test_what_is_no_http_is_an_error(ctx: Context, rogue: Rogue, answer: bytes) 
 def test_proxy_of_the_environment_is_used(tmp_path: Path, rogue: Rogue, image: Image) -> None:
     proxy = Rogue()
     try:
-        environ = {"http_proxy": f"http://{proxy.host}", "HTTPS_PROXY": proxy.host}
+        environ = {"http_proxy": f"http://ann:a%40b@{proxy.host}", "HTTPS_PROXY": proxy.host}
         config: dict[str, object] = {"insecure-registries": ["registry.invalid"]}
         ctx = make_context(str(tmp_path), environ, config)
         rogue.serve("app", image)
@@ -237,8 +237,19 @@ def test_proxy_of_the_environment_is_used(tmp_path: Path, rogue: Rogue, image: I
         proxy.on("http://registry.invalid/", forward)
         assert pull(ctx, "registry.invalid/app")["names"] == ["registry.invalid/app:latest"]
         assert rogue.seen == []
+        secret = base64.b64encode(b"ann:a@b").decode()
+        wanted = [head for path, head in proxy.seen if path.startswith("http://registry.invalid/")]
+        assert {head["Proxy-Authorization"] for head in wanted} == {f"Basic {secret}"}
     finally:
         proxy.close()
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://h:port", "ftp://h"])
+def test_a_proxy_that_cannot_be_used_is_told(tmp_path: Path, proxy: str) -> None:
+    ctx = make_context(str(tmp_path), {"HTTPS_PROXY": proxy})
+    with pytest.raises(RegistryError, match="proxy") as caught:
+        pull(ctx, "registry.invalid/app")
+    assert "NO_PROXY" in str(caught.value.remedy)
 
 
 def test_certificates(tmp_path: Path, rogue: Rogue, image: Image) -> None:

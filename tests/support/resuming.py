@@ -6,10 +6,14 @@ import threading
 
 
 class Resuming:
-    """Takes blobs and manifests.  Cuts the first `cuts` PATCHes after `limit` bytes."""
+    """Takes blobs and manifests.  Cuts the first `cuts` PATCHes after `limit` bytes.
 
-    def __init__(self, limit: int, cuts: int) -> None:
+    Refuses requests of more than `most` bytes (413), and asks for at least `least` in each.
+    """
+
+    def __init__(self, limit: int, cuts: int, *, most: int = 1 << 40, least: int = 0) -> None:
         self.limit, self.cuts = limit, cuts
+        self.most, self.least = most, least
         self.received = 0  # bytes of all PATCHes
         self.ranges: list[str] = []
         self.partial = b""
@@ -46,11 +50,16 @@ class Resuming:
 
             def do_POST(self) -> None:
                 outer.partial = b""
-                self.place(202)
+                least = {"OCI-Chunk-Min-Length": str(outer.least)} if outer.least else {}
+                self.answer(202, Location="/v2/x/blobs/uploads/1?s=2", **least)
 
             def do_PATCH(self) -> None:
                 length = int(self.headers["Content-Length"])
                 outer.ranges.append(self.headers.get("Content-Range", ""))
+                if length > outer.most:
+                    self.rfile.read(length)
+                    self.answer(413)
+                    return
                 if outer.cuts:
                     outer.cuts -= 1
                     outer.partial += self.rfile.read(min(length, outer.limit))
