@@ -39,6 +39,11 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "The container is not paused",
         "Only a container that `rl pause` has stopped can go on. `rl ps` shows (Paused) for it.",
     ),
+    "RL-EXEC-NOT-FOUND": (
+        "There is no such exec instance",
+        "What `rl exec` runs has an ID, in the ExecIDs of `rl inspect CONTAINER` and in the events "
+        "of `rl events`. It is forgotten five minutes after the end, and with its container.",
+    ),
     "RL-TOP": (
         "A column or option of rl top is unknown",
         "rl reads the processes from /proc itself and knows the usual layouts of ps(1), -ef, aux, "

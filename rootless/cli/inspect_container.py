@@ -2,6 +2,7 @@
 
 from rootless.cli import container_words as words
 from rootless.cli.template_functions import Map
+from rootless.store import execs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": None,
+        "ExecIDs": [record["id"] for record in execs.list_all(container)] or None,
         "HostConfig": _host_config(config, runtime),
         "GraphDriver": {
             "Name": str(storage),
@@ -77,6 +78,32 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         below = record.get("size", 0)
         document["SizeRootFs"] = size + (below if isinstance(below, int) else 0)
     return document
+
+
+def describe_exec(record: "Doc") -> "Doc":
+    """A process that `rl exec` has run, as Docker's API inspects an exec instance.
+
+    ExitCode is null while it runs, and where nobody was left to see the end.
+    """
+    return {
+        "CanRemove": not record["running"],
+        "ContainerID": record["container"],
+        "DetachKeys": record["detach_keys"],
+        "ExitCode": record["exit_code"],
+        "ID": record["id"],
+        "OpenStderr": not record["tty"],
+        "OpenStdin": record["interactive"],
+        "OpenStdout": True,
+        "ProcessConfig": {
+            "arguments": record["args"][1:],
+            "entrypoint": record["args"][0],
+            "privileged": record["privileged"],
+            "tty": record["tty"],
+            "user": record["user"],
+        },
+        "Running": record["running"],
+        "Pid": record["pid"] if record["running"] else 0,
+    }
 
 
 def _state(container: "Container") -> "Doc":

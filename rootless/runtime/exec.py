@@ -15,6 +15,7 @@ from rootless.runtime.attach import DetachKeys
 from rootless.runtime.execute import ProcessPlan, set_oom_score
 from rootless.runtime.execute import execute as become
 from rootless.runtime.streams import Client, LocalClient, Pump, pipes, split
+from rootless.store import execs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,18 +32,64 @@ def execute(
 ) -> int:
     """Run the process of `document` (exec_options) in the container; its exit status.
 
-    0 at once with detach.  Raises RlError: not running, no such program, user or directory.
+    With detach, 0 as soon as it runs: a keeper stays its parent.  Raises RlError: not running, no
+    such program, user or directory.
     """
-    extension = document["rl"]
-    stdio, ends = _stdio(extension, bool(document["terminal"]))
+    if document["rl"]["detach"]:
+        _start_detached(ctx, container, document)
+        return 0
+    pid, master, ends = _begin(ctx, container, document)
+    record = execs.Record(ctx, container, document, pid)
+    exit_code = _relay(pid, ends, master, document["rl"], detach_keys)
+    if exit_code is None:
+        record.detached()
+        _stay_behind(master)
+        return 0
+    record.finish(exit_code)
+    return exit_code
+
+
+def _begin(
+    ctx: "Context", container: "Container", document: "dict[str, Any]"
+) -> "tuple[int, int, dict[int, str]]":
+    """(PID, terminal's master or -1, our ends of the pipes) of the process, which runs."""
+    stdio, ends = _stdio(document["rl"], bool(document["terminal"]))
     joining = Joining(ctx, container, document, stdio)
     try:
         pid, master = _started(joining.channel)
     finally:
         joining.close()
-    if extension["detach"]:
-        return 0
-    return _relay(pid, ends, master, extension, detach_keys)
+    return pid, master, ends
+
+
+def _start_detached(ctx: "Context", container: "Container", document: "dict[str, Any]") -> None:
+    """Start the process under a keeper: a child of ours that waits for it, so that its exit code
+    is kept, and that empties its terminal."""
+    ours, theirs = channels.pair()
+    keeper = os.fork()
+    if keeper == 0:
+        ours.close()
+        try:
+            os.setsid()
+            _to_null()
+            pid, master, _ = _begin(ctx, container, document)
+            record = execs.Record(ctx, container, document, pid)
+        except BaseException as e:
+            stage.report(theirs, e)
+            os._exit(1)
+        theirs.close()
+        try:
+            if master >= 0:
+                _empty(master)
+            record.finish(_exit_code(pid))
+        finally:
+            os._exit(0)
+    theirs.close()
+    name, body, _ = ours.receive()
+    ours.close()
+    if name:
+        os.waitpid(keeper, 0)
+        stage.raise_reported(body)
 
 
 class Joining:
@@ -126,7 +173,8 @@ def _join(
             stdio = [terminal, terminal, terminal]
         else:
             channel.send("terminal")
-        become(plan, stdio, dies_with_parent=not detach)
+        # A terminal hangs up with its holder; who detaches from it leaves the process running.
+        become(plan, stdio, dies_with_parent=not detach and not plan.terminal)
     except BaseException as e:
         stage.report(channel, e)
     os._exit(1)
@@ -157,7 +205,8 @@ def _started(channel: channels.Channel) -> tuple[int, int]:
 
 def _relay(
     pid: int, ends: "dict[int, str]", master: int, extension: "dict[str, Any]", detach_keys: bytes
-) -> int:
+) -> int | None:
+    """The exit code; None when the user has detached from the terminal."""
     pidfd = os.pidfd_open(pid)
     if master >= 0:
         outputs, input_fd = {master: "stdout"}, master
@@ -171,13 +220,16 @@ def _relay(
         with _Raw(extension["interactive"]):
             pump.run(until=lambda: client.detached)
         if client.detached:
-            _stay_behind(pump)
-            return 0
+            return None
     else:
         pump.clients.append(
             LocalClient(pump, ("stdout", "stderr"), read_input=extension["interactive"])
         )
         pump.run()
+    return _exit_code(pid)
+
+
+def _exit_code(pid: int) -> int:
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code
@@ -226,15 +278,27 @@ class TerminalClient(LocalClient):
         return passed
 
 
-def _stay_behind(pump: Pump) -> None:
+def _stay_behind(master: int) -> None:
     """The user has detached: a child of ours keeps the terminal open and empties it."""
     if os.fork() != 0:
-        os._exit(0)
+        return
     os.setsid()
+    _to_null()
+    _empty(master)
+    os._exit(0)
+
+
+def _to_null() -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
-    pump.forget(0)
-    pump.clients.clear()
-    pump.run()
-    os._exit(0)
+
+
+def _empty(master: int) -> None:
+    """Read a terminal that nobody looks at, until the last program has closed it (EIO)."""
+    os.set_blocking(master, True)
+    try:
+        while os.read(master, 65536):
+            pass
+    except OSError:
+        pass

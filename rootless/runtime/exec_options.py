@@ -48,7 +48,7 @@ def process_for_exec(
     user = check_user(text(values, "user"))
     extension = config["rl"]
     return {
-        "terminal": terminal and not detach,
+        "terminal": terminal,
         "user": own["user"],
         "args": args,
         "env": _environment(own["env"], given, terminal=terminal),

@@ -92,3 +92,51 @@ def test_killed_exec_leaves_the_container_running(rl: Rl, container: str) -> Non
 def test_many_execs_at_once(rl: Rl, container: str) -> None:
     children = [rl.popen("exec", container, "echo", str(n)) for n in range(8)]
     assert [c.communicate(timeout=30)[0] for c in children] == [f"{n}\n" for n in range(8)]
+
+
+def execs(rl: Rl, container: str) -> list[dict[str, object]]:
+    """What `rl inspect` says about each exec of a container, the oldest first."""
+    ids = rl.inspect(container)["ExecIDs"] or []
+    return [rl.inspect(one) for one in ids]
+
+
+def test_exec_can_be_inspected_and_keeps_its_exit_code(rl: Rl, container: str) -> None:
+    rl.run("exec", "--user", "1:2", container, "sh", "-c", "exit 3", status=3)
+    rl.run("exec", "-d", container, "sh", "-c", "while [ ! -e /go ]; do sleep 0.01; done; exit 4")
+    first, second = execs(rl, container)
+    assert (first["Running"], first["ExitCode"], first["Pid"]) == (False, 3, 0)
+    assert first["ProcessConfig"] == {
+        "arguments": ["-c", "exit 3"], "entrypoint": "sh", "privileged": False, "tty": False,
+        "user": "1:2",
+    }  # fmt: skip
+    assert first["ContainerID"] == rl.inspect(container)["Id"]
+    assert (second["Running"], second["ExitCode"]) == (True, None)
+    assert os.path.isdir(f"/proc/{second['Pid']}")
+    rl.run("exec", container, "touch", "/go")
+    wait_until(lambda: not execs(rl, container)[1]["Running"], what="its end")
+    assert rl.out("inspect", "--type", "exec", "-f", "{{.ExitCode}}", str(second["ID"])) == "4"
+    rl.fails("inspect", "--type", "exec", "0" * 64, status=1, code="RL-EXEC-NOT-FOUND")
+    rl.run("exec", "-d", container, "/nothing", status=127)
+    events = rl.out(
+        "events", "--since", "5m", "--until", "0s", "--filter", f"container={container}"
+    )
+    assert f"execID={second['ID']}, exitCode=4" in events
+
+
+def test_exec_detached_with_a_terminal(rl: Rl, container: str) -> None:
+    rl.run("exec", "-dt", container, "sh", "-c", "tty > /tmp/tty; seq 100000; exit 6")
+    wait_until(lambda: execs(rl, container)[0]["ExitCode"] == 6, what="its end")
+    assert rl.out("exec", container, "cat", "/tmp/tty").startswith("/dev/pts/")
+
+
+def test_exec_goes_on_when_its_terminal_is_left(rl: Rl, container: str) -> None:
+    rl.run("exec", container, "mkfifo", "/tmp/fifo")
+    terminal = rl.pty("exec", "-it", "--detach-keys", "ctrl-x,q", container, "sh")
+    terminal.expect(r"[#$] ")
+    terminal.send("read x < /tmp/fifo; seq 100000; touch /tmp/end\n")
+    terminal.send("\x18q")
+    assert terminal.wait() == 0
+    terminal.close()
+    rl.run("exec", container, "sh", "-c", "echo > /tmp/fifo", timeout=20)
+    wait_until(lambda: rl.run("exec", container, "ls", "/tmp/end", check=False).returncode == 0)
+    assert execs(rl, container)[1]["Running"] is True

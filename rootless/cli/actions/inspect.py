@@ -1,6 +1,6 @@
 """rl inspect: containers, images and volumes as JSON, in Docker's shape.  Warm."""
 
-from rootless import log
+from rootless import ids, log
 from rootless.cli.output import pretty_json, write
 from rootless.errors import ContainerError, ImageError, RlError, UsageError
 from rootless.store import containers as store
@@ -19,9 +19,10 @@ _NOT_FOUND = (
 def main(ctx: "Context", values: "dict[str, Any]") -> int:
     """A JSON list of what was found, or --format for each; 1 when something is missing."""
     kind = values["type"] or ""
-    if kind not in ("", "container", "image", "volume"):
+    if kind not in ("", "container", "image", "volume", "exec"):
         raise UsageError(
-            f"there is no type {kind!r} to inspect", remedy="--type is container, image or volume"
+            f"there is no type {kind!r} to inspect",
+            remedy="--type is container, image, volume or exec",
         )
     form = values["format"]
     render = None
@@ -68,6 +69,12 @@ def _document(ctx: "Context", name: str, kind: str, with_size: bool) -> "dict[st
         except RlError as e:
             if kind or e.code not in _NOT_FOUND:
                 raise
+    # The ID of an exec is as long as a container's, and found in no other place.
+    if kind == "exec" or (not kind and len(name) == 64 and ids.is_hex(name)):
+        from rootless.cli.inspect_container import describe_exec
+        from rootless.store import execs
+
+        return describe_exec(execs.find(store.list_all(ctx), name))
     from rootless.cli.inspect_volume import describe as describe_volume
     from rootless.store import volume_changes
 

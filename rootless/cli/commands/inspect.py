@@ -28,7 +28,11 @@ def inspect(
     ] = None,
     type: Annotated[
         str | None,
-        option("--type", help="Only a container, or only an image.", metavar="TYPE"),
+        option(
+            "--type",
+            help="Only a container, image, volume, or exec (an ID of ExecIDs).",
+            metavar="TYPE",
+        ),
     ] = None,
     size: Annotated[
         bool, option("--size", "-s", help="Show how much a container has written.")
