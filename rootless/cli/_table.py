@@ -1533,6 +1533,22 @@ TABLE: "dict[str, Row]" = {
             'format': None,
         },
     ),
+    'system check': (
+        'system_check',
+        True,
+        {
+            '--quick': ('quick', 0),
+            '-q': ('quick', 0),
+            '--repair': ('repair', 0),
+            '-r': ('repair', 0),
+        },
+        (
+        ),
+        {
+            'quick': False,
+            'repair': False,
+        },
+    ),
     'system df': (
         'system_df',
         True,
@@ -1546,6 +1562,26 @@ TABLE: "dict[str, Row]" = {
         {
             'format': None,
             'verbose': False,
+        },
+    ),
+    'system prune': (
+        'system_prune',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+            '--volumes': ('volumes', 0),
+            '--filter': ('filter', 3),
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+        },
+        (
+        ),
+        {
+            'all': False,
+            'volumes': False,
+            'filter': [],
+            'force': False,
         },
     ),
     'version': (
@@ -1633,9 +1669,11 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'rm': ('manifest rm', {}),
     },
     'system': {
+        'check': ('system check', {}),
         'df': ('system df', {}),
         'events': ('events', {}),
         'info': ('info', {}),
+        'prune': ('system prune', {}),
     },
     'volume': {
         'create': ('volume create', {}),

@@ -86,7 +86,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "explain": ("explain", "Information", "Explain an error code"),
     "events": ("events", "Information", "Show what happens to containers, images and volumes"),
     "info": ("info", "Information", "Show the store and how containers will run here"),
+    "system check": ("system_check", "Information", "Compare the store with its digests"),
     "system df": ("system_df", "Information", "Show what takes space in the store"),
+    "system prune": ("system_prune", "Information", "Remove all that nothing uses"),
     "version": ("version", "Information", "Show the versions of rl and what it stands on"),
 }
 
@@ -139,7 +141,13 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         name: (f"manifest {name}", {})
         for name in ("add", "annotate", "create", "exists", "inspect", "ls", "push", "remove", "rm")
     },
-    "system": {"df": ("system df", {}), "events": ("events", {}), "info": ("info", {})},
+    "system": {
+        "check": ("system check", {}),
+        "df": ("system df", {}),
+        "events": ("events", {}),
+        "info": ("info", {}),
+        "prune": ("system prune", {}),
+    },
     "volume": {
         "create": ("volume create", {}),
         "export": ("volume export", {}),

@@ -11,8 +11,10 @@ from rootless.errors import RlError
 def confirm(warning: str, filters: list[str]) -> None:
     """Ask whether to go on.  Raises RlError RL-CANCELLED for everything but y."""
     if filters:
-        shown = "\n".join(f"- {one}" for one in filters)
-        warning += f"\n\n  Items to be pruned will be filtered with:\n  {shown}"
+        shown = "\n".join(f"  - {one}" for one in filters)
+        warning = (
+            warning.rstrip("\n") + f"\n\n  Items to be pruned will be filtered with:\n{shown}\n"
+        )
     sys.stdout.write(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ")
     sys.stdout.flush()
     answer = sys.stdin.readline().strip().lower() if sys.stdin is not None else ""

@@ -59,6 +59,17 @@ def mounts(paths: "Paths") -> "dict[str, str]":
         return {}
 
 
+def drop(paths: "Paths", keys: "list[str]") -> None:
+    """Forget entries; the next collection frees the layers that nothing else has."""
+    for key in keys:
+        try:
+            os.unlink(f"{directory(paths)}/{key}.json")
+        except FileNotFoundError:
+            pass
+        except OSError as e:
+            raise atomic.store_error(e, f"remove the cache entry {key[:12]}") from e
+
+
 def held_layers(paths: "Paths") -> set[str]:
     """The diffIDs of entries in use; the others are removed.  The caller holds the image lock."""
     found: set[str] = set()

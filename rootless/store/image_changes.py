@@ -157,9 +157,13 @@ def prune(ctx: Context, wanted: Callable[[Record], bool]) -> tuple[list[tuple[st
                 removal.run(identifier)
                 done += removal.done
         _write_index(ctx.paths)
-    freed = sizes(ctx.paths) if done else {}
-    removed = collect(ctx) if done else set()
-    return done, sum(freed.get(key, 0) for key in removed)
+    return done, collect_counted(ctx) if done else 0
+
+
+def collect_counted(ctx: Context) -> int:
+    """collect(), and the bytes on disk that it has freed."""
+    before = sizes(ctx.paths)
+    return sum(before.get(key, 0) for key in collect(ctx))
 
 
 def sizes(paths: Paths) -> dict[str, int]:
@@ -179,6 +183,12 @@ def sizes(paths: Paths) -> dict[str, int]:
         except StoreError:
             continue
     return found
+
+
+def refresh_index(paths: Paths) -> None:
+    """Write index.json again, by the records."""
+    with _lock(paths):
+        _write_index(paths)
 
 
 class _Removal:

@@ -20,6 +20,15 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
     prune.is_chosen(filters, {}, "")  # a bad time is told before the question
     if not values["force"]:
         prune.confirm("This will remove all stopped containers.", sorted(given))
+    removed, freed = prune_containers(ctx, filters)
+    if removed:
+        write("Deleted Containers:\n" + "".join(f"{name}\n" for name in removed) + "\n")
+    write(f"Total reclaimed space: {human_size(freed, 4)}\n")
+    return 0
+
+
+def prune_containers(ctx: Context, filters: dict[str, list[str]]) -> tuple[list[str], int]:
+    """Remove those that do not run and that `filters` are about: their IDs, and bytes freed."""
     chosen = [
         one
         for one in containers.list_all(ctx)
@@ -30,11 +39,7 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
     ]
     sizes = written(ctx, chosen)
     removed = [one.id for one in chosen if _remove(ctx, one)]
-    if removed:
-        write("Deleted Containers:\n" + "".join(f"{name}\n" for name in removed) + "\n")
-    freed = sum(sizes[name] for name in removed)
-    write(f"Total reclaimed space: {human_size(freed, 4)}\n")
-    return 0
+    return removed, sum(sizes[name] for name in removed)
 
 
 def _remove(ctx: Context, container: containers.Container) -> bool:

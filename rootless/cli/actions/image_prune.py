@@ -6,7 +6,7 @@ from rootless.cli import prune
 from rootless.cli.output import human_size, write
 from rootless.cli.ps_filters import bad_value, split_filters
 from rootless.context import Context
-from rootless.store import events, image_changes
+from rootless.store import image_changes
 
 _FILTERS = ("dangling", "label", "label!", "until")
 _YES, _NO = ("true", "1", "t"), ("false", "0", "f")
@@ -28,17 +28,23 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
             f"This will remove all {which if every else 'dangling images'}.", sorted(given)
         )
 
+    done, freed = prune_images(ctx, filters, every=every)
+    text = "".join(f"{verb.lower()}: {what}\n" for verb, what in done)
+    write((f"Deleted Images:\n{text}\n" if text else "") + _reclaimed(freed))
+    return 0
+
+
+def prune_images(
+    ctx: Context, filters: dict[str, list[str]], *, every: bool
+) -> tuple[list[tuple[str, str]], int]:
+    """Remove nameless images, or every one, that no container has: what was done, bytes freed."""
+
     def wanted(record: dict[str, Any]) -> bool:
         labels = (record.get("config") or {}).get("Labels") or {}
         created = str(record.get("created") or "")
         return (every or not record["names"]) and prune.is_chosen(filters, labels, created)
 
-    done, freed = image_changes.prune(ctx, wanted)
-    for verb, what in done:
-        events.record_image(ctx.paths, "delete" if verb == "Deleted" else "untag", what)
-    text = "".join(f"{verb.lower()}: {what}\n" for verb, what in done)
-    write((f"Deleted Images:\n{text}\n" if text else "") + _reclaimed(freed))
-    return 0
+    return image_changes.prune(ctx, wanted)
 
 
 def _reclaimed(freed: int) -> str:

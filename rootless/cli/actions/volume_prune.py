@@ -27,6 +27,18 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
             sorted(given),
         )
 
+    done, freed = prune_volumes(ctx, filters, every=every)
+    text = "".join(f"{name}\n" for name in done)
+    write((f"Deleted Volumes:\n{text}\n" if text else "")
+          + f"Total reclaimed space: {human_size(freed, 4)}\n")  # fmt: skip
+    return 0
+
+
+def prune_volumes(
+    ctx: Context, filters: dict[str, list[str]], *, every: bool
+) -> tuple[list[str], int]:
+    """Remove anonymous volumes, or every one, that no container has: names, and bytes freed."""
+
     def wanted(document: dict[str, Any]) -> bool:
         if not (every or document["anonymous"]):
             return False
@@ -36,8 +48,4 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
               for one in volume_changes.list_all(ctx) if wanted(one)}  # fmt: skip
     found = sizes.trees(ctx, places)
     done = volume_changes.prune(ctx, wanted)
-    text = "".join(f"{name}\n" for name in done)
-    freed = sum(found.get(name, 0) for name in done)
-    write((f"Deleted Volumes:\n{text}\n" if text else "")
-          + f"Total reclaimed space: {human_size(freed, 4)}\n")  # fmt: skip
-    return 0
+    return done, sum(found.get(name, 0) for name in done)
