@@ -96,6 +96,12 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "`rl inspect` looks for a container first and for an image then. `rl ps -a` and `rl "
         "images` list what there is.",
     ),
+    "RL-LOG-JOURNALD": (
+        "The journal cannot be used for a container's log",
+        "--log-driver journald sends each line to systemd-journald's socket, "
+        "/run/systemd/journal/socket, and `rl logs` reads them back with journalctl. Both have to "
+        "be there, and reading may take a group, as adm or systemd-journal.",
+    ),
     "RL-NO-LOG": (
         "The container keeps no log",
         "It was made with --log-driver none: its output went to whoever was attached.",

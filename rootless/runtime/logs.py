@@ -1,15 +1,10 @@
-"""A container's log: Docker's json-file lines, written by the supervisor, read by `rl logs`.  Warm.
-
-    {"log":"a line\\n","stream":"stdout","time":"2026-01-02T03:04:05.123456789Z"}
-
-A line without its end is kept for 16 KiB or until the stream ends, as Docker does.
+"""A container's log as `rl logs` reads it: rootless.runtime.log_writer's lines, over rotations.
+Warm.
 """
 
 import os
-import time
 
 from rootless import fastjson
-from rootless.store.containers import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,98 +12,21 @@ if TYPE_CHECKING:
 
     from rootless.store.containers import Container
 
-PARTIAL_MAX = 16 << 10  # bytes of a line that is logged before its end has come
-
-
-class Writer:
-    """Appends to the log.  A disk that is full costs lines of the log, never the container."""
-
-    __slots__ = ("_fd", "_max_files", "_max_size", "_partial", "_path", "_size")
-
-    def __init__(self, path: str, *, max_size: int = 0, max_files: int = 1) -> None:
-        self._path = path
-        self._max_size = max_size  # bytes, 0 for no limit
-        self._max_files = max_files
-        self._partial: dict[str, bytes] = {}
-        self._fd = -1
-        self._size = 0
-        self._open()
-
-    def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o600)
-        self._size = os.fstat(self._fd).st_size
-
-    def write(self, stream: str, data: bytes) -> None:
-        """Log what the container has written to `stream`."""
-        data = self._partial.pop(stream, b"") + data
-        end = data.rfind(b"\n") + 1
-        rest = data[end:]
-        lines = data[:end].splitlines(keepends=True) if end else []
-        # splitlines() cuts at \r too: a log line ends at \n alone.
-        if b"\r" in data[:end] or b"\x0b" in data[:end] or b"\x0c" in data[:end]:
-            lines = [one + b"\n" for one in data[: end - 1].split(b"\n")]
-        while len(rest) >= PARTIAL_MAX:
-            lines.append(rest[:PARTIAL_MAX])
-            rest = rest[PARTIAL_MAX:]
-        if rest:
-            self._partial[stream] = rest
-        if lines:
-            self._append(stream, lines)
-
-    def close_stream(self, stream: str) -> None:
-        """Log what is left of a stream that has ended."""
-        rest = self._partial.pop(stream, b"")
-        if rest:
-            self._append(stream, [rest])
-
-    def _append(self, stream: str, lines: list[bytes]) -> None:
-        when = rfc3339(time.time_ns())
-        tail = f',"stream":"{stream}","time":"{when}"}}\n'
-        texts = [
-            f'{{"log":{fastjson.quote(line.decode("utf-8", "replace"))}{tail}' for line in lines
-        ]
-        try:
-            # One by one where a size is to be kept: many lines may have come at once.
-            for text in texts if self._max_size else ("".join(texts),):
-                data = text.encode()
-                if self._max_size and self._size + len(data) > self._max_size and self._size:
-                    self._rotate()
-                os.write(self._fd, data)
-                self._size += len(data)
-        except OSError:
-            pass
-
-    def _rotate(self) -> None:
-        """log -> log.1 -> log.2 …, at most `max_files` of them, the current one included."""
-        os.close(self._fd)
-        for number in range(self._max_files - 1, 0, -1):
-            source = self._path if number == 1 else f"{self._path}.{number - 1}"
-            try:
-                os.rename(source, f"{self._path}.{number}")
-            except FileNotFoundError:
-                pass
-        if self._max_files == 1:
-            os.unlink(self._path)
-        self._open()
-
-    def close(self) -> None:
-        for stream in list(self._partial):
-            self.close_stream(stream)
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+_BLOCK = 1 << 20
 
 
 class Entry:
     """One line of a log: `time` as written, RFC 3339 in UTC, so that text compares as time."""
 
-    __slots__ = ("stream", "text", "time")
+    __slots__ = ("attributes", "stream", "text", "time")
 
-    def __init__(self, stream: str, when: str, text: str) -> None:
+    def __init__(
+        self, stream: str, when: str, text: str, attributes: "dict[str, str] | None" = None
+    ) -> None:
         self.stream = stream
         self.time = when
         self.text = text
+        self.attributes = attributes or {}
 
 
 def read(
@@ -123,101 +41,197 @@ def read(
     """The entries of the log, oldest first: the last `tail` (-1: all) between two times.
 
     With `follow` it goes on while the container runs: `wait()` blocks until the log may have
-    grown and returns False when the container has ended.
+    grown and returns False when nothing more will come.
     """
     reader = Reader(container.log_path)
     try:
-        entries = [e for e in (_parse(line) for line in reader.lines()) if e]
-        entries = [e for e in entries if _between(e, since, until)]
-        yield from entries[-tail:] if tail > 0 else ([] if tail == 0 else entries)
-        while follow:
-            going_on = wait() if wait is not None else False
-            lines = reader.lines()
-            for line in lines:
-                entry = _parse(line)
-                if entry is None:
-                    continue
-                if until and entry.time > until:
-                    return
-                if _between(entry, since, until):
-                    yield entry
-            if not going_on and not lines:
+        if tail >= 0 and not until:
+            reader.skip_to_last(tail)
+        entries = _entries(reader, since, until)
+        if tail >= 0 and until:
+            entries = iter(_last(entries, tail))
+        yield from entries
+        while follow and wait is not None:
+            going_on = wait()
+            came = False
+            for lines in reader.batches():
+                came = True
+                for entry in _parsed(lines):
+                    if until and entry.time > until:
+                        return
+                    if not since or entry.time >= since:
+                        yield entry
+            if not going_on and not came:
                 return
     finally:
         reader.close()
 
 
-class Reader:
-    """Reads a file of lines as it grows, and over its rotations: `path`, path.1, path.2 …"""
+def _entries(reader: "Reader", since: str, until: str) -> "Iterator[Entry]":
+    for lines in reader.batches():
+        for entry in _parsed(lines):
+            if (not since or entry.time >= since) and (not until or entry.time <= until):
+                yield entry
 
-    __slots__ = ("_fd", "_path", "_rest")
+
+def _last(entries: "Iterator[Entry]", count: int) -> list[Entry]:
+    kept: list[Entry] = []
+    for entry in entries:
+        kept.append(entry)
+        if len(kept) > 2 * count + 1000:
+            del kept[: len(kept) - count]
+    return kept[-count:] if count else []
+
+
+def _parsed(lines: list[bytes]) -> "Iterator[Entry]":
+    for line in lines:
+        try:
+            document = fastjson.loads(line)
+            yield Entry(
+                str(document["stream"]), str(document["time"]), str(document["log"]),
+                document.get("attrs"),
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass  # not ours
+
+
+class _File:
+    """One file of a log, open; or the content of a compressed one."""
+
+    __slots__ = ("data", "fd")
+
+    def __init__(self, fd: int, data: bytes = b"") -> None:
+        self.fd = fd
+        self.data = data
+
+    def skip_to_last(self, count: int) -> int:
+        """Leave the last `count` lines; how many there are of them."""
+        if self.fd < 0:
+            place, found = _line_from_end(self.data, count)
+            self.data = self.data[place:]
+            return found
+        end = os.lseek(self.fd, 0, os.SEEK_END)
+        found, place = 0, end
+        while place > 0 and found <= count:
+            size = min(_BLOCK, place)
+            place -= size
+            block = os.pread(self.fd, size, place)
+            here = block.count(b"\n")
+            if found + here > count:
+                offset, _ = _line_from_end(block, count - found)
+                os.lseek(self.fd, place + offset, os.SEEK_SET)
+                return count
+            found += here
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        return found
+
+
+def _line_from_end(data: bytes, count: int) -> "tuple[int, int]":
+    """Where the last `count` lines begin, and how many there are."""
+    place, found = len(data), -1
+    while found < count:
+        place = data.rfind(b"\n", 0, place)
+        if place < 0:
+            return 0, found + 1
+        found += 1
+    return place + 1, count
+
+
+class Reader:
+    """Reads a file of lines as it grows, and over its rotations: `path`, path.1, path.2.gz …"""
+
+    __slots__ = ("_fd", "_path", "_rest", "_waiting")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1  # of the file that was read last: an open file's inode is not used again
         self._rest = b""
+        self._waiting: list[_File] = []
+
+    def skip_to_last(self, count: int) -> None:
+        """Leave all but the last `count` lines that there are now out."""
+        files = self._newer()
+        for place in range(len(files) - 1, -1, -1):
+            count -= files[place].skip_to_last(count)
+            if count <= 0:
+                for file in files[:place]:
+                    if file.fd >= 0:
+                        os.close(file.fd)
+                files = files[place:]
+                break
+        self._waiting = files
 
     def lines(self) -> list[bytes]:
         """The complete lines that have come since the last call; at first all, oldest first."""
-        newer = self._newer()
-        lines = self._drain()
-        for fd in newer:
-            self.close()
-            self._fd = fd
-            lines += self._drain()
-        return lines
+        return [line for lines in self.batches() for line in lines]
 
-    def _newer(self) -> list[int]:
+    def batches(self) -> "Iterator[list[bytes]]":
+        """lines(), some at a time."""
+        newer, self._waiting = self._waiting or self._newer(), []
+        yield from self._drain()
+        for file in newer:
+            self.close()
+            if file.fd < 0:
+                yield file.data.split(b"\n")[:-1]
+            else:
+                self._fd = file.fd
+                yield from self._drain()
+
+    def _newer(self) -> list[_File]:
         """The files that were begun after ours, oldest first.
 
         The newest is opened first: a rotation meanwhile makes us see a file twice, but miss none.
         """
-        seen = set()
-        ours = os.fstat(self._fd).st_ino if self._fd >= 0 else -1
-        found: list[int] = []
+        known = [self._fd] if self._fd >= 0 else []
+        found: list[_File] = []
         path, number = self._path, 0
         while True:
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
-                if number:
+                packed = self._packed(f"{path}.gz", known)
+                if packed is None and number:
                     break
+                if packed is not None and packed.data:
+                    found.insert(0, packed)
             else:
                 inode = os.fstat(fd).st_ino
-                if inode == ours or inode in seen:
+                inodes = [os.fstat(one).st_ino for one in known]
+                if inode in inodes:
                     os.close(fd)
+                    if self._fd >= 0 and inode == inodes[0]:
+                        break
                 else:
-                    seen.add(inode)
-                    found.insert(0, fd)
-                if inode == ours:
-                    break
+                    known.append(fd)
+                    found.insert(0, _File(fd))
             number += 1
             path = f"{self._path}.{number}"
         return found
 
-    def _drain(self) -> list[bytes]:
-        if self._fd < 0:
-            return []
-        pieces = [self._rest]
-        while piece := os.read(self._fd, 1 << 20):
-            pieces.append(piece)
-        lines = b"".join(pieces).split(b"\n")
-        self._rest = lines.pop()
-        return lines
+    def _packed(self, path: str, known: list[int]) -> "_File | None":
+        """A compressed file that is newer than ours; without data when it was seen in this look,
+        None when it is ours or there is none."""
+        try:
+            if not os.path.exists(path):
+                return None
+            from rootless.runtime import log_compress
+
+            identity = log_compress.identity_of(path)
+            for fd in known:
+                if log_compress.identity(fd) == identity:
+                    return None if fd == self._fd else _File(-1)
+            return _File(-1, log_compress.read(path))
+        except OSError:
+            return None  # rotated away this instant
+
+    def _drain(self) -> "Iterator[list[bytes]]":
+        while self._fd >= 0 and (piece := os.read(self._fd, _BLOCK)):
+            lines = (self._rest + piece).split(b"\n")
+            self._rest = lines.pop()
+            if lines:
+                yield lines
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._rest = -1, b""
-
-
-def _parse(line: bytes) -> "Entry | None":
-    try:
-        document = fastjson.loads(line)
-        return Entry(str(document["stream"]), str(document["time"]), str(document["log"]))
-    except (ValueError, KeyError, TypeError):
-        return None  # cut short by a full disk
-
-
-def _between(entry: Entry, since: str, until: str) -> bool:
-    return (not since or entry.time >= since) and (not until or entry.time <= until)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.runtime.logs import Writer
+    from rootless.runtime.log_writer import Log
 
 CHUNK = 65536
 OUTBOX_MAX = 1 << 20  # bytes
@@ -64,7 +64,7 @@ class Pump:
     """
 
     def __init__(
-        self, pidfd: int, outputs: "dict[int, str]", input_fd: int, log: "Writer | None"
+        self, pidfd: int, outputs: "dict[int, str]", input_fd: int, log: "Log | None"
     ) -> None:
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[int], None]] = {}

@@ -7,11 +7,11 @@ holds the container's lock all the while, so that the kernel tells everybody whe
 import os
 import time
 
-from rootless.errors import ContainerError, RlError
+from rootless.errors import ContainerError, RlError, StoreError
 from rootless.linux import process
 from rootless.network import driver as drivers
 from rootless.network import ports
-from rootless.runtime import launch, limits, logs, rootfs, streams
+from rootless.runtime import launch, limits, log_writer, rootfs, streams
 from rootless.runtime.streams import Pump
 from rootless.store import containers, events, mapping, volumes
 
@@ -37,6 +37,7 @@ class Supervision:
         self._lock = lock
         self._started: launch.Started | None = None
         self._pump: Pump | None = None
+        self._log: log_writer.Log | None = None
         self._udp: list[tuple[ports.Port, Any]] = []
         self._forwarders: list[Any] = []
         self._began_ns = 0  # monotonic
@@ -91,11 +92,13 @@ class Supervision:
                 os.close(fd)
             for _, listener in self._udp:
                 listener.close()
+            if self._log is not None:
+                self._log.close()
             raise
         finally:
             for fd in theirs:
                 os.close(fd)
-        self._make_pump(ours, extension.get("log", {}))
+        self._make_pump(ours)
         self._forward_udp(network.ip)
         self._record_start(network, config, one_id=bool(plan.process.one_id))
         self._watch_over(extension)
@@ -106,6 +109,7 @@ class Supervision:
         self._pidfile = extension.get("pidfile", "")
         if self._pidfile:
             _check_pidfile(self._pidfile)
+        self._log = log_writer.make(container, extension.get("log") or {})
         published = ports.claim(ports.from_dicts(container.config["ports"]))
         self._udp = ports.bind_udp(published)
         runtime_directory = self._ctx.paths.container_runtime(container.id)
@@ -125,14 +129,13 @@ class Supervision:
 
         network_files.write(self._container, network, extension["network"])
 
-    def _make_pump(self, ours: "dict[int, str]", log: "dict[str, Any]") -> None:
+    def _make_pump(self, ours: "dict[int, str]") -> None:
         assert self._started is not None
-        writer = None if log.get("driver") == "none" else _log_writer(self._container, log)
         outputs, input_fd = streams.split(ours)
         if self._started.master_fd >= 0:
             outputs = {self._started.master_fd: "stdout"}
             input_fd = self._started.master_fd
-        self._pump = Pump(self._started.pidfd, outputs, input_fd, writer)
+        self._pump = Pump(self._started.pidfd, outputs, input_fd, self._log)
 
     def _watch_over(self, extension: "dict[str, Any]") -> None:
         """What is done while it runs, where that was asked for."""
@@ -186,6 +189,7 @@ class Supervision:
             cgroup=started.cgroup.to_dict() if started.cgroup is not None else None,
         )
         self._began_ns = time.monotonic_ns()
+        self._lock.clear_exit_code()
         if self._pidfile:
             _write_pidfile(self._pidfile, started.pid)
         self._record_volumes("mount")
@@ -253,7 +257,9 @@ class Supervision:
             from rootless.runtime import restart
 
             self.restarting = restart.is_wanted(container, exit_code, count)
-        container.write_state(
+        # First of all, since it needs no space on the disk: who looks finds it in any case.
+        self._lock.put_exit_code(exit_code)
+        self._write_state(
             status="restarting" if self.restarting else "exited",
             pid=0,
             exit_code=exit_code,
@@ -265,9 +271,15 @@ class Supervision:
             ports=[],
             cgroup=None,
         )
-        self._lock.put_exit_code(exit_code)
         if not self.restarting:
             self._lock.close()
+
+    def _write_state(self, **changes: object) -> None:
+        """As Container.write_state; on a full disk the next command that looks completes it."""
+        try:
+            self._container.write_state(**changes)
+        except StoreError:
+            self._container.state.update(changes)
 
 
 def record_stopped(container: "Container", lock: "Lock", error: str = "") -> None:
@@ -314,23 +326,6 @@ def id_map(ctx: "Context", extension: "dict[str, Any]") -> "IdMap":
         gid = ctx.gid if userns.get("gid") is None else int(userns["gid"])
         return mapping.keep_id_map(ctx, uid, gid)
     return mapping.default_map(ctx)
-
-
-def _log_writer(container: "Container", log: "dict[str, Any]") -> "logs.Writer | None":
-    options = log.get("options") or {}
-    size = 0
-    if options.get("max-size"):
-        from rootless.runtime.options_text import parse_size
-
-        size = max(0, parse_size(options["max-size"], "--log-opt max-size"))
-    try:
-        return logs.Writer(
-            container.log_path, max_size=size, max_files=int(options.get("max-file", 1))
-        )
-    except OSError as e:
-        from rootless.store.atomic import store_error
-
-        raise store_error(e, "open the container's log") from e
 
 
 def _reap() -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 KILLED = 137  # 128 + SIGKILL: the exit code of a container whose supervisor was killed
 
+_LOCK_SIZE = 8  # bytes
+
 
 class Container:
     """One container: its directory and the documents in it, as of when it was read.
@@ -166,13 +168,16 @@ class Lock:
 
     def exit_code(self) -> int:
         """What put_exit_code() has left, -1 for nothing."""
-        left = os.pread(self.fd, 16, 0).strip()
+        left = os.pread(self.fd, _LOCK_SIZE, 0).strip()
         return int(left) if left.isdigit() else -1
 
     def put_exit_code(self, exit_code: int) -> None:
         """Leave the exit code for those who wait for the lock."""
-        os.pwrite(self.fd, f"{exit_code}\n".encode(), 0)
-        os.ftruncate(self.fd, len(f"{exit_code}\n"))
+        os.pwrite(self.fd, f"{exit_code}\n".ljust(_LOCK_SIZE).encode(), 0)
+
+    def clear_exit_code(self) -> None:
+        """A new run begins.  The file keeps its size: a full disk has place for the next code."""
+        os.pwrite(self.fd, b"\n".ljust(_LOCK_SIZE), 0)
 
 
 def try_lock(directory: str) -> "Lock | None":

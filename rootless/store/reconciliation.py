@@ -31,19 +31,23 @@ def reconcile(ctx: "Context", container: "Container") -> "Container | None":
             return container
         _end_leftovers(container)
         _remove_sockets(ctx.paths, container.id)
+        # A supervisor that could not write the end leaves the code in the lock: a full disk.
+        code, error = lock.exit_code(), str(container.state.get("error", ""))
+        if code < 0 or container.state.get("status") == "starting":
+            code, error = containers.KILLED, "the supervisor was killed, and the container with it"
+            lock.put_exit_code(code)
+            events.record_container(ctx.paths, container, "die", exitCode=str(code))
+            container.notice = (
+                f"the supervisor of {container.name} was killed, and the container with it"
+            )
         container.write_state(
             status="exited",
             pid=0,
-            exit_code=containers.KILLED,
+            exit_code=code,
             finished_at=containers.now(),
-            error="the supervisor was killed, and the container with it",
+            error=error,
             helpers=[],
             ports=[],
-        )
-        lock.put_exit_code(containers.KILLED)
-        events.record_container(ctx.paths, container, "die", exitCode=str(containers.KILLED))
-        container.notice = (
-            f"the supervisor of {container.name} was killed, and the container with it"
         )
         if container.config.get("auto_remove"):
             volumes.discard(ctx, container, lock)

@@ -30,7 +30,12 @@ Cidfile = Annotated[
 
 LogDriver = Annotated[
     str | None,
-    option("--log-driver", help="json-file, local or none.", section=SECTION, metavar="DRIVER"),
+    option(
+        "--log-driver",
+        help="json-file, local, journald or none.",
+        section=SECTION,
+        metavar="DRIVER",
+    ),
 ]
 
 LogOpt = Annotated[
