@@ -11,7 +11,6 @@ steps' layers.  Every registry takes both, and one way reads them.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rootless.build import cache_imports as imports
@@ -47,13 +46,9 @@ def describe(steps: Iterable[tuple[str, Entry]], diff_ids: Sequence[str]) -> dic
     return {"version": VERSION, "steps": found}
 
 
-def write(
-    ctx: "Context", keys: Sequence[str], place: str, how: Packing, *, docker: bool = False
-) -> int:
-    """Push the steps `keys` as the image `place`; how many layers it has.
-
-    `docker` gives it Docker's media types.  Raises RlError.
-    """
+def write(ctx: "Context", keys: Sequence[str], place: str, how: Packing) -> int:
+    """Push the steps `keys` as the image `place`; how many layers it has.  Raises RlError."""
+    docker = how.docker
     named = reference.parse(place).tagged()
     cache = Cache(ctx)
     steps = [(key, entry) for key in keys if (entry := cache.load(key)) is not None]
@@ -79,13 +74,14 @@ def write(
         descriptor = Descriptor(kind, digests.of(config), len(config))
         if not upload.exists(client, descriptor.digest):
             upload.upload_bytes(client, descriptor, config, f"the cache {place}")
+        convert = manifests.docker_layer if docker else manifests.oci_layer
         media_type = manifests.DOCKER_MANIFEST if docker else manifests.OCI_MANIFEST
         manifest = _json(
             {
                 "schemaVersion": 2,
                 "mediaType": media_type,
                 "config": descriptor.to_json(),
-                "layers": [_typed(one, docker=docker).to_json() for one in packed],
+                "layers": [convert(one).to_json() for one in packed],
             }
         )
         url = client.url(f"manifests/{named.tag}")
@@ -105,16 +101,6 @@ def _send(client: Client, packer: Packer, layer: Layer) -> Descriptor:
         what = f"layer {layer.diff_id[7:19]}"
         upload.upload(client, descriptor, path, what, lambda _sent: None)
     return descriptor
-
-
-def _typed(layer: Descriptor, *, docker: bool) -> Descriptor:
-    if not docker:
-        return manifests.oci_layer(layer)
-    kinds = {
-        manifests.OCI_LAYER_GZIP: manifests.DOCKER_LAYER_GZIP,
-        manifests.OCI_LAYER: manifests.DOCKER_LAYER,
-    }
-    return replace(layer, media_type=kinds.get(layer.media_type, layer.media_type))
 
 
 class Remote:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rootless.build.cache import Entry, timestamp
 from rootless.build.plan import BaseImage, StagePlan
 from rootless.build.state import LAYER
+from rootless.errors import RlError
 from rootless.oci import digest as digests
 from rootless.oci import manifest as manifests
 from rootless.store import blobs, images, layers
@@ -115,26 +116,30 @@ def put(
     document: Doc,
     tags: Sequence[str],
     directory: str,
+    annotations: Mapping[str, str],
 ) -> Doc:
     """Put the image into the store under the canonical `tags`; its record.
 
-    `directory` is a temporary one of the store; the layers are leased.
+    `annotations` are the manifest's.  `directory` is a temporary one of the store; the layers are
+    leased.
     """
     data = to_json(document)
     image_id = digests.of(data)
-    there = _existing(ctx, image_id, tags)
+    there = _existing(ctx, image_id, tags, annotations)
     if there is not None:
         return there
     from rootless.store import image_changes
 
     blobs.put(ctx.paths, data, directory)
-    record = _record(ctx, plan, document, image_id, len(data), directory)
+    record = _record(ctx, plan, document, image_id, len(data), directory, annotations)
     for name in tags or ("",):
         record = cast(Doc, image_changes.add(ctx.paths, record, name))
     return record
 
 
-def _existing(ctx: "Context", image_id: str, tags: Sequence[str]) -> Doc | None:
+def _existing(
+    ctx: "Context", image_id: str, tags: Sequence[str], annotations: Mapping[str, str]
+) -> Doc | None:
     """The record, if the image is in the store and has these names already."""
     record: Doc | None = None
     for name in tags or (image_id,):
@@ -143,12 +148,24 @@ def _existing(ctx: "Context", image_id: str, tags: Sequence[str]) -> Doc | None:
             return None
     if record is None or not blobs.has(ctx.paths, image_id):
         return None
+    try:
+        manifest = json.loads(blobs.read(ctx.paths, str(record["digest"])))
+    except (KeyError, RlError, OSError):
+        return None
+    if dict(manifest.get("annotations") or {}) != dict(annotations):
+        return None
     record["names"] = images.names_of(ctx.paths, image_id)
     return record
 
 
 def _record(
-    ctx: "Context", plan: StagePlan, document: Doc, image_id: str, config_size: int, directory: str
+    ctx: "Context",
+    plan: StagePlan,
+    document: Doc,
+    image_id: str,
+    config_size: int,
+    directory: str,
+    annotations: Mapping[str, str],
 ) -> Doc:
     diff_ids = document["rootfs"]["diff_ids"]
     base = base_of(plan)
@@ -168,6 +185,7 @@ def _record(
                 "size": config_size,
             },
             "layers": descriptors,
+            **({"annotations": dict(annotations)} if annotations else {}),
         }
     )
     return {

@@ -18,17 +18,17 @@ NOT_YET = "RL-NOT-YET"
 _OUTPUTS = ("docker", "image", "local", "oci", "registry", "tar")
 _COMPRESSIONS = ("estargz", "gzip", "uncompressed", "zstd")
 # What each type of output understands besides "type"; annotation*.KEY is matched apart.
-_IMAGE_KEYS = ("name", "compression", "compression-level", "force-compression", "oci-mediatypes")
+_PACKING_KEYS = ("compression", "compression-level", "force-compression")
+_IMAGE_KEYS = ("name", *_PACKING_KEYS, "oci-mediatypes", "rewrite-timestamp")
 _OUTPUT_KEYS = {
     "local": ("dest",),
     "tar": ("dest",),
     "oci": ("dest", "tar", *_IMAGE_KEYS),
     "docker": ("dest", "tar", *_IMAGE_KEYS),
-    "image": ("name", "push", "unpack", "store"),  # it is packed when it is pushed
+    "image": ("push", "unpack", "store", *_IMAGE_KEYS),  # it is packed when it is pushed
     "registry": _IMAGE_KEYS,
 }
 _CACHES = ("azblob", "gha", "inline", "local", "registry", "s3")
-_PACKING_KEYS = ("compression", "compression-level", "force-compression")
 _CACHE_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "--cache-from": {"local": ("src",), "registry": ("ref",)},
     "--cache-to": {
@@ -41,8 +41,8 @@ _CACHE_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 _LEVELS = {"gzip": 9, "zstd": 22, "uncompressed": 0}  # the highest
 _BOOLEANS = (
-    "force-compression", "ignore-error", "image-manifest", "oci-mediatypes", "push", "store",
-    "tar", "unpack",
+    "force-compression", "ignore-error", "image-manifest", "oci-mediatypes", "push",
+    "rewrite-timestamp", "store", "tar", "unpack",
 )  # fmt: skip
 
 
@@ -76,6 +76,23 @@ class Output:
     @property
     def dest(self) -> str:
         return self.attrs.get("dest", "")
+
+    @property
+    def packing(self) -> Packing:
+        return packing_of(self.attrs, "--output")
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Those of the manifest: annotation.KEY=VALUE."""
+        return {
+            key.partition(".")[2]: value
+            for key, value in self.attrs.items()
+            if key.startswith("annotation.")
+        }
+
+    def says(self, key: str) -> bool | None:
+        """A boolean, or None where it is not given."""
+        return parse_bool(self.attrs.get(key, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +129,8 @@ def pairs(value: str, option: str, form: str) -> dict[str, str]:
             raise UsageError(
                 f"invalid value '{word}' for {option}: not a key=value pair", remedy=form
             )
-        found[key.strip().lower()] = text
+        key = key.strip()
+        found[key if key.startswith("annotation") else key.lower()] = text
     return found
 
 
@@ -186,42 +204,31 @@ def parse_output(value: str) -> Output:
 
 
 def _checked(kind: str, found: dict[str, str], value: str, form: str) -> Output:
-    for key in found:
-        if key.startswith(("annotation.", "annotation-", "annotation[")):
+    plain = {k: v for k, v in found.items() if not k.startswith("annotation")}
+    for key in set(found) - set(plain):
+        if kind in ("local", "tar"):
             raise UsageError(
-                f"cannot set {key} in --output: annotations are not in this version",
-                remedy="set a label instead: --label NAME=VALUE",
-                code=NOT_YET,
+                f"cannot set {key} for type={kind}: there is no image", remedy="leave it out"
             )
-    _check_keys(found, _OUTPUT_KEYS[kind], f"--output type={kind}", form)
-    for key in ("tar", "unpack", "force-compression", "oci-mediatypes", "store", "push"):
-        if key in found and parse_bool(found[key]) is None:
-            raise UsageError(f"invalid {key}={found[key]} in --output", remedy="true or false")
-    for key, only in (("oci-mediatypes", True), ("store", True)):
-        if key in found and parse_bool(found[key]) is not only:
+        if not key.startswith("annotation."):
+            raise no_index(key)
+    _check_keys(plain, _OUTPUT_KEYS[kind], f"--output type={kind}", form)
+    _check_booleans(found, "--output")
+    for key in ("store", "rewrite-timestamp"):
+        if key in found and parse_bool(found[key]) is False:
             raise UsageError(
-                f"cannot use {key}={found[key]} in --output: not in this version",
+                f"cannot use {key}=false in --output: it is always so",
                 remedy="leave it out",
                 code=NOT_YET,
             )
-    compression = found.get("compression", "gzip")
-    if compression not in _COMPRESSIONS:
-        raise UsageError(
-            f"unknown compression {compression} in --output", remedy="gzip, zstd or uncompressed"
-        )
-    if compression == "estargz" or "compression-level" in found:
-        raise UsageError(
-            "cannot choose estargz or a compression level: not in this version",
-            remedy="leave it out, or use compression=zstd",
-            code=NOT_YET,
-        )
+    packing_of(found, "--output")
     if kind in ("local", "tar", "oci") and not found.get("dest"):
         if kind == "local":
             raise UsageError("dest is required for --output type=local", remedy=form)
         found["dest"] = "-"
     if kind == "docker" and not found.get("dest"):
         # With docker this loads the image into its daemon.
-        kind, found = "image", {k: v for k, v in found.items() if k == "name"}
+        kind = "image"
     if kind == "registry":  # docker's short form
         kind, found["push"] = "image", "true"
     return Output(kind, found)
@@ -288,10 +295,43 @@ def packing_of(found: Mapping[str, str], option: str) -> Packing:
             f"invalid compression-level={level} in {option}",
             remedy=f"0 to {highest} for {kind or 'gzip'}",
         )
+    docker = parse_bool(found.get("oci-mediatypes", "true")) is False
+    if docker and kind == "zstd":
+        raise UsageError(
+            f"Docker's media types know no zstd ({option})",
+            remedy="leave out oci-mediatypes=false, or use compression=gzip",
+        )
     return Packing(
         {"": GZIP, "uncompressed": PLAIN}.get(kind, kind),
         int(level or 0),
         always=parse_bool(found.get("force-compression", "false")) is True,
+        docker=docker,
+    )
+
+
+def parse_annotation(value: str) -> tuple[str, str]:
+    """[manifest:]KEY=VALUE of --annotation.  Raises UsageError."""
+    key, equals, text = value.partition("=")
+    kinds, colon, name = key.rpartition(":")
+    if not equals or not name:
+        raise UsageError(f"invalid value '{value}' for --annotation", remedy="write KEY=VALUE")
+    for kind in kinds.split(",") if colon else ():
+        word = kind.partition("[")[0]
+        if word in ("index", "index-descriptor", "manifest-descriptor"):
+            raise no_index(f"--annotation {value}")
+        if word != "manifest":
+            raise UsageError(
+                f"unknown annotation type '{kind}' in --annotation", remedy="write KEY=VALUE"
+            )
+    return name, text
+
+
+def no_index(what: str) -> UsageError:
+    """The error for an annotation of what an image of one platform does not have."""
+    return UsageError(
+        f"cannot set {what}: an image of one platform has no index",
+        remedy="annotate the manifest: --annotation KEY=VALUE",
+        code=NOT_YET,
     )
 
 

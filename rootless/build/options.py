@@ -15,13 +15,22 @@ from rootless.oci import platform as platforms
 from rootless.oci import reference
 from rootless.runtime.options_limits import parse_memory, parse_ulimits
 from rootless.runtime.options_network import parse_add_host, parse_network
-from rootless.runtime.options_text import csv_fields, flag, number, parse_size, text, texts
+from rootless.runtime.options_text import (
+    csv_fields,
+    flag,
+    number,
+    parse_bool,
+    parse_size,
+    text,
+    texts,
+)
 
 __all__ = ["BuildOptions", "CacheStore", "Output", "Secret", "Ssh", "parse"]
 
 Named = TypeVar("Named", Secret, Ssh)
 
-PROGRESS = ("auto", "plain", "quiet", "tty")
+PROGRESS = ("auto", "plain", "quiet", "rawjson", "tty")
+LIMITS = ("strict", "best-effort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,8 @@ class BuildOptions:
     memory: int = 0
     memory_swap: int = 0
     shm_size: int = 0
+    limits: str = ""
+    annotations: dict[str, str] = field(default_factory=dict)
     build_contexts: dict[str, str] = field(default_factory=dict)
     cache_from: tuple[CacheStore, ...] = ()
     cache_to: tuple[CacheStore, ...] = ()
@@ -91,7 +102,7 @@ class BuildOptions:
     @property
     def wants_push(self) -> bool:
         """Whether the image goes to the registry of each of its names: --push, push=true."""
-        return self.push or any(o.attrs.get("push") in ("true", "1") for o in self.outputs)
+        return self.push or any(o.says("push") for o in self.outputs)
 
 
 def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOptions:
@@ -131,6 +142,8 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
         memory=memory,
         memory_swap=swap,
         shm_size=_shm_size(text(values, "shm_size")),
+        limits=_limits(text(values, "limits")),
+        annotations=_annotations(values, outputs),
         build_contexts=dict(
             forms.parse_build_context(spec) for spec in texts(values, "build_context")
         ),
@@ -154,6 +167,20 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
 
 
 def _refuse_unsupported(values: Mapping[str, object]) -> None:
+    if text(values, "cgroup_parent"):
+        raise UsageError(
+            "cannot use --cgroup-parent: a step stays in the cgroup of the command that started it",
+            remedy="start the build there: systemd-run --user --scope --slice=NAME rl build …",
+            code=forms.NOT_YET,
+        )
+    for value in texts(values, "attest"):
+        found = forms.pairs(value, "--attest", "write type=provenance,disabled=true")
+        if parse_bool(found.get("disabled", "false")) is not True:
+            raise UsageError(
+                f"cannot make attestations (--attest {value}): not in this version",
+                remedy="leave it out",
+                code=forms.NOT_YET,
+            )
     for name in ("provenance", "sbom"):
         value = text(values, name, "false")
         if value.lower() not in ("false", "0", ""):
@@ -186,6 +213,19 @@ def _labels(values: Mapping[str, object]) -> dict[str, str]:
     for spec in texts(values, "label"):
         name, value = forms.parse_assignment(spec, "--label")
         found[name] = value or ""
+    return found
+
+
+def _limits(value: str) -> str:
+    if value not in ("", *LIMITS):
+        raise UsageError(f"invalid --limits {value}", remedy=" or ".join(LIMITS))
+    return value
+
+
+def _annotations(values: Mapping[str, object], outputs: tuple[Output, ...]) -> dict[str, str]:
+    found = dict(forms.parse_annotation(spec) for spec in texts(values, "annotation"))
+    for output in outputs:
+        found |= output.annotations
     return found
 
 
@@ -247,12 +287,6 @@ def _tags(values: Mapping[str, object], outputs: tuple[Output, ...]) -> tuple[st
 def _progress(values: Mapping[str, object], environ: Mapping[str, str]) -> str:
     progress = text(values, "progress") or environ.get("BUILDKIT_PROGRESS") or "auto"
     progress = "quiet" if progress == "none" else progress
-    if progress == "rawjson":
-        raise UsageError(
-            "cannot use --progress rawjson: not in this version",
-            remedy=f"one of {', '.join(PROGRESS)}",
-            code=forms.NOT_YET,
-        )
     if progress not in PROGRESS:
         raise UsageError(f"invalid --progress {progress}", remedy=f"one of {', '.join(PROGRESS)}")
     return progress

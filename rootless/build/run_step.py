@@ -192,7 +192,7 @@ def _execute(
     note: Callable[[str], None],
 ) -> int:
     resources = {"memory": options.memory, "memory_swap": options.memory_swap}
-    policy = str(ctx.config.get("limits", "strict"))
+    policy = options.limits or str(ctx.config.get("limits", "strict"))
     cgroup = limits.prepare(ctx, box.id, resources, policy)
     for sentence in cgroup.notes if cgroup is not None else ():
         note(sentence)

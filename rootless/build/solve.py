@@ -359,7 +359,9 @@ class _Build:
         if any(one.type == "inline" for one in self.options.cache_to):
             self._inline_cache(plan.target, document)
         tags = [reference.parse(tag).tagged().canonical() for tag in self.options.tags]
-        record = image.put(self.ctx, plan.target, document, tags, self.directory)
+        record = image.put(
+            self.ctx, plan.target, document, tags, self.directory, self.options.annotations
+        )
         return Result(
             image_id=str(record["id"]),
             digest=str(record["digest"]),

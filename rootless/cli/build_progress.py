@@ -141,36 +141,36 @@ class Plain(Progress):
             return
         if previous is not None:
             text = f"#{previous.number} ...\n" if previous.state == "running" else ""
-            _write(f"{text}\n")
+            write_stderr(f"{text}\n")
         self._current = step
-        _write(f"#{step.number} {step.name}\n")
+        write_stderr(f"#{step.number} {step.name}\n")
 
     def show_start(self, step: _Step) -> None:
         self._switch(step)
 
     def show_line(self, step: _Step, line: str) -> None:
         self._switch(step)
-        _write(f"#{step.number} {time.monotonic() - step.began:.3f} {line}\n")
+        write_stderr(f"#{step.number} {time.monotonic() - step.began:.3f} {line}\n")
 
     def show_note(self, step: "_Step | None", text: str) -> None:
         if step is None:
-            _write(f"#0 {text}\n")
+            write_stderr(f"#0 {text}\n")
             return
         self._switch(step)
-        _write(f"#{step.number} {text}\n")
+        write_stderr(f"#{step.number} {text}\n")
 
     def show_end(self, step: _Step, text: str) -> None:
         self._switch(step)
         if step.state == "cached":
-            _write(f"#{step.number} CACHED\n")
+            write_stderr(f"#{step.number} CACHED\n")
             if text:
-                _write(f"#{step.number} {text}\n")
+                write_stderr(f"#{step.number} {text}\n")
         elif step.state == "done":
-            _write(f"#{step.number} DONE {step.seconds:.1f}s\n")
+            write_stderr(f"#{step.number} DONE {step.seconds:.1f}s\n")
         elif step.state == "failed":
-            _write(f"#{step.number} ERROR: {text}\n")
+            write_stderr(f"#{step.number} ERROR: {text}\n")
         else:
-            _write(f"#{step.number} CANCELED\n")
+            write_stderr(f"#{step.number} CANCELED\n")
 
 
 class Terminal(Progress):
@@ -192,7 +192,7 @@ class Terminal(Progress):
         self._before = signal.signal(signal.SIGALRM, self._tick)
         signal.siginterrupt(signal.SIGALRM, False)
         signal.setitimer(signal.ITIMER_REAL, _TICK_S, _TICK_S)
-        _write("\x1b[?25l")
+        write_stderr("\x1b[?25l")
         return self
 
     def __exit__(
@@ -208,7 +208,7 @@ class Terminal(Progress):
         self._over = True
         if not self._frozen:
             self._draw()
-        _write("\x1b[?25h")
+        write_stderr("\x1b[?25h")
 
     def _tick(self, number: int, frame: "FrameType | None") -> None:
         if not self._busy and os.getpid() == self._pid:
@@ -229,7 +229,7 @@ class Terminal(Progress):
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._draw()
             self._frozen = True
-            _write("\x1b[?25h")
+            write_stderr("\x1b[?25h")
 
     def show_end(self, step: _Step, text: str) -> None:
         if self.explain and step.state == "cached" and text:
@@ -246,7 +246,7 @@ class Terminal(Progress):
             text = "".join(f"{line[: 4 * columns]}\x1b[K\n" for line in notes)
             text += "".join(f"{line}\x1b[K\n" for line in lines)
             # What was longer before is cleared below.
-            _write(f"\r{up}{text}\x1b[J")
+            write_stderr(f"\r{up}{text}\x1b[J")
             self._drawn = lines
         finally:
             self._busy = before
@@ -283,7 +283,11 @@ class Terminal(Progress):
 
 
 def make(progress: str, *, explain: bool = False) -> Progress:
-    """The display for --progress auto, plain, tty or quiet."""
+    """The display for --progress auto, plain, tty, rawjson or quiet."""
+    if progress == "rawjson":
+        from rootless.cli.build_progress_json import RawJson
+
+        return RawJson(explain)
     if progress == "quiet":
         return Progress()
     dumb = os.environ.get("TERM", "dumb") in ("", "dumb")
@@ -297,10 +301,10 @@ def show_failure(progress: Progress) -> None:
     step = progress.failed
     if step is not None and step.tail:
         lines = "".join(f"{line}\n" for line in step.tail)
-        _write(f"------\n > {step.name}:\n{lines}------\n")
+        write_stderr(f"------\n > {step.name}:\n{lines}------\n")
 
 
-def _write(text: str) -> None:
+def write_stderr(text: str) -> None:
     """One write(2), so that what containers' helpers say does not come in between."""
     if sys.stderr is not None:
         sys.stderr.flush()

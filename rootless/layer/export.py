@@ -36,11 +36,12 @@ _LEVELS = {compression.GZIP: range(1, 10), compression.ZSTD: range(1, 23)}
 @dataclass(frozen=True, slots=True)
 class Packing:
     """How layers are compressed; level 0 is the usual one.  `always`: those that have a blob
-    of another kind, too."""
+    of another kind, too.  `docker`: with Docker's media types, instead of the specification's."""
 
     kind: str = compression.GZIP
     level: int = 0
     always: bool = False
+    docker: bool = False
 
     @property
     def media_type(self) -> str:
@@ -168,24 +169,30 @@ class Export(Packer):
     def manifest(self, packed: list[Descriptor]) -> tuple[str, bytes]:
         """Media type and bytes of the manifest, with the layers as they were packed.
 
-        The one that came with the image, if nothing has changed; else an OCI manifest.
+        The one that came with the image, if nothing has changed; else a new one, with the same
+        annotations.
         """
-        if self._manifest is not None and [one.digest for one in packed] == [
-            one.digest for one in self._manifest.layers
-        ]:
-            return self._manifest.media_type, self._manifest.data
-        document = {
+        how, stored = self._how, self._manifest
+        if (
+            stored is not None
+            and [one.digest for one in packed] == [one.digest for one in stored.layers]
+            and (not how.docker or stored.media_type == manifests.DOCKER_MANIFEST)
+        ):
+            return stored.media_type, stored.data
+        media_type = manifests.DOCKER_MANIFEST if how.docker else manifests.OCI_MANIFEST
+        kind = manifests.DOCKER_CONFIG if how.docker else manifests.OCI_CONFIG
+        convert = manifests.docker_layer if how.docker else manifests.oci_layer
+        document: dict[str, object] = {
             "schemaVersion": 2,
-            "mediaType": manifests.OCI_MANIFEST,
-            "config": {
-                "mediaType": manifests.OCI_CONFIG,
-                "digest": digests.of(self.config),
-                "size": len(self.config),
-            },
-            "layers": [manifests.oci_layer(one).to_json() for one in packed],
+            "mediaType": media_type,
+            "config": Descriptor(kind, digests.of(self.config), len(self.config)).to_json(),
+            "layers": [convert(one).to_json() for one in packed],
         }
+        annotations = json.loads(stored.data).get("annotations") if stored else None
+        if annotations and not how.docker:
+            document["annotations"] = annotations
         data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        return manifests.OCI_MANIFEST, data
+        return media_type, data
 
 
 def stored_blobs(ctx: "Context", *first: dict[str, Any]) -> dict[str, Descriptor]:

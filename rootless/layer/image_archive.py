@@ -39,17 +39,18 @@ def collect(
     lease: Lease,
     *,
     docker: bool,
+    how: Packing = Packing(),  # noqa: B008 - a constant
 ) -> Files:
     """The files of an archive of these images, each with its canonical names, perhaps none.
 
-    The images are leased.  Raises StoreError.
+    The images are leased; `how` is about layers without a blob.  Raises StoreError.
     """
     files: Files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
     entries: list[dict[str, object]] = []
     docker_entries: list[dict[str, object]] = []
     repositories: dict[str, dict[str, str]] = {}
     for record, names in wanted:
-        export = Export(ctx, record, lease.path, Packing())
+        export = Export(ctx, record, lease.path, how)
         packed = []
         for layer in export.layers:
             descriptor, path = export.pack(layer)
@@ -120,10 +121,13 @@ def write_archive(write: Callable[[bytes], object], files: Files) -> None:
                 target.addfile(member, io.BytesIO(content))
 
 
-def write_directory(directory: str, files: Files) -> None:
-    """A directory with these files; index.json comes last.  Raises OSError."""
+def write_directory(directory: str, files: Files, *, replace: bool = False) -> None:
+    """A directory with these files; index.json comes last.  `replace` takes one with an image.
+
+    Raises OSError, RlError RL-SAVE-TARGET.
+    """
     os.makedirs(f"{directory}/blobs/sha256", exist_ok=True)
-    if os.path.exists(f"{directory}/index.json"):
+    if not replace and os.path.exists(f"{directory}/index.json"):
         raise RlError(
             f"{directory} has an image already",
             remedy="give another directory, or remove that one",

@@ -86,6 +86,12 @@ def oci_layer(layer: Descriptor) -> Descriptor:
     return replace(layer, media_type=_OCI_LAYER_TYPES.get(layer.media_type, layer.media_type))
 
 
+def docker_layer(layer: Descriptor) -> Descriptor:
+    """A layer with Docker's name for its media type, if it has one."""
+    names = {OCI_LAYER: DOCKER_LAYER, OCI_LAYER_GZIP: DOCKER_LAYER_GZIP}
+    return replace(layer, media_type=names.get(layer.media_type, layer.media_type))
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """The same image for several platforms (OCI index, Docker manifest list)."""

@@ -1,11 +1,13 @@
 """What a build shows and where its result goes."""
 
+import base64
 import json
 import os
 import re
 import subprocess
 import tarfile
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from support.builds import Project
@@ -187,3 +189,67 @@ def test_image_is_pushed_by_its_name(
 def test_push_without_a_name_is_an_error(project: Project, rl: Rl) -> None:
     project.dockerfile("ENV A=1\n")
     rl.fails("build", "--push", project.directory, code="RL-USAGE")
+
+
+def _layout_manifest(directory: str) -> dict[str, Any]:
+    def read(digest: str) -> dict[str, Any]:
+        with open(f"{directory}/blobs/{digest.replace(':', '/')}") as file:
+            return dict(json.load(file))
+
+    with open(f"{directory}/index.json") as file:
+        return read(json.load(file)["manifests"][0]["digest"])
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ("compression=uncompressed", "application/vnd.oci.image.layer.v1.tar"),
+        ("compression=zstd,compression-level=19", "application/vnd.oci.image.layer.v1.tar+zstd"),
+        ("oci-mediatypes=false", "application/vnd.docker.image.rootfs.diff.tar.gzip"),
+    ],
+)
+def test_packing_and_annotations_of_an_output(
+    project: Project, tmp_path: object, options: str, kind: str
+) -> None:
+    layout = f"{tmp_path}/layout"
+    words = ["--annotation", "org.example.a=1", "--annotation", "manifest:org.example.B=2"]
+    output = f"type=oci,tar=false,dest={layout},annotation.C=3,{options}"
+    for _ in range(2):  # a directory that has an image already
+        project.dockerfile("RUN echo a >/a\n").run(*words, "-o", output)
+    manifest = _layout_manifest(layout)
+    assert manifest["layers"][-1]["mediaType"] == kind
+    docker = "docker" in kind
+    assert manifest.get("annotations") == (
+        None if docker else {"org.example.a": "1", "org.example.B": "2", "C": "3"}
+    )
+    assert ("docker" in manifest["mediaType"]) == docker
+
+
+def test_annotations_are_pushed(project: Project, registry: Registry, rl: Rl) -> None:
+    name = f"{registry.host}/annotated/{rl.name()}"
+    project.dockerfile("ENV A=1\n").run("-t", name)
+    project.run("-t", name, "--push", "--annotation", "org.example.a=1")
+    _, _, data = registry.request(
+        "GET",
+        f"/v2/{name.partition('/')[2]}/manifests/latest",
+        headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+    )
+    assert json.loads(data)["annotations"] == {"org.example.a": "1"}
+
+
+def test_progress_as_json(project: Project) -> None:
+    project.dockerfile("RUN echo out; echo err >&2\nRUN exit 3\n")
+    done = project.run("--progress", "rawjson", status=1)
+    messages = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    logs = [log for message in messages for log in message.get("logs", ())]
+    vertexes = {v["digest"]: v for message in messages for v in message.get("vertexes", ())}
+    steps = {v["name"]: v for v in vertexes.values()}
+    first = next(v for name, v in steps.items() if "RUN echo" in name)
+    said = {
+        (log["stream"], base64.b64decode(log["data"]))
+        for log in logs
+        if log["vertex"] == first["digest"]
+    }
+    assert {(1, b"out\n"), (2, b"err\n")} <= said
+    assert first["completed"] >= first["started"] and "error" not in first
+    assert "exit code: 3" in next(v for name, v in steps.items() if "exit 3" in name)["error"]

@@ -112,7 +112,7 @@ def _build(
     except RlError:
         build_progress.show_failure(progress)
         raise
-    if options.progress != "quiet" and not options.quiet:
+    if options.progress not in ("quiet", "rawjson") and not options.quiet:
         _show_warnings(report)
     if options.iidfile:
         _write_file(options.iidfile, result.image_id)
@@ -125,11 +125,10 @@ def _build(
 
 def _push(ctx: "Context", options: BuildOptions, progress: build_progress.Progress) -> None:
     """Push the image by each of its names."""
-    from rootless.layer import export
+    from rootless.layer.export import Packing
     from rootless.registry import push
 
-    asked = next((o.attrs["compression"] for o in options.outputs if "compression" in o.attrs), "")
-    how = export.packing(asked) if asked in ("gzip", "zstd") else export.Packing()
+    how = next((o.packing for o in options.outputs if o.says("push")), Packing())
     for name in options.tags:
         progress.emit(Event("note", text=f"pushing {name}"))
         pushed = push.push_image(ctx, name, how=how)
@@ -178,8 +177,7 @@ def _export_cache(
         else:
             from rootless.build import cache_registry
 
-            docker = place.says("oci-mediatypes") is False
-            count = cache_registry.write(ctx, keys, place.place, place.packing, docker=docker)
+            count = cache_registry.write(ctx, keys, place.place, place.packing)
             note(f"pushing cache {place.place}: {len(keys)} steps, {count} layers")
     except RlError as e:
         if not place.says("ignore-error"):

@@ -43,6 +43,15 @@ def build(
         list[str] | None,
         option("--label", help="A label of the image.", section=IMAGE, metavar="NAME[=VALUE]"),
     ] = None,
+    annotation: Annotated[
+        list[str] | None,
+        option(
+            "--annotation",
+            help="An annotation of the image's manifest.",
+            section=IMAGE,
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     platform: Annotated[
         list[str] | None,
         option("--platform", help="The platform to build for.", section=IMAGE, metavar="OS/ARCH"),
@@ -195,6 +204,15 @@ def build(
         str | None,
         option("--shm-size", help="The size of /dev/shm.", section=STEPS, metavar="SIZE"),
     ] = None,
+    limits: Annotated[
+        str | None,
+        option(
+            "--limits",
+            help="strict, or best-effort: build even where a limit cannot be held.",
+            section=STEPS,
+            metavar="HOW",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         option(
@@ -241,7 +259,7 @@ def build(
         str | None,
         option(
             "--progress",
-            help="How to show it: auto, plain, tty or quiet.",
+            help="How to show it: auto, plain, tty, rawjson or quiet.",
             section=OUTPUT,
             metavar="KIND",
         ),
@@ -273,6 +291,24 @@ def build(
             "--force-rm", help="Remove intermediate containers; so it always is.", section=DOCKER
         ),
     ] = False,
+    attest: Annotated[
+        list[str] | None,
+        option(
+            "--attest",
+            help="Only with disabled=true in this version.",
+            section=DOCKER,
+            metavar="SPEC",
+        ),
+    ] = None,
+    cgroup_parent: Annotated[
+        str | None,
+        option(
+            "--cgroup-parent",
+            help="Refused: a step stays in the cgroup of who started it.",
+            section=DOCKER,
+            metavar="CGROUP",
+        ),
+    ] = None,
     provenance: Annotated[
         str | None,
         option("--provenance", help="Only false in this version.", section=DOCKER, metavar="false"),

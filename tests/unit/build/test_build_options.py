@@ -122,10 +122,13 @@ def test_bad_output_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {"output": ["type=oci,dest=x,oci-mediatypes=false"]},
+        {"output": ["type=oci,dest=x,annotation-index.a=b"]},
+        {"output": ["type=oci,dest=x,rewrite-timestamp=false"]},
+        {"annotation": ["index:a=b"]},
+        {"attest": ["type=sbom"]},
+        {"cgroup_parent": "/x"},
         {"output": ["type=image,store=false"]},
         {"output": ["type=oci,dest=x,compression=estargz"]},
-        {"output": ["type=oci,dest=x,annotation.a=b"]},
         {"cache_to": ["type=gha"]},
         {"cache_from": ["type=inline"]},
         {"cache_to": ["type=registry,ref=x,image-manifest=false"]},
@@ -133,12 +136,30 @@ def test_bad_output_is_refused(text: str) -> None:
         {"platform": ["linux/amd64,linux/arm64"]},
         {"sbom": "true"},
         {"provenance": "mode=max"},
-        {"progress": "rawjson"},
         {"network": "container:x"},
     ],
 )
 def test_what_is_for_later_is_refused_and_not_ignored(values: dict[str, object]) -> None:
     assert refused(None, **values).code == "RL-NOT-YET"
+
+
+def test_annotations_and_packing_of_outputs() -> None:
+    found = options(
+        annotation=["a=1", "manifest:b=2=3"],
+        output=["type=oci,dest=x,annotation.C=4,compression=zstd,compression-level=9"],
+        attest=["type=sbom,disabled=true"],
+    )
+    assert found.annotations == {"a": "1", "b": "2=3", "C": "4"}
+    assert found.outputs[0].packing == Packing("zstd", 9)
+    docker = options(output=["type=docker,dest=x,oci-mediatypes=false,force-compression=true"])
+    assert docker.outputs[0].packing == Packing("gzip", always=True, docker=True)
+    for bad in ("compression-level=10", "compression=zstd,oci-mediatypes=false", "name"):
+        assert refused(output=[f"type=oci,dest=x,{bad}"]).code == "RL-USAGE"
+    for bad in ("a", "=b", "some:a=b"):
+        assert refused(annotation=[bad]).code == "RL-USAGE"
+    assert refused(output=["type=local,dest=x,annotation.a=b"]).code == "RL-USAGE"
+    assert options(limits="best-effort").limits == "best-effort"
+    assert refused(limits="some").code == "RL-USAGE"
 
 
 def test_name_of_an_image_output_is_a_tag() -> None:
