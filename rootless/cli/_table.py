@@ -623,6 +623,27 @@ TABLE: "dict[str, Row]" = {
             'condition': [],
         },
     ),
+    'cp': (
+        'cp',
+        True,
+        {
+            '--archive': ('archive', 0),
+            '-a': ('archive', 0),
+            '--follow-link': ('follow_link', 0),
+            '-L': ('follow_link', 0),
+            '--quiet': ('quiet', 0),
+            '-q': ('quiet', 0),
+        },
+        (
+            ('source', 0),
+            ('target', 0),
+        ),
+        {
+            'archive': False,
+            'follow_link': False,
+            'quiet': False,
+        },
+    ),
     'port': (
         'port',
         True,
@@ -1618,6 +1639,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
     },
     'container': {
         'attach': ('attach', {}),
+        'cp': ('cp', {}),
         'create': ('create', {}),
         'exec': ('exec', {}),
         'kill': ('kill', {}),

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rename": ("rename", "Containers", "Give a container another name"),
     "rm": ("rm", "Containers", "Remove containers"),
     "wait": ("wait", "Containers", "Wait until containers have ended and print their exit codes"),
+    "cp": ("cp", "Containers", "Copy files between a container and the host"),
     "port": ("port", "Containers", "List the published ports of a container"),
     "top": ("top", "Containers", "List the processes of a container"),
     "stats": ("stats", "Containers", "Show what containers use"),
@@ -96,8 +97,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 ALIASES: dict[str, str] = {}
 
 _CONTAINER = (
-    "attach", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm", "run",
-    "start", "stats", "stop", "top", "unpause", "wait",
+    "attach", "cp", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm",
+    "run", "start", "stats", "stop", "top", "unpause", "wait",
 )  # fmt: skip
 
 # Docker's management commands: group -> subcommand -> (command, values that it implies).

@@ -54,6 +54,11 @@ def volumes(incomplete: str) -> "list[str]":
         return []
 
 
+def containers_and_files(incomplete: str) -> "list[str]":
+    """Files, and containers with the colon that a path in them begins after."""
+    return files(incomplete) + [f"{name}:" for name in containers(incomplete)]
+
+
 def codes(incomplete: str) -> "list[str]":
     """Error codes, with and without the RL-."""
     from rootless.cli.explanations import EXPLANATIONS

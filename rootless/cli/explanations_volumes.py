@@ -5,6 +5,16 @@ VOLUMES: dict[str, tuple[str, str]] = {
         "Something with a volume did not work",
         "The line says what. `rl volume ls` lists the volumes, `rl volume inspect` shows one.",
     ),
+    "RL-COPY": (
+        "A file could not be copied",
+        "The line names the file and the kernel's reason. Of `rl cp` of a directory, the files "
+        "that were copied before it stay.",
+    ),
+    "RL-CONTAINER-IDS": (
+        "Two containers see different IDs",
+        "One of them was made with --userns, so that the same owner has two numbers. Copy the "
+        "files to the host, and from there into the other container.",
+    ),
     "RL-VOLUME-NOT-FOUND": (
         "There is no such volume",
         "Volumes are known by their whole names: `rl volume ls` lists them. `rl volume create`, or "

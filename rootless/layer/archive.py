@@ -99,21 +99,25 @@ class Writer:
                 self._header(path, status, None, link=first, kind=tarstream.HARD_LINK)
                 return
         if kind == stat.S_IFREG:
-            self._file(fd, name, path, status)
+            self._named_file(fd, name, path)
         elif kind == stat.S_IFLNK:
             link = os.readlink(name, dir_fd=fd)
             self._header(path, status, None, link=link, owner=_link_owner(fd, name))
         else:
             self._header(path, status, None, owner=_link_owner(fd, name))
 
-    def _file(self, at: int, name: bytes, path: bytes, status: os.stat_result) -> None:
+    def _named_file(self, at: int, name: bytes, path: bytes) -> None:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         fd = os.open(name, flags, dir_fd=at)
         try:
-            if not self._layer:
-                status = os.fstat(fd)  # another file may have the name by now
-                if not stat.S_ISREG(status.st_mode):
-                    return
+            self.file(fd, path)
+        finally:
+            os.close(fd)
+
+    def file(self, fd: int, path: bytes) -> None:
+        """The open file `fd` as `path`; what is no regular file is left out."""
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode):  # another file may have had the name by now
             pieces = None if self._layer else _pieces(fd, status)
             member = self._header(path, status, fd, sparse=pieces)
             if pieces is not None:
@@ -122,8 +126,6 @@ class Writer:
             for offset, length in pieces if pieces is not None else ((0, status.st_size),):
                 self._copy(fd, offset, length, path)
             self._write(padding(size))
-        finally:
-            os.close(fd)
 
     def _copy(self, fd: int, offset: int, left: int, path: bytes) -> None:
         while left:

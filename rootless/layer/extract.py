@@ -37,11 +37,18 @@ class Extractor:
     `write_data` writes a file's content (the function below, maybe timed).  `squash` is for files
     whose owners are not mapped: see Attributes.  `size` is the sum of the files' lengths,
     `devices` counts those that were skipped.  In what is no `layer`, whiteouts are files like
-    others, nothing is opaque, and the top directory stays as it is.
+    others, nothing is opaque, and the top directory stays as it is.  Names are looked up from the
+    directory `below` on, links in them from the root.
     """
 
     def __init__(
-        self, root_fd: int, *, squash: bool, write_data: "WriteData", layer: bool = True
+        self,
+        root_fd: int,
+        *,
+        squash: bool,
+        write_data: "WriteData",
+        layer: bool = True,
+        below: bytes = b"",
     ) -> None:
         self.size = 0
         self.entries = 0
@@ -55,6 +62,7 @@ class Extractor:
         self._to_finish: dict[bytes, tuple[int, int, int]] = {}
         self._whiteouts: dict[bytes, list[bytes]] = {}
         self._layer = layer
+        self._below = below
         os.umask(0)
         if layer:
             # A set-group-ID directory above hands its group down; a root directory is root's.
@@ -76,8 +84,11 @@ class Extractor:
     def _extract(self, member: "Member", reader: "TarReader") -> None:
         path = clean(member.name)
         if not path:
-            self._root_directory(member)
+            if not self._below:
+                self._root_directory(member)
             return
+        if self._below:
+            path = self._below + b"/" + path
         parent, _, name = path.rpartition(b"/")
         if self._layer and name.startswith(whiteout.PREFIX):
             self._whiteout(parent, name, member.mtime_ns)
@@ -164,6 +175,8 @@ class Extractor:
 
     def _hard_link(self, parent: bytes, name: bytes, path: bytes, member: "Member") -> None:
         target = clean(member.link)
+        if self._below:
+            target = self._below + b"/" + target
         above, _, target_name = target.rpartition(b"/")
         if not target_name or target_name.startswith(whiteout.PREFIX):
             raise _not_linkable(member, "no file")

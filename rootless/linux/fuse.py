@@ -7,11 +7,19 @@ been made already: fuse_session_mount(3).
 
 import os
 
-from rootless.linux import syscalls
+from rootless.linux import process, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+
+def overlayfs_program(environ: "Mapping[str, str]") -> str:
+    """The path of fuse-overlayfs.  Raises HostError RL-HOST-FUSE-OVERLAYFS."""
+    return process.need_program(
+        "fuse-overlayfs", environ, "ask the admin for: apt-get install fuse-overlayfs",
+        "RL-HOST-FUSE-OVERLAYFS",
+    )  # fmt: skip
 
 
 def mount(source: str, target: str, flags: int = 0) -> int:
@@ -29,8 +37,8 @@ def mount(source: str, target: str, flags: int = 0) -> int:
     return fuse_fd
 
 
-def serve_squashfs(program: str, archive: str, fuse_fd: int, environ: "Mapping[str, str]") -> int:
-    """Start squashfuse for the file `archive` on a connection, which is closed here; its PID.
+def serve(argv: "Sequence[str]", fuse_fd: int, environ: "Mapping[str, str]") -> int:
+    """Start the server `argv` on a connection, which is closed here; its PID.
 
     It ends when its file system is unmounted, or with us.  The caller has one thread.
     """
@@ -43,7 +51,7 @@ def serve_squashfs(program: str, archive: str, fuse_fd: int, environ: "Mapping[s
             null = os.open("/dev/null", os.O_RDWR)
             for number in (0, 1, 2):
                 os.dup2(null, number)
-            os.execve(program, [program, "-f", archive, f"/dev/fd/{fuse_fd}"], dict(environ))
+            os.execve(argv[0], [*argv, f"/dev/fd/{fuse_fd}"], dict(environ))
         finally:
             os._exit(127)
     os.close(fuse_fd)

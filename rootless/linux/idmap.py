@@ -45,10 +45,29 @@ class IdMap:
 
     def host_uid(self, uid: int) -> int | None:
         """The host's UID of the container's `uid`, None when it isn't mapped."""
-        for inside, outside, count in self.uids:
-            if inside <= uid < inside + count:
-                return outside + uid - inside
-        return None
+        return _outside(self.uids, uid)
+
+    def host_gid(self, gid: int) -> int | None:
+        """The host's GID of the container's `gid`, None when it isn't mapped."""
+        return _outside(self.gids, gid)
+
+    def inside(self, uid: int, gid: int) -> tuple[int, int]:
+        """The container's numbers for the host's `uid` and `gid`, which are mapped."""
+        return _inside(self.uids, uid), _inside(self.gids, gid)
+
+
+def _outside(extents: "Sequence[Extent]", number: int) -> int | None:
+    for inside, outside, count in extents:
+        if inside <= number < inside + count:
+            return outside + number - inside
+    return None
+
+
+def _inside(extents: "Sequence[Extent]", number: int) -> int:
+    for inside, outside, count in extents:
+        if outside <= number < outside + count:
+            return inside + number - outside
+    raise KeyError(number)
 
 
 def default_map(uid: int, gid: int, uids: "Sequence[Range]", gids: "Sequence[Range]") -> IdMap:

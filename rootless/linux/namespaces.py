@@ -44,10 +44,12 @@ def run_in_user_namespace(
     function: "Callable[[], object]",
     *,
     mounts: bool = False,
+    keep_groups: bool = False,
 ) -> object:
     """Run `function()` as root of a new user namespace, in a forked child; its JSON-able result.
 
-    The caller has one thread.  `mounts` gives the child a private mount namespace too.  An
+    The caller has one thread.  `mounts` gives the child a private mount namespace too;
+    `keep_groups` keeps the caller's groups, which own files of the host.  An
     RlError raised inside is raised here; the pipe is drained before the child is waited for.
     """
     result_read, result_write = os.pipe()
@@ -59,7 +61,7 @@ def run_in_user_namespace(
         try:
             for fd in (result_read, ready_read, mapped_write):
                 os.close(fd)
-            answer = _inside(ready_write, mapped_read, function, mounts)
+            answer = _inside(ready_write, mapped_read, function, mounts, keep_groups)
             _write_all(result_write, fastjson.dumps(answer).encode())
             status = 0
         finally:
@@ -86,7 +88,11 @@ def run_in_user_namespace(
 
 
 def _inside(
-    ready_fd: int, mapped_fd: int, function: "Callable[[], object]", mounts: bool
+    ready_fd: int,
+    mapped_fd: int,
+    function: "Callable[[], object]",
+    mounts: bool,
+    keep_groups: bool,
 ) -> dict[str, object]:
     """The worker's side: {"result": …} or {"error": …}."""
     try:
@@ -100,7 +106,7 @@ def _inside(
         os.write(ready_fd, b"r")
         if not os.read(mapped_fd, 1):
             return {"result": None}  # the parent has the reason
-        become_root()
+        become_root(keep_groups=keep_groups)
         if mounts:
             syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
         return {"result": function()}

@@ -199,8 +199,8 @@ def _serve_layer(
     from rootless.linux import fuse
     from rootless.store import shared_mounts
 
-    program = shared_mounts.program(environ)
-    return fuse.serve_squashfs(program, plan.images[number][1], fuse_fd, environ)
+    argv = [shared_mounts.program(environ), "-f", plan.images[number][1]]
+    return fuse.serve(argv, fuse_fd, environ)
 
 
 def _see_layers(plan: stage.RootPlan, pidfd: int) -> None:
@@ -224,12 +224,10 @@ def _serve_fuse(
     when the kernel unmounts its file system with the container's end.  libfuse takes
     "/dev/fd/N" for a mount that has been made already: fuse_session_mount(3).
     """
-    program = process.need_program(
-        "fuse-overlayfs", environ, "ask the admin for: apt-get install fuse-overlayfs",
-        "RL-HOST-FUSE-OVERLAYFS",
-    )  # fmt: skip
-    lower = ":".join(f"{plan.base}/{one}".replace(":", "\\:") for one in plan.lower)
-    options = f"lowerdir={lower},upperdir={plan.base}/{plan.upper},workdir={plan.base}/{plan.work}"
+    from rootless.linux import fuse
+
+    program = fuse.overlayfs_program(environ)
+    options = stage.fuse_options(plan)
     pid = os.fork()
     if pid == 0:
         try:

@@ -65,7 +65,7 @@ def plan(
     for entry in config["mounts"]:
         if entry["type"] == "bind" and _propagation(entry["options"]) != "private":
             propagation = "slave"
-        operations.append(_operation(entry, idmap))
+        operations.append(operation(entry, idmap))
     for text, path in extension["links"]:
         operations.append(mount.Symlink(text, path))
     program = process_plan(config["process"], extension["user"], extension["groups"],
@@ -223,8 +223,8 @@ def _propagation(options: "list[str]") -> str:
     return "private"
 
 
-def _operation(entry: "Doc", idmap: "IdMap") -> "stage.Operation":
-    """One entry of "mounts"."""
+def operation(entry: "Doc", idmap: "IdMap") -> "stage.Operation":
+    """What mounts one entry of "mounts"."""
     words = list(entry["options"])
     attributes = 0
     for word in words:

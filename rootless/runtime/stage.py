@@ -305,21 +305,33 @@ def mount_root(plan: RootPlan, channel: channels.Channel) -> None:
         fuse_fd = fuse.mount("squashfuse", directory, syscalls.MS_RDONLY)
         channel.send("squashfs", number, fds=[fuse_fd])
         os.close(fuse_fd)
-    if plan.driver == "overlay":
-        _own_upper(plan)
-        mount.overlay(
-            plan.lower, plan.target, upper=plan.upper, work=plan.work, base=plan.base,
-            links=plan.links,
-        )  # fmt: skip
-    elif plan.driver == "fuse-overlayfs":
+    if plan.driver == "fuse-overlayfs":
         _own_upper(plan)
         fuse_fd = fuse.mount("fuse-overlayfs", plan.target)
         channel.send("fuse", fds=[fuse_fd])
         os.close(fuse_fd)
         _expect(channel, "fuse-ready")
     else:
+        mount_by_kernel(plan)
+
+
+def mount_by_kernel(plan: RootPlan) -> None:
+    """The root file system, where no program serves it: an overlay, or a copy."""
+    if plan.driver == "overlay":
+        _own_upper(plan)
+        mount.overlay(
+            plan.lower, plan.target, upper=plan.upper, work=plan.work, base=plan.base,
+            links=plan.links,
+        )  # fmt: skip
+    else:
         # "copy": the parent has made the tree; a mount of it for pivot_root(2).
         syscalls.mount(plan.target, plan.target, None, syscalls.MS_BIND | syscalls.MS_REC)
+
+
+def fuse_options(plan: RootPlan) -> str:
+    """What fuse-overlayfs is to show, as its -o takes it."""
+    lower = ":".join(f"{plan.base}/{one}".replace(":", "\\:") for one in plan.lower)
+    return f"lowerdir={lower},upperdir={plan.base}/{plan.upper},workdir={plan.base}/{plan.work}"
 
 
 def _own_upper(plan: RootPlan) -> None:

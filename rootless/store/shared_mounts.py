@@ -49,7 +49,8 @@ def run_in_worker(
         try:
             for directory, archive in wanted:
                 fuse_fd = fuse.mount("squashfuse", directory, syscalls.MS_RDONLY)
-                servers.append(fuse.serve_squashfs(squashfuse, archive, fuse_fd, ctx.environ))
+                argv = [squashfuse, "-f", archive]
+                servers.append(fuse.serve(argv, fuse_fd, ctx.environ))
             return function()
         finally:
             # They are in our mount namespace, and would keep it, and so themselves, alive.

@@ -1,10 +1,12 @@
 """Fixtures of the end-to-end tests."""
 
 import os
+from collections.abc import Callable
 
 import pytest
 from support.builds import Project
 from support.images import Image, busybox_tar
+from support.needs import SEARCH_PATH
 from support.program import Rl
 from support.registry import Registry
 
@@ -42,3 +44,16 @@ def entry_image(shared_rl: Rl, registry: Registry) -> str:
 def project(rl: Rl, tmp_path: object) -> Project:
     """An empty build context."""
     return Project(rl, f"{tmp_path}/context")
+
+
+@pytest.fixture
+def one_id_rl(fresh_store: Callable[..., Rl], tmp_path: object) -> Rl:
+    """rl with busybox for a user without subordinate IDs: getsubids knows of no range."""
+    rl = fresh_store(busybox=True)
+    with open(f"{tmp_path}/getsubids", "w") as file:
+        file.write("#!/bin/sh\n")
+    os.chmod(f"{tmp_path}/getsubids", 0o755)
+    for name in os.listdir(f"{rl.store}/cache"):  # what is known of the IDs
+        os.unlink(f"{rl.store}/cache/{name}")
+    rl.env["PATH"] = f"{tmp_path}:{SEARCH_PATH}"
+    return rl

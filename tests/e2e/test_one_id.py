@@ -4,27 +4,17 @@ import os
 from collections.abc import Callable
 
 import pytest
-from support.needs import SEARCH_PATH
 from support.program import Rl
 
 
 @pytest.fixture
-def one_id(fresh_store: Callable[..., Rl], tmp_path: object) -> Callable[..., str]:
-    """Run a shell command in a container of a host whose getsubids knows of no range."""
-    rl = fresh_store(busybox=True)
-    with open(f"{tmp_path}/getsubids", "w") as file:
-        file.write("#!/bin/sh\n")
-    os.chmod(f"{tmp_path}/getsubids", 0o755)
-    for name in os.listdir(f"{rl.store}/cache"):  # what is known of the IDs
-        os.unlink(f"{rl.store}/cache/{name}")
-    env: dict[str, str | None] = {"PATH": f"{tmp_path}:{SEARCH_PATH}"}
+def one_id(one_id_rl: Rl) -> Callable[..., str]:
+    """Run a shell command in a container of such a user."""
 
     def run(command: str, *options: str) -> str:
         shell = ["--network", "none", *options, "busybox", "sh", "-c", command]
-        return rl.out("run", "--rm", *shell, env=env)
+        return one_id_rl.out("run", "--rm", *shell)
 
-    run.rl = rl  # type: ignore[attr-defined]
-    run.env = env  # type: ignore[attr-defined]
     return run
 
 
@@ -48,13 +38,11 @@ def test_apt_is_told_not_to_change_its_user(one_id: Callable[..., str]) -> None:
     assert one_id("cat $APT_CONFIG") == 'APT::Sandbox::User "root";'
 
 
-def test_exec_pretends_too(one_id: Callable[..., str]) -> None:
-    rl, env = one_id.rl, one_id.env  # type: ignore[attr-defined]
-    name = rl.name()
-    rl.run("run", "-d", "--name", name, "--network", "none", "busybox", "sleep", "100", env=env)
-    rl.run("exec", name, "chown", "5:5", "/etc/passwd", env=env)
+def test_exec_pretends_too(one_id_rl: Rl) -> None:
+    rl, name = one_id_rl, one_id_rl.name()
+    rl.run("run", "-d", "--name", name, "--network", "none", "busybox", "sleep", "100")
+    rl.run("exec", name, "chown", "5:5", "/etc/passwd")
 
 
-def test_another_user_is_an_error(one_id: Callable[..., str]) -> None:
-    rl, env = one_id.rl, one_id.env  # type: ignore[attr-defined]
-    rl.fails("run", "--rm", "-u", "33", "busybox", "true", env=env, code="RL-USER-NOT-MAPPED")
+def test_another_user_is_an_error(one_id_rl: Rl) -> None:
+    one_id_rl.fails("run", "--rm", "-u", "33", "busybox", "true", code="RL-USER-NOT-MAPPED")
