@@ -19,7 +19,7 @@ from rootless.linux import mount, process, rlimit
 from rootless.network import driver as drivers
 from rootless.runtime import launch, limits, network_files, rootfs, seccomp, spec, stage
 from rootless.runtime.options import RunOptions
-from rootless.store import mapping
+from rootless.store import buildcache, mapping
 from rootless.store.locks import Locked
 
 if TYPE_CHECKING:
@@ -316,6 +316,7 @@ class _Mounts:
         while True:
             claimed = directory if number == 0 else f"{directory}-{number}"
             os.makedirs(claimed, 0o700, exist_ok=True)
+            buildcache.touch_mount(claimed)
             if sharing == "shared":
                 return claimed
             wait_s = None if sharing == "locked" else 0

@@ -1044,6 +1044,27 @@ TABLE: "dict[str, Row]" = {
         ),
         {},
     ),
+    'builder prune': (
+        'builder_prune',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+            '--filter': ('filter', 3),
+            '--keep-storage': ('keep_storage', 2),
+            '--max-used-space': ('keep_storage', 2),
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+        },
+        (
+        ),
+        {
+            'all': False,
+            'filter': [],
+            'keep_storage': None,
+            'force': False,
+        },
+    ),
     'tag': (
         'tag',
         True,
@@ -1633,9 +1654,11 @@ ALIASES: "dict[str, str]" = {}
 GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
     'builder': {
         'build': ('build', {}),
+        'prune': ('builder prune', {}),
     },
     'buildx': {
         'build': ('build', {}),
+        'prune': ('builder prune', {}),
     },
     'container': {
         'attach': ('attach', {}),

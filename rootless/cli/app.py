@@ -58,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Images",
         "Take images out of a store that other users read",
     ),
+    "builder prune": ("builder_prune", "Images", "Remove what builds have kept"),
     "tag": ("tag", "Images", "Give an image more names"),
     "untag": ("untag", "Images", "Take names from an image"),
     "save": ("save", "Images", "Write images into an archive"),
@@ -103,8 +104,8 @@ _CONTAINER = (
 
 # Docker's management commands: group -> subcommand -> (command, values that it implies).
 GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
-    "builder": {"build": ("build", {})},
-    "buildx": {"build": ("build", {})},
+    "builder": {"build": ("build", {}), "prune": ("builder prune", {})},
+    "buildx": {"build": ("build", {}), "prune": ("builder prune", {})},
     "container": {
         **{name: (name, {}) for name in _CONTAINER},
         "inspect": ("inspect", {"type": "container"}),

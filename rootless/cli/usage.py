@@ -75,8 +75,10 @@ def measure(ctx: Context) -> Usage:
         size = objects.get(layer, 0)
         created = str(entry.get("created") or "")
         usage.cache.append(CacheUse(key, "regular", size, created, used, shared))
-    for name in mounts:
-        usage.cache.append(CacheUse(name, "exec.cachemount", found[f"m {name}"], "", 0, False))
+    for name, path in mounts.items():
+        used = buildcache.mount_used(path)
+        size = found[f"m {name}"]
+        usage.cache.append(CacheUse(name, "exec.cachemount", size, "", used, False))
     return usage
 
 

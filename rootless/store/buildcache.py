@@ -70,6 +70,23 @@ def drop(paths: "Paths", keys: "list[str]") -> None:
             raise atomic.store_error(e, f"remove the cache entry {key[:12]}") from e
 
 
+def touch_mount(path: str) -> None:
+    """Note that a cache mount is used: by its access time, which no step depends on."""
+    try:
+        os.utime(path, ns=(time.time_ns(), os.stat(path).st_mtime_ns))
+    except OSError:
+        pass  # a step has given it to another user
+
+
+def mount_used(path: str) -> float:
+    """When a cache mount was used last, in seconds since the epoch."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return 0
+    return max(status.st_atime, status.st_mtime)
+
+
 def held_layers(paths: "Paths") -> set[str]:
     """The diffIDs of entries in use; the others are removed.  The caller holds the image lock."""
     found: set[str] = set()

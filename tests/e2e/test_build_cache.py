@@ -335,3 +335,26 @@ def test_run_with_source_date_epoch_is_reproducible(project: Project) -> None:
     first = project.build("", *args)
     time.sleep(1.1)
     assert project.build("", *args) == first
+
+
+def test_prune_of_the_cache(fresh_store: Callable[..., Rl], tmp_path: object) -> None:
+    rl = fresh_store(busybox=True)
+    project = Project(rl, f"{tmp_path}/context").dockerfile("""
+        RUN --mount=type=cache,target=/c dd if=/dev/zero of=/c/x bs=1k count=99 2>/dev/null
+        RUN echo one >/one
+    """)
+    project.run("-t", "kept")
+    project.dockerfile("FROM busybox\nRUN echo two >/two\n").run("-t", "gone")
+    rl.run("rmi", "gone")
+    rl.fails("builder", "prune", code="RL-CANCELLED", status=1, input="n\n")
+    assert "Total reclaimed space: 0B" in rl.out("builder", "prune", "-f", "--filter", "until=1h")
+    everything = rl.out("builder", "prune", "-a", "-f", "--keep-storage", "1gb")
+    assert everything == "Total reclaimed space: 0B"
+    lines = rl.out("builder", "prune", "-f").splitlines()
+    assert lines[0] == "Deleted build cache objects:" and len(lines) == 5, lines
+    assert not lines[-1].endswith(" 0B")
+    # What the image has is known still; the rest is done again.
+    assert states(project.run())["RUN echo two >/two"] == "DONE"
+    rl.run("buildx", "prune", "-a", "-f")
+    assert re.search(r"^Build Cache +0 ", rl.out("system", "df"), re.M)
+    assert set(states(project.run()).values()) == {"DONE"}

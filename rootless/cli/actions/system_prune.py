@@ -7,13 +7,12 @@ from rootless.cli.actions.container_prune import prune_containers
 from rootless.cli.actions.image_prune import prune_images
 from rootless.cli.actions.volume_prune import prune_volumes
 from rootless.cli.output import human_size, write
+from rootless.cli.prune_cache import prune_cache
 from rootless.cli.ps_filters import split_filters
-from rootless.cli.usage import measure
+from rootless.cli.usage import CacheUse
 from rootless.context import Context
 from rootless.errors import UsageError
-from rootless.store import atomic, buildcache, image_changes, images
-from rootless.store.leases import leased
-from rootless.store.removal import remove_mapped_tree
+from rootless.store import atomic, image_changes
 
 _FILTERS = ("label", "label!", "until")
 
@@ -63,28 +62,14 @@ def _warning(every: bool, volumes: bool, with_cache: bool) -> str:
 
 
 def _prune_cache(ctx: Context, filters: dict[str, list[str]], every: bool) -> tuple[list[str], int]:
-    """Entries whose layer no image has, and cache mounts that nobody can use now; with `every`
-    all entries.
+    """Entries whose layer no image has, and cache mounts; with `every` all entries."""
 
-    The bytes are those of the mounts: layers are counted when they are collected.
-    """
-    chosen = [
-        one
-        for one in measure(ctx).cache
-        if (every or not one.shared)
-        and (not filters or (one.created and prune.is_chosen(filters, {}, one.created)))
-    ]
-    mounts = buildcache.mounts(ctx.paths)
-    with images.reading(ctx.paths):
-        building = leased(ctx.paths) != set()  # or pulling: then a mount may be in use
-    freed = 0
-    for one in list(chosen):
-        if one.key in mounts and building:
-            chosen.remove(one)
-        elif one.key in mounts and remove_mapped_tree(ctx, mounts[one.key]):
-            freed += one.size
-    buildcache.drop(ctx.paths, [one.key for one in chosen if one.key not in mounts])
-    return [one.key for one in chosen], freed
+    def wanted(one: CacheUse) -> bool:
+        in_time = not filters or bool(one.created and prune.is_chosen(filters, {}, one.created))
+        return (every or not one.shared) and in_time
+
+    removed, freed = prune_cache(ctx, wanted)
+    return [one.key for one in removed], freed
 
 
 def _show(what: str, lines: list[str]) -> None:
