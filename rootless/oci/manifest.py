@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass, replace
 
 from rootless.errors import BadDocument
+from rootless.oci import artifacts, documents
 from rootless.oci import digest as digests
-from rootless.oci import documents
 from rootless.oci import platform as platforms
 from rootless.oci.descriptor import Descriptor
 from rootless.oci.platform import Platform
@@ -141,7 +141,9 @@ def parse(data: bytes, content_type: str, where: str) -> Manifest | Index:
     for position, entry in enumerate(documents.objects(doc, "layers", where)):
         layer = Descriptor.from_json(entry, f"{where}: layers[{position}]")
         if layer.media_type not in _OCI_LAYER_TYPES:
-            raise _artifact(where, f"its layers[{position}] is {layer.media_type or 'untyped'!r}")
+            kind = layer.media_type
+            why = f"its layers[{position}] is {kind[:100] or 'untyped'!r}"
+            raise _artifact(where, why, kind)
         layers.append(layer)
     return Manifest(media_type=media_type, config=config, layers=tuple(layers), data=data)
 
@@ -158,14 +160,14 @@ def _media_type(doc: dict[str, object], content_type: str, where: str) -> str:
             code="RL-IMAGE-SCHEMA1",
         )
     if version != 2 or isinstance(version, bool):
-        raise BadDocument(f"{where}: schemaVersion is {str(version)[:20]}, not 2")
+        raise BadDocument(f"{where}: schemaVersion is {repr(version)[:20]}, not 2")
     # CVE-2021-41190: the same bytes must not be an index for one reader, a manifest for another.
     is_index, is_manifest = "manifests" in doc, "config" in doc or "layers" in doc
     if is_index and is_manifest:
         raise BadDocument(f"{where}: it is a manifest and an index at once")
     if media_type not in ACCEPTED:
         if told:
-            raise _artifact(where, f"it is {told[:100]!r}")
+            raise _artifact(where, f"it is {told[:100]!r}", told)
         # OCI's documents need not name their type, and some registries send text/plain.
         media_type = OCI_INDEX if is_index else OCI_MANIFEST
     if media_type in INDEX_TYPES and is_manifest:
@@ -182,12 +184,17 @@ def _check_is_image(
     if media_type == DOCKER_MANIFEST and kind in _ODD_CONFIG_TYPES:
         return
     artifact = documents.optional(doc, "artifactType", str, where, "")
-    raise _artifact(where, f"it is of type {artifact or kind!r}")
+    listed = documents.optional(doc, "layers", list, where, [])
+    inner = [str(one.get("mediaType", "")) for one in listed if isinstance(one, dict)]
+    raise _artifact(where, f"it is of type {(artifact or kind)[:100]!r}", artifact, kind, *inner)
 
 
-def _artifact(where: str, why: str) -> BadDocument:
+def _artifact(where: str, why: str, *media_types: str) -> BadDocument:
+    known = artifacts.describe(*media_types)
     return BadDocument(
-        f"{where} is not a container image: {why}",
-        remedy="fetch it with the tool that it was made for (helm, oras, cosign)",
+        f"{where} is not a container image: {f'it is {known[0]}' if known else why}",
+        remedy=f"fetch it with its own tool: {known[1]}"
+        if known
+        else "fetch it with the tool that it was made for (helm, oras, cosign)",
         code="RL-IMAGE-ARTIFACT",
     )

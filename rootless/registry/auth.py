@@ -164,14 +164,11 @@ class Authorizer:
         data = self._transport.read(response)
         if response.status in (400, 401, 403):
             raise self._refused(response.status, data)
-        answer = _answer_of(data, response.status, realm)
+        answer = token_answer(data, response.status, realm)
         refresh = answer.get("refresh_token")
         self.refresh_token = refresh if isinstance(refresh, str) else ""
         header = f"Bearer {answer['token']}"
-        lifetime_s = answer.get("expires_in")
-        if not isinstance(lifetime_s, int) or not LIFETIME_S <= lifetime_s <= LIFETIME_MAX_S:
-            lifetime_s = LIFETIME_S
-        self._tokens[also] = _Token(header, time.monotonic() + lifetime_s * 0.9)
+        self._tokens[also] = _Token(header, time.monotonic() + lifetime_s(answer) * 0.9)
         return header
 
     def _ask(
@@ -251,7 +248,7 @@ def unauthorized(domain: str, why: str) -> RegistryError:
     )
 
 
-def _answer_of(data: bytes, status: int, realm: str) -> dict[str, object]:
+def token_answer(data: bytes, status: int, realm: str) -> dict[str, object]:
     """The token service's answer; its "token" is one that a header can have."""
     where = urlsplit(realm).hostname
     try:
@@ -262,6 +259,12 @@ def _answer_of(data: bytes, status: int, realm: str) -> dict[str, object]:
     if not isinstance(token, str) or not _TOKEN68.fullmatch(token) or len(token) > TOKEN_MAX:
         raise _rubbish(f"its token service {where} answers {status} without a token")
     return {**doc, "token": token}
+
+
+def lifetime_s(answer: dict[str, object]) -> int:
+    """How long a token is good for, in seconds; what makes no sense counts as not said."""
+    told = answer.get("expires_in")
+    return told if isinstance(told, int) and LIFETIME_S <= told <= LIFETIME_MAX_S else LIFETIME_S
 
 
 def _words_of(data: bytes) -> str:

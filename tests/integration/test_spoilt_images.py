@@ -1,0 +1,83 @@
+"""Images whose manifest or config has one spoilt field: pulled, listed and shown, or refused."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+from support.images import OCI_MANIFEST, Image, digest
+from support.mutants import mutants
+from support.rogue import Rogue
+
+from rootless.cli.actions import history
+from rootless.cli.actions import images as images_action
+from rootless.cli.inspect_image import describe as describe_image
+from rootless.context import Context
+from rootless.errors import RlError
+from rootless.registry.pull import pull
+from rootless.store import images
+
+pytestmark = pytest.mark.needs("subids")
+IMAGE = Image(
+    [], {"Cmd": ["sh"], "Env": ["A=1"], "Labels": {"a": "b"}, "Healthcheck": {"Test": []}}
+)
+LISTED = dict.fromkeys(
+    ("reference", "format", "no_trunc", "tree", "digests", "quiet", "filter", "all"), None
+)
+SHOWN = dict.fromkeys(("human", "no_trunc", "format", "quiet", "platform"), None)
+
+
+STEP = 17  # tests/unit/test_bad_documents.py reads them all; here each field comes once or twice
+
+
+def every(data: bytes) -> list[tuple[str, bytes]]:
+    return list(mutants(data))[::STEP]
+
+
+def fetched(ctx: Context, rogue: Rogue, config: bytes, manifest: bytes) -> dict[str, Any] | None:
+    """The image's record, or None where it was refused in one line and nothing is left of it."""
+    rogue.answers.clear()
+    rogue.on("/v2/", lambda r: r.reply(404))
+    rogue.on("/v2/app/man", lambda r: r.reply(200, manifest, {"Content-Type": OCI_MANIFEST}))
+    rogue.on(f"/v2/app/blobs/{digest(config)}", lambda r: r.reply(200, config))
+    before = set(os.listdir(ctx.paths.images_by_id))
+    try:
+        return pull(ctx, f"{rogue.host}/app")
+    except RlError as e:
+        assert "\n" not in e.one_line()
+        assert "\x1b" not in e.one_line()
+        assert set(os.listdir(ctx.paths.images_by_id)) == before
+        assert os.listdir(ctx.paths.tmp) == []
+        return None
+
+
+def show(ctx: Context, record: dict[str, Any]) -> None:
+    """All that looks at an image takes it as it is."""
+    json.dumps(describe_image(ctx.paths, record))
+    history.main(ctx, {**SHOWN, "image": record["id"]})
+
+
+def test_a_manifest_with_one_spoilt_field(ctx: Context, rogue: Rogue) -> None:
+    for _, data in every(IMAGE.manifest()):
+        record = fetched(ctx, rogue, IMAGE.config_blob(), data)
+        assert record is None or record["id"] == IMAGE.id
+
+
+def test_a_config_with_one_spoilt_field(
+    ctx: Context, rogue: Rogue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accepted = 0
+    for name, config in every(IMAGE.config_blob()):
+        manifest = json.loads(IMAGE.manifest())
+        manifest["config"] |= {"digest": digest(config), "size": len(config)}
+        record = fetched(ctx, rogue, config, json.dumps(manifest).encode())
+        if record is not None:
+            accepted += 1
+            try:
+                show(ctx, record)
+            except RlError as e:
+                assert "\n" not in e.one_line(), name
+    assert accepted > 3
+    assert len(images.list_images(ctx.paths)) > 3
+    assert images_action.main(ctx, {**LISTED, "filter": [], "all": True}) == 0
+    assert "\x1b" not in capsys.readouterr().out
