@@ -152,6 +152,13 @@ class Paths:
         return f"{self.store}/containers/by-name/{name}"
 
     @property
+    def secrets(self) -> str:
+        return f"{self.store}/secrets"
+
+    def secret(self, name: str) -> str:
+        return f"{self.store}/secrets/{name}.json"
+
+    @property
     def volumes(self) -> str:
         return f"{self.store}/volumes"
 

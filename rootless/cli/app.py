@@ -83,6 +83,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "volume prune": ("volume_prune", "Volumes", "Remove all volumes that no container has"),
     "volume export": ("volume_export", "Volumes", "Write a volume's files as a tar archive"),
     "volume import": ("volume_import", "Volumes", "Put the files of a tar archive into a volume"),
+    "secret create": ("secret_create", "Secrets", "Keep a secret for containers"),
+    "secret ls": ("secret_ls", "Secrets", "List secrets"),
+    "secret inspect": ("secret_inspect", "Secrets", "Show what is known of secrets"),
+    "secret exists": ("secret_exists", "Secrets", "Say by the exit status if there is one"),
+    "secret rm": ("secret_rm", "Secrets", "Remove secrets"),
     "inspect": ("inspect", "Information", "Show everything about containers and images"),
     "doctor": ("doctor", "Information", "Say what this host can do, and what to ask its admin for"),
     "explain": ("explain", "Information", "Explain an error code"),
@@ -150,6 +155,15 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "info": ("info", {}),
         "prune": ("system prune", {}),
     },
+    "secret": {
+        "create": ("secret create", {}),
+        "exists": ("secret exists", {}),
+        "inspect": ("secret inspect", {}),
+        "list": ("secret ls", {}),
+        "ls": ("secret ls", {}),
+        "remove": ("secret rm", {}),
+        "rm": ("secret rm", {}),
+    },
     "volume": {
         "create": ("volume create", {}),
         "export": ("volume export", {}),
@@ -169,6 +183,7 @@ _GROUP_SUMMARIES = {
     "image": "Commands about images",
     "manifest": "Commands about manifest lists: images for several platforms",
     "system": "Commands about rl as a whole",
+    "secret": "Commands about secrets",
     "volume": "Commands about volumes",
 }
 

@@ -59,6 +59,14 @@ def containers_and_files(incomplete: str) -> "list[str]":
     return files(incomplete) + [f"{name}:" for name in containers(incomplete)]
 
 
+def secrets(incomplete: str) -> "list[str]":
+    from rootless.store import secrets as store
+
+    ctx = _context()
+    names = [str(one["name"]) for one in store.list_all(ctx.paths)] if ctx else []
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def codes(incomplete: str) -> "list[str]":
     """Error codes, with and without the RL-."""
     from rootless.cli.explanations import EXPLANATIONS

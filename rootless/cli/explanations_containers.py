@@ -44,6 +44,21 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "What `rl exec` runs has an ID, in the ExecIDs of `rl inspect CONTAINER` and in the events "
         "of `rl events`. It is forgotten five minutes after the end, and with its container.",
     ),
+    "RL-SECRET": (
+        "Not a secret",
+        "A secret has a name of 2 to 128 letters, digits, dots, dashes and underscores, and 1 to "
+        "512000 bytes.",
+    ),
+    "RL-SECRET-EXISTS": (
+        "The secret exists already",
+        "Secrets are not overwritten by mistake. `rl secret create --replace` does it, and a "
+        "container sees the new one at its next start.",
+    ),
+    "RL-SECRET-NOT-FOUND": (
+        "There is no such secret",
+        "`rl secret ls` lists them. A container reads its secrets from the store at each start: "
+        "one that was removed since it was created has to be made again.",
+    ),
     "RL-TOP": (
         "A column or option of rl top is unknown",
         "rl reads the processes from /proc itself and knows the usual layouts of ps(1), -ef, aux, "

@@ -153,6 +153,12 @@ def _config(config: "Doc", runtime: "Doc") -> "Doc":
         "Labels": Map(config.get("labels", {})),
         "StopSignal": str(config.get("stop_signal", "SIGTERM")),
     }
+    if options.get("secrets"):
+        document["Secrets"] = [
+            {"Name": one["name"], "UID": one["uid"], "GID": one["gid"], "Mode": one["mode"],
+             "Target": one["target"], "Type": one["type"]}
+            for one in options["secrets"]
+        ]  # fmt: skip
     if options.get("stop_timeout") is not None:
         document["StopTimeout"] = options["stop_timeout"]
     return document

@@ -54,7 +54,6 @@ _RUN: dict[str, tuple[str, str, str]] = {
     "--disable-content-trust": ("Docker Content Trust has ended, and rl never had it", "leave it out", _NOT_HERE),
     "--gpus": ("CDI is not in this version", "name the device nodes with --device", _NOT_YET),
     "--rootfs": ("a directory is not taken for an image", "import it: tar c . | rl import - NAME", _NOT_YET),
-    "--secret": ("secrets are not in this version", "mount a file with --volume FILE:/run/secrets/NAME:ro", _NOT_YET),
     "--ip": _NAMED_NETWORK,
     "--ip6": _NAMED_NETWORK,
     "--link": _NAMED_NETWORK,

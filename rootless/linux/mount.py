@@ -299,6 +299,43 @@ class File:
             os.close(parent_fd)
 
 
+class MemoryFile:
+    """A file on a file system of its own in memory: what it holds is never on a disk of ours.
+
+    It is mounted read-only on `target`, where an empty file is made if there is none.
+    """
+
+    __slots__ = ("_data", "gid", "mode", "target", "uid")
+
+    def __init__(self, data: bytes, target: str, *, mode: int, uid: int, gid: int) -> None:
+        self._data = data
+        self.target = target
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+
+    def describe(self) -> str:
+        return f"mount a file in memory on {self.target}"
+
+    def execute(self, root: Root) -> None:
+        attributes = ATTRIBUTES["nosuid"] | ATTRIBUTES["nodev"] | ATTRIBUTES["noexec"]
+        top_fd = new_filesystem("tmpfs", ("size=1m", "mode=0700"), attributes)
+        try:
+            fd = os.open("data", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=top_fd)
+            with open(fd, "wb") as file:
+                file.write(self._data)
+                os.fchmod(fd, self.mode)
+                try:
+                    os.fchown(fd, self.uid, self.gid)
+                except OSError as e:
+                    raise KernelError("fchown", e.errno or 0, self.target) from e
+            mount_fd = syscalls.open_tree(top_fd, "data", syscalls.OPEN_TREE_CLONE)
+        finally:
+            os.close(top_fd)
+        syscalls.mount_setattr(mount_fd, set_=attributes | ATTRIBUTES["ro"])
+        _attach(root, mount_fd, self.target, directory=False)
+
+
 def new_filesystem(fstype: str, options: "Sequence[str]", attributes: int) -> int:
     """A detached mount of a new file system; an option is "name" or "name=value"."""
     fs_fd = syscalls.fsopen(fstype)

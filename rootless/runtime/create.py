@@ -63,6 +63,11 @@ def create(
         tty_group=mapping.default_map(ctx).has_gid(5),
     )
     extension = config["rl"]
+    if options.secrets:
+        from rootless.store import secrets
+
+        for one in options.secrets:
+            secrets.find(ctx.paths, one["name"])
     extension["resources"] = _resources(options)
     extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
     if options.init:

@@ -50,6 +50,7 @@ class RunOptions:
     cap_add, cap_drop     full names or "ALL"
     security              dict, see options_security.parse_security
     devices               [{"source", "target", "permissions"}]
+    secrets               list of dicts, see options_secrets
     group_add             names or numbers of supplementary groups
     ulimits               [{"type": "RLIMIT_NOFILE", "soft", "hard"}], -1 is unlimited
     sysctls               dict
@@ -118,6 +119,7 @@ class RunOptions:
         "replace",
         "restart",
         "rm",
+        "secrets",
         "security",
         "shm_size",
         "sig_proxy",
@@ -189,6 +191,7 @@ class RunOptions:
     cap_drop: list[str]
     security: "dict[str, Any]"
     devices: list[dict[str, str]]
+    secrets: "list[dict[str, Any]]"
     group_add: list[str]
     ulimits: "list[dict[str, Any]]"
     sysctls: dict[str, str]

@@ -184,6 +184,11 @@ def security(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str)
     )
     fields["security"] = options_security.parse_security(texts(values, "security_opt"), cwd)
     fields["devices"] = options_security.parse_devices(texts(values, "device"))
+    fields["secrets"] = []
+    if texts(values, "secret"):
+        from rootless.runtime.options_secrets import parse_secrets
+
+        fields["secrets"] = parse_secrets(texts(values, "secret"))
     fields["sysctls"] = options_limits.parse_sysctls(texts(values, "sysctl"))
 
 

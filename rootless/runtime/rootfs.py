@@ -80,6 +80,11 @@ def plan(
             mount.Bind(extension["init_program"], INIT_TARGET, mount.ATTRIBUTES["ro"])
         )
         program.args = [INIT_TARGET, "--", *program.args]
+    if extension.get("secrets"):
+        from rootless.runtime import secrets
+
+        operations += secrets.operations(ctx, extension["secrets"])
+        program.env = [*program.env, *secrets.environment(ctx, extension["secrets"])]
     operations += [mount.ReadOnly(path) for path in config["linux"]["readonlyPaths"]]
     operations += [mount.Mask(path) for path in config["linux"]["maskedPaths"]]
     return stage.Plan(

@@ -20,6 +20,7 @@ The object "rl":
     ipc, pid, uts, cgroupns       "private", "host", …
     links         [[text, path]]: symbolic links in /dev, made after the mounts
     devices       [{"source", "target", "permissions"}] of --device; in mounts already
+    secrets       [{"name", "type", "target", "uid", "gid", "mode"}]: see options_secrets
     volumes       [{"name", "path", "target", "anonymous", "copy", "labels"}]: to be made before the
                   start; path is the directory that is mounted, with its subpath
     copy_up       [[target, path]]: fill an empty volume from the image's target
@@ -205,6 +206,7 @@ def _storage(options: "RunOptions", resolved: "Sequence[Doc]") -> "Doc":
     return {
         "links": spec_mounts.links(resolved),
         "devices": [dict(device) for device in options.devices],
+        "secrets": [dict(secret) for secret in options.secrets],
         "volumes": [
             {
                 "name": mount["source"],

@@ -402,5 +402,11 @@ def _open_terminal() -> tuple[int, list[int]]:
 
 if TYPE_CHECKING:
     Operation = (
-        mount.Filesystem | mount.Bind | mount.Mask | mount.ReadOnly | mount.Symlink | mount.File
+        mount.Filesystem
+        | mount.Bind
+        | mount.Mask
+        | mount.ReadOnly
+        | mount.Symlink
+        | mount.File
+        | mount.MemoryFile
     )

@@ -21,9 +21,12 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         from rootless.runtime import pause
 
         pause.refuse(container, "execute a command in")
-    document = process_for_exec(
-        values, container.runtime_config(), environ=ctx.environ, cwd=current_directory()
-    )
+    config = container.runtime_config()
+    document = process_for_exec(values, config, environ=ctx.environ, cwd=current_directory())
+    if config["rl"].get("secrets"):
+        from rootless.runtime import secrets
+
+        document["env"] += secrets.environment(ctx, config["rl"]["secrets"])
     if document["terminal"] and document["rl"]["interactive"] and not os.isatty(0):
         raise UsageError(
             "cannot use the terminal: the input is not one (-t)",

@@ -77,6 +77,7 @@ def run(
     read_only: files.ReadOnly = False,
     shm_size: files.ShmSize = None,
     device: files.Device = None,
+    secret: files.Secret = None,
     storage_driver: files.StorageDriver = None,
     # Network
     network: network.Network = None,

@@ -58,6 +58,17 @@ Device = Annotated[
     ),
 ]
 
+Secret = Annotated[
+    list[str] | None,
+    option(
+        "--secret",
+        help="A secret as a file in /run/secrets, or with type=env a variable; repeatable.",
+        section=SECTION,
+        metavar="NAME[,OPTION=VALUE…]",
+        complete=completion.secrets,
+    ),
+]
+
 StorageDriver = Annotated[
     str | None,
     option(
