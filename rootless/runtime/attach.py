@@ -21,6 +21,7 @@ INPUT, END, WINDOW, SIGNAL = b"0", b"e", b"w", b"s"
 STDOUT, STDERR, EXIT = b"1", b"2", b"x"
 _HEADER = 5
 _FRAME_MAX = 1 << 20
+PATIENCE_S = 1.0  # so long may a client that is behind take nothing before output goes past it
 
 
 def frame(kind: bytes, payload: bytes = b"") -> bytes:
@@ -60,6 +61,9 @@ class SocketClient(Client):
         self._frames = Frames()
         self._outbox = bytearray()
         self._listening = True  # False while the container's stdin is full
+        self._stalled = False  # it has not read for so long that nobody waits for it
+        self._skipped = 0  # bytes that it has missed
+        self._timing = self._moved = False
         sock.setblocking(False)
         self._watch()
 
@@ -76,38 +80,78 @@ class SocketClient(Client):
         self._watch()
 
     def output(self, stream: str, data: bytes) -> None:
-        self._send(frame(STDOUT if stream == "stdout" else STDERR, data))
+        if self._stalled:
+            self._skipped += len(data)
+            return
+        self._outbox += frame(STDOUT if stream == "stdout" else STDERR, data)
+        self._flush()
+        if self.is_full() and not self._timing:
+            self._expect_progress()
 
     def is_full(self) -> bool:
-        return len(self._outbox) > OUTBOX_MAX
+        return len(self._outbox) > OUTBOX_MAX and not self._stalled
 
-    def finished(self, exit_code: int) -> None:
-        self._outbox += frame(EXIT, str(exit_code).encode())
-        self._socket.setblocking(True)
-        self._socket.settimeout(10)  # a client that was stopped must not keep the clean-up waiting
-        try:
-            while self._outbox:
-                del self._outbox[: self._socket.send(self._outbox)]
-        except OSError:
-            pass
-        self._socket.close()
+    def _expect_progress(self) -> None:
+        """The container waits for a slow reader, but not for one that does not read at all."""
+        self._timing, self._moved = True, False
+        self._pump.call_after(PATIENCE_S, self._look_for_progress)
 
-    def _send(self, data: bytes) -> None:
-        self._outbox += data
-        self._flush()
+    def _look_for_progress(self) -> None:
+        self._timing = False
+        if not self.is_full():
+            return
+        if self._moved:
+            self._expect_progress()
+        else:
+            self._stalled = True
+            self._pump.resume()
 
     def _flush(self) -> None:
-        try:
-            while self._outbox:
-                del self._outbox[: self._socket.send(self._outbox, _socket.MSG_NOSIGNAL)]
-        except BlockingIOError:
+        if not self._send_some():
             self._watch()
             return
-        except OSError:
+        if self._socket.fileno() < 0:
             self._leave()
+            return
+        if self._stalled:
+            self._stalled, self._skipped, note = False, 0, _skip_note(self._skipped)
+            self._outbox += frame(STDERR, note)
+            self._flush()
             return
         self._watch()
         self._pump.resume()
+
+    def _send_some(self) -> bool:
+        """Send what the socket takes; whether nothing is left.  Closed when the client has gone."""
+        try:
+            while self._outbox:
+                del self._outbox[: self._socket.send(self._outbox, _socket.MSG_NOSIGNAL)]
+                self._moved = True
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._outbox.clear()
+            self._pump.forget(self._socket.fileno())
+            self._socket.close()
+        return True
+
+    def end(self, exit_code: int) -> int:
+        """The container has ended: its exit code goes last.  A descriptor to wait for until
+        end_some() is to be called, -1 when all is sent."""
+        if self._skipped:
+            self._outbox += frame(STDERR, _skip_note(self._skipped))
+        self._outbox += frame(EXIT, str(exit_code).encode())
+        return -1 if self.end_some() else self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def end_some(self) -> bool:
+        """Send more of the rest; True when there is none any more."""
+        if not self._send_some():
+            return False
+        self._socket.close()
+        return True
 
     def _on_event(self, _argument: int) -> None:
         if self._outbox:
@@ -163,6 +207,30 @@ class SocketClient(Client):
             self._pump.forget(self._socket.fileno())
             self._socket.close()
         self._pump.resume()
+
+
+def _skip_note(size: int) -> bytes:
+    return f"\r\nrl: {size} bytes of output were left out here, since nobody read\r\n".encode()
+
+
+def end_clients(clients: "list[Client]", exit_code: int) -> None:
+    """Give everybody the rest of the output and the exit code; returns when they have it.
+
+    Without a limit of time: the container is cleaned up, and who waits for it has been told.
+    """
+    poll = select.poll()
+    waiting = {}
+    for client in clients:
+        if isinstance(client, SocketClient):
+            fd = client.end(exit_code)
+            if fd >= 0:
+                waiting[fd] = client
+                poll.register(fd, select.POLLOUT)
+    while waiting:
+        for fd, _ in poll.poll():
+            if waiting[fd].end_some():
+                poll.unregister(fd)
+                del waiting[fd]
 
 
 class Listener:

@@ -1,7 +1,8 @@
 """The supervisor's loop: bytes between a container, its log and those who are attached.  Warm.
 
 One poll(2) loop, no threads.  Nobody can block it: what a client doesn't take waits in its outbox,
-and while an outbox is full the container's output is not read, so that it waits too.
+and while an outbox is full the container's output is not read, so that it waits too.  A client
+that takes nothing at all is not waited for: docs/decisions/061.
 """
 
 import errno
@@ -53,8 +54,8 @@ class Client:
         """Whether output has to wait."""
         return False
 
-    def finished(self, exit_code: int) -> None:
-        """The container has ended."""
+    def close(self) -> None:
+        """Leave it to another process."""
 
 
 class Pump:

@@ -13,7 +13,7 @@ from rootless.linux import channel as channels
 from rootless.linux import process, signals
 from rootless.paths import Paths
 from rootless.runtime import stage
-from rootless.runtime.attach import Listener
+from rootless.runtime.attach import Listener, end_clients
 from rootless.runtime.supervise import Supervision, record_stopped
 from rootless.store import atomic
 from rootless.store.containers import Container, Lock
@@ -65,6 +65,7 @@ class _Run:
     """One run of the container: its Supervision, and the socket for clients."""
 
     def __init__(self, ctx: Context, container: Container, lock: Lock) -> None:
+        self._lock = lock
         self.supervision = Supervision(ctx, container, lock)
         self.exit_code = 0
         # Those who want it to look again have no need to while it runs.
@@ -85,8 +86,16 @@ class _Run:
         clients = list(pump.clients)
         self.listener.close()
         self.exit_code = self.supervision.finish()
-        for client in clients:
-            client.finished(self.exit_code)
+        if not self.supervision.restarting:
+            end_clients(clients, self.exit_code)
+        elif clients and os.fork() == 0:
+            # The next run does not wait for those who still read of this one.
+            self._lock.close()
+            end_clients(clients, self.exit_code)
+            os._exit(0)
+        else:
+            for client in clients:
+                client.close()
 
 
 def _restart(ctx: Context, container: Container, lock: Lock, run: _Run) -> None:

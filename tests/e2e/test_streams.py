@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+import signal
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from support.program import Rl, program
 
@@ -70,3 +73,83 @@ def test_output_that_cannot_be_written_is_said(rl: Rl) -> None:
             env=rl.environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
         )  # fmt: skip
     assert "No space left on device" in done.stderr
+
+
+SEVEN_MIB = "i=0; while [ $i -lt 7 ]; do head -c 1m /dev/zero; i=$((i+1)); done"
+
+
+def watching(rl: Rl, *words: str) -> "subprocess.Popen[bytes]":
+    """A client that has read the first line."""
+    process = subprocess.Popen(
+        [program(), *words], env=rl.environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == b"tick\n"
+    return process
+
+
+def zeros(process: "subprocess.Popen[bytes]", end: bytes) -> int:
+    """How many zero bytes come before `end`."""
+    assert process.stdout is not None
+    seen, last = 0, b""
+    while not last.endswith(end):
+        data = process.stdout.read1(1 << 16)
+        assert data, "the end has not come"
+        seen, last = seen + data.count(0), (last + data)[-100:]
+    return seen
+
+
+def test_a_stopped_client_stalls_nobody_and_is_told_what_it_missed(rl: Rl) -> None:
+    name = rl.name()
+    command = (f"while ! read -t 1 x; do echo tick; done; {SEVEN_MIB}; echo written; touch /done; "
+               "read x; echo the end; read x; exit 3")  # fmt: skip
+    rl.run("run", "-d", "-i", "--name", name, "--network", "none", "busybox", "sh", "-c", command)
+    stopped, reading = (watching(rl, "attach", "--no-stdin", name) for _ in range(2))
+    following = watching(rl, "logs", "-f", name)
+    typing = rl.popen("attach", name, stdout=subprocess.DEVNULL)
+    assert typing.stdin is not None and stopped.stderr is not None
+    for process in (stopped, following):
+        os.kill(process.pid, signal.SIGSTOP)
+    typing.stdin.write("go\n")
+    typing.stdin.flush()
+    assert zeros(reading, b"written\n") == 7 << 20
+    os.kill(stopped.pid, signal.SIGCONT)
+    with ThreadPoolExecutor() as pool:
+        counting = pool.submit(zeros, stopped, b"the end\n")
+        note = stopped.stderr.readline() + stopped.stderr.readline()
+        typing.stdin.write("on\n")
+        typing.stdin.flush()
+        kept = counting.result()
+    assert note.strip().startswith(b"rl: ") and b"left out here, since nobody read" in note
+    missed = int(note.split()[1])
+    assert 1 << 20 < kept < 4 << 20 and 0 <= missed - ((7 << 20) - kept) < 100  # "written", ticks
+    typing.stdin.write("end\n")
+    typing.stdin.close()
+    assert [one.wait(timeout=30) for one in (stopped, reading, typing)] == [3, 3, 3]
+    os.kill(following.pid, signal.SIGCONT)
+    assert zeros(following, b"the end\n") == 7 << 20
+    assert following.wait(timeout=30) == 0
+
+
+def test_a_slow_reader_gets_every_byte(rl: Rl) -> None:
+    name = rl.name()
+    rl.run("create", "--name", name, "--network", "none", "busybox", "sh", "-c", SEVEN_MIB)
+    process = subprocess.Popen(
+        [program(), "start", "-a", name], env=rl.environment(), stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    seen = os.read(process.stdout.fileno(), 10)
+    while len(seen) < 3 << 20:
+        time.sleep(0.02)  # a pipe's 64 KiB now and then: slow, but reading
+        seen += os.read(process.stdout.fileno(), 1 << 16)
+    while data := os.read(process.stdout.fileno(), 1 << 20):
+        seen += data
+    assert (len(seen), process.wait(timeout=30)) == (7 << 20, 0)
+
+
+def test_a_hundred_megabytes_through_exec_are_unchanged(rl: Rl) -> None:
+    size = int(os.environ.get("RL_TEST_OUTPUT_MIB", "24")) << 20  # 100 in full
+    data = os.urandom(size)
+    container = rl.start(command="sleep 100")
+    done = run(rl, "exec", "-i", container, "cat", data=data)
+    assert digest(done.stdout) == digest(data), done.stderr

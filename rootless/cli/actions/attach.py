@@ -6,7 +6,7 @@ from rootless.cli.actions import several
 from rootless.errors import ContainerError
 from rootless.runtime.attach import Connection, Detached
 from rootless.runtime.supervisor import attach_path
-from rootless.store import pause_mark
+from rootless.store import events, pause_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         detach_keys=several.detach_keys(ctx, values.get("detach_keys")),
         sig_proxy=bool(values.get("sig_proxy", True)),
     )
+    events.record_container(ctx.paths, container, "attach")
     try:
         return connection.relay()
     except Detached:
+        events.record_container(ctx.paths, container, "detach")
         return 0
 
 
