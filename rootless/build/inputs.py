@@ -14,7 +14,7 @@ from rootless.build.events import Emit, Event
 from rootless.build.jobs import Failed, Job, Link
 from rootless.build.plan import DOCKER_IMAGE, OCI_LAYOUT, BaseImage, Images, Need, Plan
 from rootless.build.steps import Around
-from rootless.errors import BuildError, RlError
+from rootless.errors import BuildError, RegistryError, RlError
 from rootless.oci import platform as platforms
 from rootless.oci import reference
 from rootless.store import images as stored
@@ -62,7 +62,8 @@ class Inputs:
         jobs: list[tuple[Need, str, Job]] = []
         for need in needs:
             name = self._image_name(need)
-            known = not (self.options.pull or name.startswith(OCI_LAYOUT))
+            asked = self.options.pull or self.ctx.config.get("require-signatures")
+            known = not (asked or name.startswith(OCI_LAYOUT))
             record = self._local(name, need) if known else None
             label = f"[internal] load metadata for {_canonical(name)}"
             if record is not None:
@@ -109,6 +110,12 @@ class Inputs:
     def _pull(self, name: str, need: Need) -> Job:
         def work(link: Link) -> object:
             if name.startswith(OCI_LAYOUT):
+                if self.ctx.config.get("require-signatures"):
+                    raise RegistryError(
+                        f"{name} is refused: an OCI layout has no signatures",
+                        remedy="leave --require-signature out, or use an image of a registry",
+                        code="RL-SIGNATURE",
+                    )
                 from rootless.build import oci_layout
 
                 loaded = oci_layout.load(self.ctx, *oci_layout.split(name), need.platform)

@@ -99,10 +99,20 @@ def act(command: str, values: "dict[str, object]", debug: bool) -> int:
     ctx = make_context(debug, needs_user=command not in _FOR_ROOT_TOO)
     if values.get("squash_ids"):
         ctx.config = {**ctx.config, "squash-ids": True}
+    if values.get("require_signature"):
+        ctx.config = {**ctx.config, "require-signatures": _keys(ctx, values["require_signature"])}
     status = sys.modules[action].main(ctx, values)
     tell_unpacked(ctx)
     assert isinstance(status, int)
     return status
+
+
+def _keys(ctx: Context, given: object) -> list[object]:
+    """The keys of --require-signature, with those that are configured."""
+    configured = ctx.config.get("require-signatures")
+    listed = configured if isinstance(configured, list) else []
+    assert isinstance(given, list)
+    return [*listed, *given]
 
 
 def tell_unpacked(ctx: Context) -> None:

@@ -149,6 +149,11 @@ HOST: dict[str, tuple[str, str]] = {
         "/dev/fuse is for root only",
         "udev makes it 0666; a container's manager may not.",
     ),
+    "RL-HOST-CRYPTOGRAPHY": (
+        "The package cryptography is missing",
+        "Signatures of images are checked with the Python package cryptography, which comes with "
+        "rl unless it was left out: pip install cryptography.",
+    ),
     "RL-HOST-SQUASHFUSE": (
         "squashfuse is missing",
         "An image of a shared store is a set of squashfs files, which squashfuse shows as "

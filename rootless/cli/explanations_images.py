@@ -25,6 +25,19 @@ IMAGES: dict[str, tuple[str, str]] = {
         "why.",
     ),
     "RL-IMAGE": ("An image cannot be used", "The message says why."),
+    "RL-SIGNATURE": (
+        "An image is refused",
+        "policy.json (of ~/.config/containers or /etc/containers) or --require-signature wants a "
+        "signature that the image does not have: none is attached to it, none is by that key, or "
+        "it says that the image is another one. Nothing of the image was kept. cosign sign and "
+        "skopeo copy --sign-by-sigstore-private-key sign images; docs/registries.md says what is "
+        "checked.",
+    ),
+    "RL-SIGNATURE-KEY": (
+        "A public key cannot be used",
+        "--require-signature and policy.json take a public key in PEM form, as cosign "
+        "generate-key-pair writes to cosign.pub: ECDSA, RSA or Ed25519.",
+    ),
     "RL-IMAGE-SHARED": (
         "The image is a shared store's",
         "Images of the stores that RL_IMAGE_STORES or image-stores in config.toml name are for "

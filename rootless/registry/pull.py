@@ -17,7 +17,7 @@ from rootless.oci.image_config import ImageConfig
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.platform import Platform
 from rootless.oci.reference import Reference
-from rootless.registry import registries_conf, sources
+from rootless.registry import registries_conf, signatures, sources
 from rootless.registry.client import Client, Fetched
 from rootless.registry.fetch import LayerFetcher, Progress
 from rootless.store import atomic, blobs, image_changes, images, layout, partials
@@ -99,6 +99,7 @@ class _Pull:
 
     def run(self, top: Fetched, wanted: Platform | None) -> Pulled:
         manifest = self._for_platform(top.document, wanted or platforms.host())
+        signatures.check(self.ctx, self.client, self.named, [top.digest, manifest.digest])
         self.tell("", "resolved", 0, 0)
         data = self._config_data(manifest)
         what = f"config of {self.named.familiar()}"

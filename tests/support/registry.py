@@ -95,7 +95,8 @@ class Registry:
         finally:
             connection.close()
 
-    def _put_blob(self, repository: str, data: bytes) -> None:
+    def put_blob(self, repository: str, data: bytes) -> None:
+        """Upload a blob, unless it is there."""
         if self.request("HEAD", f"/v2/{repository}/blobs/{digest(data)}")[0] == 200:
             return
         status, head, body = self.request("POST", f"/v2/{repository}/blobs/uploads/")
@@ -121,8 +122,8 @@ class Registry:
     def push(self, repository: str, image: Image, tag: str = "latest") -> str:
         """Upload an image; returns its reference, HOST/REPOSITORY:TAG."""
         for _, blob in image.layer_blobs():
-            self._put_blob(repository, blob)
-        self._put_blob(repository, image.config_blob())
+            self.put_blob(repository, blob)
+        self.put_blob(repository, image.config_blob())
         self.put_manifest(repository, tag, image.media_type, image.manifest())
         return f"{self.host}/{repository}:{tag}"
 

@@ -94,6 +94,14 @@ def _remove_namesake(ctx: "Context", name: str) -> None:
 
 def find_image(ctx: "Context", options: RunOptions) -> "dict[str, object]":
     """The record of the image, after --pull and --platform."""
+    if ctx.config.get("require-signatures"):
+        # What is here may be something else by that name: the registry says what is signed.
+        if options.pull == "never":
+            raise UsageError(
+                "--require-signature asks the registry, and --pull=never forbids it",
+                remedy="leave one of them out",
+            )
+        return _pull(ctx, options, told=True)
     record = None if options.pull == "always" else images.find(ctx.paths, options.image)
     if record is not None and options.platform and not _is_for(record, options.platform):
         record = None
@@ -114,12 +122,12 @@ def _is_for(record: "dict[str, object]", asked: str) -> bool:
     )
 
 
-def _pull(ctx: "Context", options: RunOptions) -> "dict[str, object]":
+def _pull(ctx: "Context", options: RunOptions, *, told: bool = False) -> "dict[str, object]":
     import contextlib
 
     from rootless.cli.actions import pull
 
-    if options.pull == "missing" and not options.quiet:
+    if options.pull == "missing" and not (options.quiet or told):
         print(f"Unable to find image '{options.image}' locally", file=sys.stderr)
     # Standard output is the container's.
     with contextlib.redirect_stdout(sys.stderr):

@@ -115,6 +115,16 @@ def build(
     pull: Annotated[
         bool, option("--pull", help="Ask the registry for newer base images.", section=CACHE)
     ] = False,
+    require_signature: Annotated[
+        list[str] | None,
+        option(
+            "--require-signature",
+            help="Refuse base images that this public key has not signed; repeatable.",
+            section=CACHE,
+            metavar="KEYFILE",
+            complete=completion.files,
+        ),
+    ] = None,
     squash_ids: Annotated[
         bool,
         option(

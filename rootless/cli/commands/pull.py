@@ -28,6 +28,15 @@ def pull(
     quiet: Annotated[
         bool, option("--quiet", "-q", help="Print the image's name at the end only.")
     ] = False,
+    require_signature: Annotated[
+        list[str] | None,
+        option(
+            "--require-signature",
+            help="Refuse an image that this public key has not signed; repeatable.",
+            metavar="KEYFILE",
+            complete=completion.files,
+        ),
+    ] = None,
     squash_ids: Annotated[
         bool,
         option("--squash-ids", help="Files of IDs that you do not have become root's."),

@@ -48,6 +48,7 @@ def run(
     pull: basics.Pull = "missing",
     platform: basics.Platform = None,
     quiet: basics.Quiet = False,
+    require_signature: basics.RequireSignature = None,
     squash_ids: basics.SquashIds = False,
     # The process
     entrypoint: process.Entrypoint = None,

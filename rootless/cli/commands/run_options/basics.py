@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from rootless.cli import completion
 from rootless.cli.commands._base import option
 
 SECTION = "Basics"
@@ -93,6 +94,17 @@ Quiet = Annotated[bool, option("--quiet", "-q", help="Say nothing while pulling.
 Replace = Annotated[
     bool,
     option("--replace", help="Remove the container that has the --name first.", section=SECTION),
+]
+
+RequireSignature = Annotated[
+    list[str] | None,
+    option(
+        "--require-signature",
+        help="Refuse an image that this public key has not signed; asks the registry.",
+        section=SECTION,
+        metavar="KEYFILE",
+        complete=completion.files,
+    ),
 ]
 
 SquashIds = Annotated[
