@@ -84,11 +84,7 @@ def write(ctx: "Context", keys: Sequence[str], place: str, how: Packing) -> int:
                 "layers": [convert(one).to_json() for one in packed],
             }
         )
-        url = client.url(f"manifests/{named.tag}")
-        response = client.send("PUT", url, {"Content-Type": media_type}, body=manifest)
-        if response.status not in (200, 201, 202):
-            raise client.refusal(response, f"the cache {place}")
-        client.transport.read(response)
+        upload.put_manifest(client, named.tag, media_type, manifest, f"the cache {place}")
     return len(diff_ids)
 
 

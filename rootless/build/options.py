@@ -13,6 +13,7 @@ from rootless.build.option_forms import CacheStore, Output, Secret, Ssh
 from rootless.errors import BadReference, UsageError
 from rootless.oci import platform as platforms
 from rootless.oci import reference
+from rootless.oci.platform import Platform
 from rootless.runtime.options_limits import parse_memory, parse_ulimits
 from rootless.runtime.options_network import parse_add_host, parse_network
 from rootless.runtime.options_text import (
@@ -52,7 +53,8 @@ class BuildOptions:
     no_cache: bool = False
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
-    platform: platforms.Platform | None = None
+    platform: Platform | None = None  # the first of `platforms`
+    platforms: tuple[Platform, ...] = ()
     secrets: tuple[Secret, ...] = ()
     ssh: tuple[Ssh, ...] = ()
     add_hosts: tuple[tuple[str, str], ...] = ()
@@ -117,6 +119,7 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
         )
     _refuse_unsupported(values)
     arguments = _build_args(values, environ)
+    wanted = _platforms(texts(values, "platform"))
     epoch = arguments.get("SOURCE_DATE_EPOCH")
     memory, swap = parse_memory(text(values, "memory"), text(values, "memory_swap"))
     network, _ = parse_network(text(values, "network"))
@@ -131,7 +134,8 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
         no_cache=flag(values, "no_cache"),
         no_cache_filter=_words(values, "no_cache_filter"),
         pull=flag(values, "pull"),
-        platform=_platform(texts(values, "platform")),
+        platform=wanted[0] if wanted else None,
+        platforms=wanted,
         secrets=_unique(
             (forms.parse_secret(s, environ) for s in texts(values, "secret")), "--secret"
         ),
@@ -235,20 +239,13 @@ def _words(values: Mapping[str, object], key: str) -> tuple[str, ...]:
     return tuple(word for word in words if word)
 
 
-def _platform(given: list[str]) -> platforms.Platform | None:
+def _platforms(given: list[str]) -> tuple[Platform, ...]:
     words = [word for value in given for word in csv_fields(value, "--platform") if word]
-    if len(words) > 1:
-        raise UsageError(
-            f"cannot build for several platforms at once ({', '.join(words)}): not in this version",
-            remedy="build for one at a time",
-            code=forms.NOT_YET,
-        )
-    if not words:
-        return None
     try:
-        return platforms.host() if words[0] == "local" else platforms.parse(words[0])
+        found = [platforms.host() if word == "local" else platforms.parse(word) for word in words]
     except BadReference as e:
         raise UsageError(f"invalid --platform: {e.what}", remedy=e.remedy) from e
+    return tuple(dict.fromkeys(found))
 
 
 def _unique(found: Iterable[Named], option: str) -> tuple[Named, ...]:

@@ -152,24 +152,41 @@ def _local(ctx: "Context", directory: str, record: dict[str, Any]) -> None:
 # The image.
 
 
+def write_index(
+    ctx: "Context", output: Output, records: list[dict[str, Any]], names: Iterable[str]
+) -> None:
+    """Write an OCI archive of one image for several platforms.  As write()."""
+    with Lease(ctx) as lease:
+        image_archive.lease_images(ctx, records, lease)
+        named = _names(output, names)
+        files = image_archive.collect_index(ctx, records, named, lease, output.packing)
+        _put_files(output, files)
+
+
+def _names(output: Output, names: Iterable[str]) -> list[str]:
+    if not output.attrs.get("name"):
+        return list(names)
+    words = [name for name in output.attrs["name"].split(",") if name]
+    return [reference.parse(name).tagged().canonical() for name in words]
+
+
 def _image(ctx: "Context", output: Output, record: dict[str, Any], names: list[str]) -> None:
-    if output.attrs.get("name"):
-        names = [
-            reference.parse(name).tagged().canonical()
-            for name in output.attrs["name"].split(",")
-            if name
-        ]
+    docker = output.type == "docker"
     with Lease(ctx) as lease:
         image_archive.lease_images(ctx, [record], lease)
-        files = image_archive.collect(
-            ctx, [(record, names)], lease, docker=output.type == "docker", how=output.packing
+        wanted = [(record, _names(output, names))]
+        _put_files(
+            output, image_archive.collect(ctx, wanted, lease, docker=docker, how=output.packing)
         )
-        if output.says("tar") is False:
-            try:
-                image_archive.write_directory(output.dest, files, replace=True)
-            except OSError as e:
-                raise _failure(output.dest, e) from e
-            return
-        with _Target(output.dest) as file:
-            image_archive.write_archive(file.write, files)
-            file.flush()
+
+
+def _put_files(output: Output, files: image_archive.Files) -> None:
+    if output.says("tar") is False:
+        try:
+            image_archive.write_directory(output.dest, files, replace=True)
+        except OSError as e:
+            raise _failure(output.dest, e) from e
+        return
+    with _Target(output.dest) as file:
+        image_archive.write_archive(file.write, files)
+        file.flush()

@@ -14,6 +14,8 @@ from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.mounts import Mount
 from rootless.build.jobs import Failed, Link
 from rootless.build.plan import Source, Step
+from rootless.errors import BuildError, CommandNotExecutable, RlError
+from rootless.oci import platform as platforms
 from rootless.store.atomic import TemporaryDirectory
 
 if TYPE_CHECKING:
@@ -256,7 +258,13 @@ def _run(
         secrets=around.secrets,
         agents=around.agents,
     )
-    code, stubs = run_step.run(around.ctx, around.options, asked, directory, link.stdio, link.note)
+    try:
+        code, stubs = run_step.run(
+            around.ctx, around.options, asked, directory, link.stdio, link.note
+        )
+    except RlError as e:
+        foreign = _foreign(step) if e.code == CommandNotExecutable.code else None
+        raise foreign or e from e
     if code == 0:
         return stubs
     shown = " ".join(step.arguments)
@@ -270,6 +278,19 @@ def _run(
         run_step.shell(around.ctx, around.options, asked, directory)
         raise SystemExit
     raise Failed(body)
+
+
+def _foreign(step: Step) -> BuildError | None:
+    """The error for a program of another machine, if that is why it cannot be executed."""
+    host, wanted = platforms.host(), step.stage.platform
+    if platforms.matches(wanted, host):
+        return None
+    return BuildError(
+        f"RUN for {wanted} on {host} needs an emulator, which this host has not registered",
+        remedy="ask the admin for: apt-get install qemu-user-static binfmt-support; or build on "
+        "such a machine, or with FROM --platform=$BUILDPLATFORM and a cross compiler",
+        code="RL-BUILD-EMULATION",
+    )
 
 
 def _at_root(mount: Mount, tree: Tree) -> Mount:

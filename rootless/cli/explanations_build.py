@@ -199,6 +199,18 @@ BUILD: dict[str, tuple[str, str]] = {
         "--ssh ID=KEY starts an agent that has the key while the build goes on. With an agent that "
         "is there already (its socket in $SSH_AUTH_SOCK, --ssh default) neither is needed.",
     ),
+    "RL-BUILD-PLATFORMS": (
+        "A build for several platforms cannot be kept like that",
+        "With --platform A,B an index of images is made. It can be pushed (--push), written as an "
+        "OCI archive (-o type=oci,dest=FILE), or as a directory for each platform (-o DIRECTORY). "
+        "Under a name in the store there is the image of one platform.",
+    ),
+    "RL-BUILD-EMULATION": (
+        "A RUN for another machine has no emulator",
+        "The kernel runs programs of another architecture when the host's binfmt_misc names an "
+        "emulator for them, which takes root once: apt-get install qemu-user-static. COPY, ADD and "
+        "the instructions that change the config alone need none.",
+    ),
     "RL-BUILD-CACHE": (
         "A build cache in a directory or on a registry cannot be used",
         "--cache-to type=local,dest=DIR writes one, --cache-from type=local,src=DIR reads it; with "

@@ -81,6 +81,24 @@ def collect(
     return files
 
 
+def collect_index(
+    ctx: "Context",
+    records: list[dict[str, Any]],
+    names: list[str],
+    lease: Lease,
+    how: Packing,
+) -> Files:
+    """The files of an OCI archive of one image for several platforms.  The images are leased."""
+    files = collect(ctx, [(record, []) for record in records], lease, docker=False, how=how)
+    inner = files["index.json"]
+    assert isinstance(inner, bytes)
+    files[_place(digests.of(inner))] = inner
+    entries = _index_entries({}, names, manifests.OCI_INDEX, inner)
+    index = {"schemaVersion": 2, "mediaType": manifests.OCI_INDEX, "manifests": entries}
+    files["index.json"] = _json(index)
+    return files
+
+
 def lease_images(ctx: "Context", records: list[dict[str, Any]], lease: Lease) -> None:
     """Keep these images' layers and blobs.  Raises ImageError when one has gone meanwhile."""
     lease.keep(
@@ -162,8 +180,9 @@ def _index_entries(
         "mediaType": media_type,
         "digest": digests.of(data),
         "size": len(data),
-        "platform": {key: value for key, value in platform.items() if value},
     }
+    if platform:
+        described["platform"] = {key: value for key, value in platform.items() if value}
     if not names:
         return [described]
     entries: list[dict[str, object]] = []

@@ -160,9 +160,7 @@ def test_dockers_other_names(project: Project, rl: Rl, words: list[str]) -> None
     assert "sha256:" in rl.out(*words, "-q", "--force-rm", "--provenance=false", project.directory)
 
 
-@pytest.mark.parametrize(
-    "args", [["--cache-to", "type=s3,bucket=x"], ["--platform", "linux/a,linux/b"]]
-)
+@pytest.mark.parametrize("args", [["--cache-to", "type=s3,bucket=x"], ["--attest", "type=sbom"]])
 def test_what_is_for_later_is_refused(project: Project, rl: Rl, args: list[str]) -> None:
     project.dockerfile("ENV A=1\n")
     rl.fails("build", *args, project.directory, code="RL-NOT-YET")

@@ -36,6 +36,10 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
             remedy="redirect a tar archive or a Dockerfile to it",
         )
     _check_files(options)
+    if len(options.platforms) > 1:
+        from rootless.cli.actions import build_platforms
+
+        build_platforms.check(options)
     layout.prepare(ctx.paths)
     _end_on_sigterm()
     try:
@@ -99,6 +103,8 @@ def _check_files(options: BuildOptions) -> None:
 def _build(
     ctx: "Context", options: BuildOptions, context: "BuildContext", report: lint.Report
 ) -> int:
+    if len(options.platforms) > 1:
+        return _build_platforms(ctx, options, context, report)
     # Names are for images that are kept; archives get theirs when they are written.
     wanted = options if options.wants_image else replace(options, tags=())
     kind = "quiet" if options.quiet else options.progress
@@ -120,6 +126,32 @@ def _build(
         _write_file(options.metadata_file, json.dumps(_metadata(ctx, options, result), indent=2))
     if options.quiet:
         write(f"{result.image_id}\n")
+    return 0
+
+
+def _build_platforms(
+    ctx: "Context", options: BuildOptions, context: "BuildContext", report: lint.Report
+) -> int:
+    from rootless.cli.actions import build_platforms
+
+    kind = "quiet" if options.quiet else options.progress
+    progress = build_progress.make(kind, explain=options.explain_cache)
+    try:
+        with progress:
+            results = build_platforms.build_all(ctx, options, context, progress.emit)
+            build_platforms.export(ctx, options, results, progress.emit)
+    except RlError:
+        build_progress.show_failure(progress)
+        raise
+    if options.progress not in ("quiet", "rawjson") and not options.quiet:
+        _show_warnings(report)
+    ids = "".join(f"{one.image_id}\n" for one in results)
+    if options.iidfile:
+        _write_file(options.iidfile, ids)
+    if options.metadata_file:
+        _write_file(options.metadata_file, build_platforms.metadata(results, options))
+    if options.quiet:
+        write(ids)
     return 0
 
 

@@ -133,7 +133,6 @@ def test_bad_output_is_refused(text: str) -> None:
         {"cache_from": ["type=inline"]},
         {"cache_to": ["type=registry,ref=x,image-manifest=false"]},
         {"cache_to": ["type=local,dest=x,compression=estargz"]},
-        {"platform": ["linux/amd64,linux/arm64"]},
         {"sbom": "true"},
         {"provenance": "mode=max"},
         {"network": "container:x"},
