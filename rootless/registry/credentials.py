@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from rootless.context import Context
 from rootless.errors import RegistryError
 from rootless.oci import reference
+from rootless.registry import registries_conf
 
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # as `docker login` without a name writes it
+_HELPER = "docker-credential-"
 HELPER_TIMEOUT_S = 60  # a helper may ask the user in a window
 
 
@@ -32,15 +34,23 @@ class Credentials:
 
 
 def find(ctx: Context, domain: str, path: str = "") -> Credentials | None:
-    """Credentials for the repository `path` on `domain`, from the first file that has some.
+    """Credentials for the repository `path` on `domain`: of the first file that has some, then of
+    the helpers that registries.conf names.
 
-    Raises RegistryError RL-REGISTRY-CREDENTIALS: a file or helper that should know, but fails.
+    Raises BadDocument, RegistryError RL-REGISTRY-CREDENTIALS: a file or helper that should know,
+    but fails.
     """
     for file in _files(ctx):
         config = read_file(file)
         if config is None:
             continue
-        found = _from_helper(ctx, config, domain, file) or _from_file(config, domain, path, file)
+        program = helper(config, domain, file)
+        found = _from_helper(ctx, program, domain) if program else None
+        found = found or _from_file(config, domain, path, file)
+        if found is not None:
+            return found
+    for name in registries_conf.load(ctx).helpers:
+        found = _from_helper(ctx, f"{_HELPER}{name}", domain)
         if found is not None:
             return found
     return None
@@ -147,19 +157,14 @@ def helper(config: Mapping[str, object], domain: str, file: str) -> str:
         return ""
     if "/" in name:
         raise _failed(f"{file}: {name!r} is not the name of a credential helper", f"repair {file}")
-    return f"docker-credential-{name}"
+    return f"{_HELPER}{name}"
 
 
 def _server(domain: str) -> str:
     return DOCKER_HUB_KEY if domain == reference.DEFAULT_DOMAIN else domain
 
 
-def _from_helper(
-    ctx: Context, config: dict[str, object], domain: str, file: str
-) -> Credentials | None:
-    program = helper(config, domain, file)
-    if not program:
-        return None
+def _from_helper(ctx: Context, program: str, domain: str) -> Credentials | None:
     answer = _ask_helper(ctx, program, "get", _server(domain))
     if answer is None:
         return None
@@ -198,7 +203,8 @@ def _ask_helper(ctx: Context, program: str, verb: str, text: str) -> bytes | Non
     if path is None:
         raise _failed(
             f"the credential helper {program} is not installed",
-            "install it, or take it out of credsStore and credHelpers in ~/.docker/config.json",
+            "install it, or take it out of credsStore and credHelpers in ~/.docker/config.json "
+            "(credential-helpers in registries.conf)",
         )
     try:
         answer = subprocess.run(

@@ -17,6 +17,7 @@ from rootless.oci.reference import Reference
 
 T = TypeVar("T")
 
+AUTH_FILES = "containers-auth.json"  # no helper: stands for the files, which are always read
 _MODES = ("", "enforcing", "permissive", "disabled")
 _PULLS_FROM = ("", "all", "digest-only", "tag-only")
 _WORDS = {str: "a string", bool: "true or false", list: "a list", dict: "a table"}
@@ -50,6 +51,7 @@ class RegistriesConf:
     search: tuple[str, ...] = ()  # registries to look for short names on, in this order
     mode: str = ""
     aliases: tuple[tuple[str, str], ...] = ()  # short name, whole name
+    helpers: tuple[str, ...] = ()  # programs that know credentials, without their prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ def _merge(below: RegistriesConf, above: RegistriesConf) -> RegistriesConf:
         above.search or below.search,
         above.mode or below.mode,
         tuple({**dict(below.aliases), **dict(above.aliases)}.items()),
+        above.helpers or below.helpers,
     )
 
 
@@ -215,6 +218,7 @@ class _File:
             tuple(self._registry(one) for one in search),
             mode,
             tuple(self._aliases()),
+            tuple(self._helpers()),
         )
 
     def _namespace(self, entry: object) -> Namespace:
@@ -291,6 +295,13 @@ class _File:
                     'write it as "NAME" = "HOST/NAME", without tag and digest',
                 )
             yield short, whole
+
+    def _helpers(self) -> Iterator[str]:
+        for name in self._get(self._document, "credential-helpers", list, []):
+            if not isinstance(name, str) or not name or "/" in name:
+                raise self._bad(f"credential-helpers has {name!r}", "each is a helper's name")
+            if name != AUTH_FILES:
+                yield name
 
     def _get(self, table: dict[str, object], key: str, kind: type[T], default: T) -> T:
         value = table.get(key, default)

@@ -3,13 +3,14 @@
 import base64
 import json
 import os
+import shutil
 import subprocess
 import time
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from support.images import OCI_MANIFEST, Image
+from support.images import OCI_MANIFEST, Image, tar
 from support.pulling import blob_path, failure
 from support.rogue import Request, Rogue
 from support.stores import make_context
@@ -280,6 +281,114 @@ def test_certificates(tmp_path: Path, rogue: Rogue, image: Image) -> None:
         ask(False, (f"{tmp_path}/missing",))
     # A registry on loopback may have TLS with whatever certificate.
     assert pull(ctx, rogue.serve("app", image))["id"] == image.id
+
+
+def test_a_client_certificate_of_certs_d_is_shown_to_the_registry(
+    tmp_path: Path, rogue: Rogue, image: Image
+) -> None:
+    key, certificate = f"{tmp_path}/key.pem", f"{tmp_path}/cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out",
+         certificate, "-days", "2", "-subj", "/CN=t", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    rogue.use_tls(certificate, key, clients=certificate)
+    ctx = make_context(str(tmp_path))
+    reference = rogue.serve("app", image)
+    with pytest.raises(RegistryError):
+        pull(ctx, reference)
+    directory = Path(ctx.home, ".config", "containers", "certs.d", rogue.host)
+    directory.mkdir(parents=True)
+    for source, name in ((certificate, "ca.crt"), (certificate, "me.cert"), (key, "me.key")):
+        shutil.copy(source, directory / name)
+    assert pull(ctx, reference)["id"] == image.id
+
+
+def test_connections_are_used_again(ctx: Context, rogue: Rogue) -> None:
+    image = Image([tar({f"file{n}": os.urandom(1000)}) for n in range(9)])
+    pull(ctx, rogue.serve("app", image))
+    assert len(rogue.seen) >= 12
+    assert rogue.connections <= 5  # one that wanted TLS, one for each layer at once, one more
+
+
+@pytest.mark.parametrize(
+    ("challenge", "code"),
+    [
+        ("Bearer", "RL-REGISTRY-RUBBISH"),
+        ('Bearer service="x"', "RL-REGISTRY-RUBBISH"),
+        ('Bearer realm=""', "RL-REGISTRY-RUBBISH"),
+        ('Bearer realm="ftp://h/token"', "RL-REGISTRY-RUBBISH"),
+        ('Bearer realm="http://"', "RL-REGISTRY-RUBBISH"),
+        ('Bearer realm="http://[::1/"', "RL-REGISTRY-REFUSED"),
+        ('Bearer realm="http://127.0.0.1:1/token"', "RL-REGISTRY-UNREACHABLE"),
+        ("Negotiate", "RL-REGISTRY-UNAUTHORIZED"),
+        ('Basic realm="x"', "RL-REGISTRY-UNAUTHORIZED"),
+        ("", "RL-REGISTRY-UNAUTHORIZED"),
+    ],
+)
+def test_a_challenge_that_leads_nowhere_is_told(
+    ctx: Context, rogue: Rogue, challenge: str, code: str
+) -> None:
+    rogue.on("/v2/app/man", lambda r: r.reply(401, b"", {"WWW-Authenticate": challenge}))
+    failure(ctx, f"{rogue.host}/app", code)
+
+
+@pytest.mark.parametrize("realm", ["/token", "token", "//{host}/token", "http://{host}/token?a=b"])
+def test_a_token_service_may_be_named_relative_to_the_registry(
+    ctx: Context, rogue: Rogue, image: Image, realm: str
+) -> None:
+    reference = rogue.serve("app", image)
+    realm = realm.format(host=rogue.host)
+    require(rogue, "Bearer T", f'Bearer realm="{realm}"')
+    for path in ("/token", "/v2/token"):
+        rogue.on(path, lambda r: r.reply(200, b'{"token":"T"}'))
+    pull(ctx, reference)
+
+
+def test_several_challenges_in_headers_of_their_own(
+    ctx: Context, rogue: Rogue, image: Image
+) -> None:
+    """Bearer goes before Basic, wherever it stands."""
+    reference = rogue.serve("app", image)
+    served = list(rogue.answers)
+
+    def guard(request: Request) -> None:
+        if request.headers.get("Authorization") == "Bearer T":
+            next(answer for prefix, answer in served if request.path.startswith(prefix))(request)
+            return
+        request.send_response(401)
+        for one in ('Basic realm="a, b"', f"Bearer realm=http://{rogue.host}/token"):
+            request.send_header("WWW-Authenticate", one)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    rogue.on("/v2/app/", guard)
+    rogue.on("/token", lambda r: r.reply(200, b'{"access_token":"T","expires_in":"soon"}'))
+    pull(ctx, reference)
+    assert len(rogue.paths("/token")) == 1
+
+
+def test_redirect_to_another_port_does_not_carry_credentials(
+    ctx: Context, rogue: Rogue, image: Image
+) -> None:
+    """Also not when it leads back again."""
+    elsewhere = Rogue()
+    try:
+        reference = rogue.serve("app", image)
+        path = blob_path(image)
+        away = f"http://{elsewhere.host}/away"
+        rogue.on(path, lambda r: r.reply(302, b"", {"Location": away}))
+        require(rogue, login(ctx, rogue.host), 'Basic realm="x"')
+        back = f"http://{rogue.host}/back"
+        elsewhere.on("/away", lambda r: r.reply(307, b"", {"Location": back}))
+        rogue.on("/back", lambda r: r.reply(200, image.layer_blobs()[0][1]))
+        pull(ctx, reference)
+        assert "Authorization" not in elsewhere.seen[0][1]
+        back_again = [head for path, head in rogue.seen if path == "/back"]
+        assert back_again
+        assert not any("Authorization" in head for head in back_again)
+    finally:
+        elsewhere.close()
 
 
 def test_pause_that_is_asked_for_may_be_a_date(ctx: Context, rogue: Rogue, image: Image) -> None:

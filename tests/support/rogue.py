@@ -16,6 +16,11 @@ class Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "_Server"
 
+    def setup(self) -> None:
+        super().setup()
+        with self.server.rogue.lock:
+            self.server.rogue.connections += 1
+
     def do_GET(self) -> None:
         rogue = self.server.rogue
         with rogue.lock:
@@ -56,11 +61,15 @@ class _Server(ThreadingHTTPServer):
 
 
 class Rogue:
-    """`answers` are tried in order, by the beginning of the path; `seen` lists all requests."""
+    """`answers` are tried in order, by the beginning of the path; `seen` lists all requests.
+
+    `connections` counts what was connected, whatever came of it.
+    """
 
     def __init__(self) -> None:
         self.answers: list[tuple[str, Answer]] = []
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.connections = 0
         self.lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), Request)
         self._server.rogue = self
@@ -85,10 +94,13 @@ class Rogue:
             self.on(f"{base}/blobs/{digest(blob)}", lambda r, blob=blob: r.reply(200, blob))
         return f"{self.host}/{repository}:{tag}"
 
-    def use_tls(self, certificate: str, key: str) -> None:
-        """From now on https, with this certificate."""
+    def use_tls(self, certificate: str, key: str, clients: str = "") -> None:
+        """From now on https, with this certificate; `clients` is the CA that theirs must be of."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
+        if clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(clients)
         # The handshake is the connection's thread's: clients that go away stop nobody else.
         self._server.socket = context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False

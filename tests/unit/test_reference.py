@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless.errors import BadReference
-from rootless.oci.reference import Reference, is_digest, parse
+from rootless.oci.reference import Reference, is_digest, names_registry, parse
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -63,6 +63,26 @@ def oracle(text: str) -> tuple[str, str, str, str] | None:
         (f"a@{DIGEST}", f"docker.io/library/a@{DIGEST}", f"a@{DIGEST}"),
         (f"a:1@{DIGEST}", f"docker.io/library/a:1@{DIGEST}", f"a:1@{DIGEST}"),
         ("a--b__c.d", "docker.io/library/a--b__c.d:latest", "a--b__c.d:latest"),
+        ("test.com:tag", "docker.io/library/test.com:tag", "test.com:tag"),
+        ("test.com:5000", "docker.io/library/test.com:5000", "test.com:5000"),
+        ("foo_bar.com:8080", "docker.io/library/foo_bar.com:8080", "foo_bar.com:8080"),
+        ("foo/foo_bar.com:8080", "docker.io/foo/foo_bar.com:8080", "foo/foo_bar.com:8080"),
+        ("test:5000/repo:tag", "test:5000/repo:tag", "test:5000/repo:tag"),
+        ("192.168.1.1:8/x", "192.168.1.1:8/x:latest", "192.168.1.1:8/x:latest"),
+        ("lowercase:Uppercase", "docker.io/library/lowercase:Uppercase", "lowercase:Uppercase"),
+        ("xn--n3h.com/my:xn--n3h.com", "xn--n3h.com/my:xn--n3h.com", "xn--n3h.com/my:xn--n3h.com"),
+        ("[2001:db8::1]/repo", "[2001:db8::1]/repo:latest", "[2001:db8::1]/repo:latest"),
+        ("[2001:DB8::1]:80/a:1", "[2001:DB8::1]:80/a:1", "[2001:DB8::1]:80/a:1"),
+        ("a:_x", "docker.io/library/a:_x", "a:_x"),
+        ("index.docker.io/a", "docker.io/library/a:latest", "a:latest"),
+        (
+            f"a@sha512:{'0' * 128}",
+            f"docker.io/library/a@sha512:{'0' * 128}",
+            f"a@sha512:{'0' * 128}",
+        ),
+        (f"{'0' * 63}g", f"docker.io/library/{'0' * 63}g:latest", f"{'0' * 63}g:latest"),
+        (f"{'0' * 64}:1", f"docker.io/library/{'0' * 64}:1", f"docker.io/library/{'0' * 64}:1"),
+        ("h-1.io/0/1_2.3--4", "h-1.io/0/1_2.3--4:latest", "h-1.io/0/1_2.3--4:latest"),
     ],
 )
 def test_reference_is_normalised_as_docker_does(text: str, canonical: str, familiar: str) -> None:
@@ -77,6 +97,12 @@ def test_reference_is_normalised_as_docker_does(text: str, canonical: str, famil
         "a:-1", f"a:{'t' * 129}", "Busybox", "ann/App", "a" * 256, "e" * 64, "[::1/a", "a:b:c",
         "host:port/a", "a@sha256:abc", f"a@{DIGEST.upper()}", f"a@{DIGEST}@{DIGEST}",
         "a@md5:" + "0" * 32, "example.com/", "-h.com/a", "h-.com/a", "a/b:c/d", "http://h/a", "ä",
+        "foo//bar", "foo.com//bar", "-foo/bar", "aa/asdf$$^/aa", "a^b", "UPPERCASE:tag",
+        "test:5000/Uppercase/lowercase:tag", f"h.io/{'a/' * 128}a", "h.io:/a", "[::1]:/a",
+        "[::1]a/a", "[fe80::1%eth0]:5000/a", "[::ffff:1.2.3.4]/a", "[]/a", "::1/a", "[::1]", "a/_b",
+        "a/b_", "a/b.",
+        "a@sha256:" + "0" * 63, "a@sha512:" + "0" * 64, "a@", "@" + DIGEST, "a:1@", "a:@" + DIGEST,
+        "docker.io/", "index.docker.io/", "localhost/", "h..io/a", "a b/c", "a/b\x00", "a\t",
     ],
 )  # fmt: skip
 def test_reference_that_docker_refuses_is_refused(text: str) -> None:
@@ -90,6 +116,23 @@ def test_upper_case_name_is_told_to_be_lower_case() -> None:
     with pytest.raises(BadReference, match="must be lowercase") as caught:
         parse("ann/App:V1")
     assert caught.value.remedy == "try ann/app:V1"
+
+
+def test_an_id_and_a_digest_without_a_name_are_told_apart_from_names() -> None:
+    with pytest.raises(BadReference, match="as an image ID"):
+        parse("e" * 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("a", False), ("a/b", False), ("a.b", False), ("a:5000", False), ("localhost", False),
+        ("localhost/a", True), ("a.b/c", True), ("a:1/c", True), ("A/b", True), ("[::1]/a", True),
+        ("docker.io/a", True), ("", False),
+    ],
+)  # fmt: skip
+def test_a_registry_is_named_by_what_looks_like_a_host(text: str, named: bool) -> None:
+    assert names_registry(text) is named
 
 
 def test_longest_path_and_tag_are_taken() -> None:
@@ -111,7 +154,8 @@ def test_digest_must_have_the_length_of_its_algorithm() -> None:
 
 
 words = st.sampled_from(["a", "b1", "A", "localhost", "docker.io", "index.docker.io", "library"])
-glue = st.sampled_from([*"/:.-_@[]", "__", "//", "sha256:", DIGEST, "e" * 64, "5000"])
+SHA512 = f"sha512:{'0' * 128}"
+glue = st.sampled_from([*"/:.-_@[]", "__", "//", "sha256:", DIGEST, "e" * 64, "5000", SHA512])
 texts = st.lists(st.one_of(words, glue), max_size=9).map("".join)
 
 

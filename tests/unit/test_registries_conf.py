@@ -222,6 +222,8 @@ def test_variable_names_the_only_file(tmp_path: Path) -> None:
         ("[aliases]\n'h.io/a' = 'b.io/c'", "makes no sense"),
         ("[aliases]\na = 1", "makes no sense"),
         ("[aliases]\nA = 'b.io/c'", "the alias 'A'"),
+        ("credential-helpers = ['../x']", "credential-helpers has"),
+        ("credential-helpers = [1]", "credential-helpers has"),
         ("aliases = []", "aliases is not a table"),
     ],
 )

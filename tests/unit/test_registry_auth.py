@@ -154,6 +154,17 @@ def test_helper_that_has_none_is_no_failure(tmp_path: Path) -> None:
     assert credentials.find(ctx, "h.io") == Credentials("ann", "pw")
 
 
+def test_helpers_of_registries_conf_are_asked_after_the_files(tmp_path: Path) -> None:
+    ctx = helper(tmp_path, 'read s; echo "{\\"Username\\":\\"ann\\",\\"Secret\\":\\"for $s\\"}"')
+    write(
+        f"{ctx.home}/.config/containers/registries.conf",
+        'credential-helpers = ["containers-auth.json", "test"]',
+    )
+    docker_config(ctx, {"auths": {"known.io": basic("bob", "pw")}})
+    assert credentials.find(ctx, "h.io") == Credentials("ann", "for h.io")
+    assert credentials.find(ctx, "known.io") == Credentials("bob", "pw")
+
+
 @pytest.mark.parametrize("script", ["echo locked >&2; exit 1", "echo '{}'", "echo x"])
 def test_helper_that_fails_is_reported(tmp_path: Path, script: str) -> None:
     ctx = helper(tmp_path, script)
