@@ -18,7 +18,7 @@ from rootless.build.copying_target import owner_of, read_xattrs, storage_failure
 from rootless.build.dockerfile.ignore import Matcher
 from rootless.build.wildcards import has_wildcards
 from rootless.errors import RlError
-from rootless.layer.view import Node
+from rootless.layer.view import Node, View
 from rootless.store import atomic
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # ticks every 4 ms (CONFIG_HZ=250), or 10.  Such a digest is not remembered.
 _RACY_NS = 20_000_000
 _FORGET = 20_000  # files
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def checksums_directory(ctx: "Context") -> str:
@@ -53,7 +53,7 @@ def transfer_digest(ctx: "Context", transfer: Transfer) -> str:
                 _line(digest, "repository", text)
                 _walk(digest, source, source.view.root(), sums, None)
             else:
-                _line(digest, "url", text, fetched.name, _hash_file(fetched.path))
+                _line(digest, "url", text, fetched.name, _hash_file(os.open(fetched.path, _OPEN)))
         local = [text for text in transfer.sources if text not in transfer.fetched]
         if local:
             _line(digest, "local", _local(ctx, transfer, local))
@@ -149,7 +149,7 @@ def _node(digest: "hashlib._Hash", source: Source, node: Node, name: str, sums: 
         return
     extra = []
     if kind == stat.S_IFREG:
-        extra.append(sums.of(node))
+        extra.append(sums.of(source.view, node))
     if kind in (stat.S_IFREG, stat.S_IFDIR):
         for key, value in sorted(read_xattrs(node.places[0]).items()):
             extra += [key, value.hex()]
@@ -162,8 +162,8 @@ def _line(digest: "hashlib._Hash", *words: str) -> None:
     digest.update(text.encode("utf-8", "surrogateescape"))
 
 
-def _hash_file(path: str) -> str:
-    fd = os.open(path, _OPEN)
+def _hash_file(fd: int) -> str:
+    """The digest of what is in the open file, which is closed."""
     with open(fd, "rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -186,16 +186,15 @@ class _Sums:
             except (OSError, ValueError):
                 pass  # it is made again
 
-    def of(self, node: Node) -> str:
+    def of(self, view: View, node: Node) -> str:
         """The SHA-256 of a file's bytes."""
         status = node.status
-        place = node.places[0]
         key = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         known = self._known.get(node.path)
         if known is not None and known[:4] == key:
             self._kept[node.path] = known
             return str(known[4])
-        value = _hash_file(place)
+        value = _hash_file(view.open(node, _OPEN))
         if self._path and status.st_ctime_ns < self._began_ns - _RACY_NS:
             self._kept[node.path] = [*key, value]
             self._changed = True

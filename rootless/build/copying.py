@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Copied", "Fetched", "Layers", "Transfer", "Tree", "from_instruction", "perform"]
 
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +224,10 @@ class _Copier:
     def _local(self, source: Source, found: Found) -> None:
         transfer = self.transfer
         unpack = transfer.add if transfer.unpack is None else transfer.unpack
-        if unpack and found.node.is_file and self._unpack(found.node.places[0], found.node.path):
-            return
+        if unpack and found.node.is_file:
+            fd = source.view.open(found.node, _READ)
+            if self._unpack(fd, found.node.path):
+                return
         self._copy(source, found)
 
     def _remote(self, fetched: Fetched) -> None:
@@ -233,9 +235,9 @@ class _Copier:
             source = Source(Tree(fetched.path, name="the repository"), self.transfer.exclude)
             self._copy(source, Found(source.view.root(), ""))
             return
-        if self.transfer.unpack and self._unpack(fetched.path, fetched.name):
+        if self.transfer.unpack and self._unpack(os.open(fetched.path, _READ), fetched.name):
             return
-        fd = os.open(fetched.path, _READ_FLAGS)
+        fd = os.open(fetched.path, _READ)
         try:
             path = self._file_place(fetched.name)
             mode = self._mode(0o600, directory=False)
@@ -264,15 +266,15 @@ class _Copier:
                 )
             self._copy(source, found, include)
 
-    def _unpack(self, archive: str, name: str) -> bool:
-        """Unpack an archive; False for what is none."""
+    def _unpack(self, fd: int, name: str) -> bool:
+        """Unpack the archive `fd`, which is closed; False for what is none."""
         from rootless.build import copying_tar
 
-        if not copying_tar.is_archive(archive):
-            return False
-        path = self._resolved(self.transfer.target)
-        self.target.make_all(path, self._made_by)
-        with open(archive, "rb", buffering=0) as file:
+        with open(fd, "rb", buffering=0) as file:
+            if not copying_tar.is_archive(file, name):
+                return False
+            path = self._resolved(self.transfer.target)
+            self.target.make_all(path, self._made_by)
             copying_tar.unpack(file, name, self.target, path, self._chown)
         return True
 
@@ -340,16 +342,16 @@ class _Copier:
             mode = self._mode(stat.S_IMODE(status.st_mode), directory=False)
             self.target.fifo(path, mode, owner, time)
         elif node.is_file:
-            self._file(node, path, owner)
+            self._file(source, node, path, owner)
         # Devices cannot be made without root, and a socket is nothing without its program.
 
-    def _file(self, node: Node, path: str, owner: Owner) -> None:
+    def _file(self, source: Source, node: Node, path: str, owner: Owner) -> None:
         status = node.status
         key = (status.st_dev, status.st_ino)
         if status.st_nlink > 1 and key in self._links:
             self.target.hard_link(self._links[key], path)
             return
-        fd = os.open(node.places[0], _READ_FLAGS)
+        fd = source.view.open(node, _READ)
         try:
             mode = self._mode(stat.S_IMODE(status.st_mode), directory=False)
             real = self.target.file(path, fd, mode, owner, status.st_mtime_ns, read_xattrs(fd))

@@ -8,6 +8,7 @@ layer, .wh. names mean nothing here.  Source: buildkit solver/llbsolver/file/unp
 import os
 import stat
 from collections.abc import Callable
+from typing import BinaryIO
 
 from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs
 from rootless.errors import BadDocument, BuildError
@@ -23,11 +24,14 @@ _TIME_MAX_NS = (1 << 34) * 1_000_000_000  # the year 2514, the end of an ext4 in
 _RESERVED = (b"user.overlay.", b"user.fuseoverlayfs.", b"user.rl.", b"trusted.")
 
 
-def is_archive(path: str) -> bool:
-    """Whether the file is a tar archive, compressed or not, with at least one member."""
+def is_archive(file: BinaryIO, what: str) -> bool:
+    """Whether the file is a tar archive, compressed or not, with at least one member.
+
+    It is at its beginning, and is there again afterwards.
+    """
     try:
-        with open(path, "rb") as file:
-            first = next(iter(_reader(file, path).members()), None)
+        first = next(iter(_reader(file, what).members()), None)
+        file.seek(0)
     except (BadDocument, OSError):
         return False
     return first is not None

@@ -5,6 +5,7 @@ image config alone are no steps: they are done here.  Source: moby/buildkit
 frontend/dockerfile/dockerfile2llb/convert.go.
 """
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -313,6 +314,8 @@ class Planner:
         arguments, script = run.command.arguments(planned.state.shell)
         if not arguments:
             raise BuildError("RUN has no command", code="RL-BUILD-ARGUMENTS")
+        for mount in run.mounts:
+            _check_place(mount, planned.state.workdir)
         sources = [self._find_source(planned, mount.source_stage, run) for mount in run.mounts]
         known = dict(environment)
         hidden = tuple(
@@ -385,3 +388,14 @@ def shown(instruction: to.Instruction) -> str:
     """The instruction on one line."""
     _, _, rest = instruction.line.partition(" ")
     return f"{instruction.name} {' '.join(rest.split())}".rstrip()
+
+
+def _check_place(mount: Mount, workdir: str) -> None:
+    """Refuse a mount on the root: that of the step cannot be covered.  Raises BuildError."""
+    place = posixpath.normpath(posixpath.join("/", workdir, mount.target))
+    if mount.type in ("bind", "cache", "tmpfs") and place.strip("/") == "":
+        raise BuildError(
+            f"--mount=type={mount.type} has the root as its target",
+            remedy="say where it is to be: target=/PATH",
+            code="RL-BUILD-MOUNT",
+        )

@@ -365,7 +365,7 @@ class _Mounts:
 def _absolute(path: str, workdir: str) -> str:
     import posixpath
 
-    return posixpath.normpath(posixpath.join(workdir or "/", path)) if path else ""
+    return posixpath.normpath(posixpath.join(workdir or "/", path))
 
 
 def cache_name(one: Mount, target: str) -> str:

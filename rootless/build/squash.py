@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rootless.build import cache as caches
 from rootless.build import commit
 from rootless.build.cache import Cache, Entry
+from rootless.build.copying_target import storage_failure
 from rootless.linux import copytree
 from rootless.store import shared_mounts
 from rootless.store.atomic import TemporaryDirectory
@@ -51,9 +52,13 @@ def history(
 def _merge(ctx: "Context", layers: Sequence[str], target: str) -> None:
     def work() -> object:
         os.umask(0)
-        os.mkdir(target, 0o755)
-        target_fd = os.open(target, _DIRECTORY)
-        _Merge(target_fd).merge([os.open(layer, _DIRECTORY) for layer in layers], target_fd, "")
+        try:
+            os.mkdir(target, 0o755)
+            target_fd = os.open(target, _DIRECTORY)
+            sources = [os.open(layer, _DIRECTORY) for layer in layers]
+            _Merge(target_fd).merge(sources, target_fd, "")
+        except OSError as e:
+            raise storage_failure(e, "squash") from e
         return None
 
     shared_mounts.run_in_worker(ctx, layers, work)

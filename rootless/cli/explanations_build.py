@@ -120,6 +120,12 @@ BUILD: dict[str, tuple[str, str]] = {
         "not relative to the Dockerfile. What .dockerignore leaves out is not there. A wildcard "
         "that matches nothing copies nothing, as with docker build.",
     ),
+    "RL-BUILD-CHANGED": (
+        "Something in the context was changed while it was read",
+        "A file or directory is gone, or became a symbolic link, after the build had looked at it. "
+        "Links that appear meanwhile are not followed: they may lead out of the context. Build "
+        "again when no editor, download or other program is writing there.",
+    ),
     "RL-BUILD-COPY": (
         "Something cannot be copied to where it should go",
         "A directory is not replaced by a file, and a file or symbolic link not by a directory. "

@@ -3,6 +3,10 @@
 Nothing is mounted: names are looked up layer by layer, symbolic links are resolved here and never
 by the kernel, so that none of them leads outside.  Whiteouts are character devices 0/0, opaque
 directories have an extended attribute (Documentation/filesystems/overlayfs.rst).
+
+Layers are ours and never change.  A single directory is somebody's context, and others may write
+in it: what was looked at as a directory may be a link out of it a moment later.  So everything in
+it is opened from its root, by openat2(2), with no link allowed on the way.
 """
 
 import errno
@@ -10,8 +14,10 @@ import os
 import stat
 from collections.abc import Sequence
 
-from rootless.errors import BuildError
+from rootless.errors import BuildError, KernelError
+from rootless.linux import syscalls
 
+_BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
 LINKS_MAX = 255  # as continuity's fs.RootPath, which BuildKit resolves with
 _OPAQUE = "user.overlay.opaque"
 
@@ -59,7 +65,9 @@ class View:
 
     def child(self, node: Node, name: str) -> Node | None:
         """What `name` is in the directory `node`; its last symbolic link is not followed."""
-        path = f"{node.path}/{name}" if node.path else name
+        path = _join(node.path, name)
+        if not self.layered:
+            return self._child(node, name, path)
         found: Node | None = None
         for place in node.places:
             host = f"{place}/{name}"
@@ -77,12 +85,47 @@ class View:
                 found = Node(path, [host], status)
             else:
                 found.places.append(host)
-            if self.layered and is_opaque(host):
+            if is_opaque(host):
                 return found
         return found
 
+    def _child(self, node: Node, name: str, path: str) -> Node | None:
+        directory_fd = self.open(node, os.O_PATH | os.O_DIRECTORY)
+        try:
+            status = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
+        except OSError as e:
+            if e.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+                return None
+            raise
+        finally:
+            os.close(directory_fd)
+        return Node(path, [f"{node.places[0]}/{name}"], status)
+
+    def open(self, node: Node, flags: int) -> int:
+        """A descriptor of what was found.
+
+        Raises BuildError if it is gone or became a link, and OSError as open(2) does.
+        """
+        if self.layered:
+            return os.open(node.places[0], flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+        root_fd = os.open(self.directories[0], os.O_PATH | os.O_CLOEXEC)
+        try:
+            return syscalls.openat2(root_fd, node.path or ".", flags, resolve=_BENEATH)
+        except KernelError as e:
+            if e.errno not in (errno.ELOOP, errno.EXDEV, errno.ENOENT, errno.ENOTDIR):
+                raise OSError(e.errno, os.strerror(e.errno), node.places[0]) from e
+            raise BuildError(
+                f"{node.path} was changed while it was read",
+                remedy="build again when nothing else writes to the context",
+                code="RL-BUILD-CHANGED",
+            ) from e
+        finally:
+            os.close(root_fd)
+
     def children(self, node: Node) -> list[Node]:
         """Everything in the directory `node`, by name."""
+        if not self.layered:
+            return self._listed(node)
         if len(node.places) == 1:
             return self._only(node)
         found: dict[str, Node] = {}
@@ -113,8 +156,22 @@ class View:
             found = [
                 Node(prefix + e.name, [e.path], e.stat(follow_symlinks=False)) for e in entries
             ]
-        if self.layered:
-            found = [child for child in found if not self._is_whiteout(child.status)]
+        found = [child for child in found if not self._is_whiteout(child.status)]
+        found.sort(key=lambda child: child.path)
+        return found
+
+    def _listed(self, node: Node) -> list[Node]:
+        prefix = f"{node.path}/" if node.path else ""
+        place = node.places[0]
+        directory_fd = self.open(node, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with os.scandir(directory_fd) as entries:
+                found = [
+                    Node(prefix + e.name, [f"{place}/{e.name}"], e.stat(follow_symlinks=False))
+                    for e in entries
+                ]
+        finally:
+            os.close(directory_fd)
         found.sort(key=lambda child: child.path)
         return found
 
@@ -159,8 +216,9 @@ class View:
             return None, "/".join([above[-1].path, *missing]).lstrip("/")
         return above[-1], above[-1].path
 
-    def _is_whiteout(self, status: os.stat_result) -> bool:
-        return self.layered and stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+    @staticmethod
+    def _is_whiteout(status: os.stat_result) -> bool:
+        return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def is_opaque(place: str) -> bool:

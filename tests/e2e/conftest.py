@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from support.builds import Project
 from support.images import Image, busybox_tar
-from support.needs import SEARCH_PATH
+from support.needs import SEARCH_PATH, strict
 from support.program import Rl
 from support.registry import Registry
 
@@ -57,3 +57,12 @@ def one_id_rl(fresh_store: Callable[..., Rl], tmp_path: object) -> Rl:
         os.unlink(f"{rl.store}/cache/{name}")
     rl.env["PATH"] = f"{tmp_path}:{SEARCH_PATH}"
     return rl
+
+
+@pytest.fixture
+def small_store(test_dir: str) -> str:
+    """A directory on a file system of a few MiB; scripts/test as root makes it."""
+    directory = os.environ.get("RL_TEST_SMALL_DIR", "")
+    if not directory:
+        (pytest.fail if strict() else pytest.skip)("no RL_TEST_SMALL_DIR: run scripts/test as root")
+    return f"{directory}/{os.path.basename(test_dir)}"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from support.images import Image, busybox_tar, tar
-from support.needs import SEARCH_PATH, strict
+from support.needs import SEARCH_PATH
 from support.program import Rl, program
 from support.registry import Registry
 
@@ -177,15 +177,6 @@ def forbid_user_namespaces() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
     assert libc.prctl(22, 2, ctypes.create_string_buffer(header), 0, 0) == 0  # PR_SET_SECCOMP
-
-
-@pytest.fixture
-def small_store(test_dir: str) -> str:
-    """A directory on a file system of a few MiB; scripts/test as root makes it."""
-    directory = os.environ.get("RL_TEST_SMALL_DIR", "")
-    if not directory:
-        (pytest.fail if strict() else pytest.skip)("no RL_TEST_SMALL_DIR: run scripts/test as root")
-    return f"{directory}/{os.path.basename(test_dir)}"
 
 
 def test_disk_full_while_pulling(rl: Rl, registry: Registry, small_store: str) -> None:

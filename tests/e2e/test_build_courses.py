@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from support import traces
 from support.builds import Project
-from support.needs import SEARCH_PATH
 from support.program import Rl
 from support.registry import Registry
 from support.stores import remove_tree
@@ -154,16 +153,11 @@ def test_applications_build_and_serve_a_page(
 
 def test_applications_and_apt_with_one_id(
     bases: list[str],
-    fresh_store: Callable[..., Rl],
+    one_id_rl: Rl,
     free_port: Callable[[], int],
     tmp_path: object,
 ) -> None:
-    rl = fresh_store()
-    os.mkdir(f"{tmp_path}/bin")
-    with open(f"{tmp_path}/bin/getsubids", "w") as file:
-        file.write("#!/bin/sh\n")  # knows of no range
-    os.chmod(f"{tmp_path}/bin/getsubids", 0o755)
-    options = {"env": {"PATH": f"{tmp_path}/bin:{SEARCH_PATH}"}, "timeout": 240}
+    rl, options = one_id_rl, {"timeout": 240}
     node = application(rl, f"{tmp_path}/node", NODE)
     node.build("", *bases, "-t", "node-app", **options)
     assert page(rl, "node-app", free_port(), 3000, **options) == "<h1>Hello from Node.js</h1>"

@@ -269,3 +269,12 @@ def test_with_one_id_chown_and_user_are_kept_for_the_image(
                     owners |= {m.name.removeprefix("./"): (m.uid, m.gid) for m in layer}
     assert owners["a"] == (1000, 1000)
     assert owners["note"] == (0, 0)
+
+
+def test_mounts_on_the_root_and_wrong_directives_are_refused(project: Project) -> None:
+    for flag in ("type=cache", "type=tmpfs,target=/", "type=bind,target=.."):
+        err = project.fails(f"RUN --mount={flag} true\n", code="RL-BUILD-MOUNT")
+        assert "Dockerfile:2" in err and "DONE" not in err
+    project.build("WORKDIR /w\nRUN --mount=type=tmpfs touch x; grep ' /w tmpfs' /proc/mounts\n")
+    project.write({"Dockerfile": "# check=fail=all\nFROM busybox\n"})
+    assert "Dockerfile:1" in project.fails("", code="RL-BUILD-CHECK")

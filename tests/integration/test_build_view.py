@@ -5,6 +5,7 @@ import random
 import stat
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -134,3 +135,29 @@ def test_layers_and_copies_are_as_overlayfs_shows_them(ctx: Context, seed: int) 
         except BuildError:
             continue  # a file where a directory should go, and the like
         compare(ctx, [f"{ctx.home}/step{number}/upper", *layers], f"{transfer}")
+
+
+def test_directory_that_becomes_a_link_is_not_followed(tmp_path: Path) -> None:
+    """Somebody else may write in the context while it is read."""
+    for name in ("context/d/e", "outside/e"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "f").write_text(name)
+    view = View([str(tmp_path / "context")], layered=False)
+    directory = view.resolve("d/e")[0]
+    assert directory is not None
+    [file] = view.children(directory)
+    os.rename(tmp_path / "context/d", tmp_path / "context/before")
+    os.symlink(tmp_path / "outside", tmp_path / "context/d")
+    for read in (
+        lambda: view.open(file, os.O_RDONLY),
+        lambda: view.children(directory),
+        lambda: view.child(directory, "f"),
+    ):
+        with pytest.raises(BuildError, match="changed while it was read"):
+            read()
+    os.unlink(tmp_path / "context/before/e/f")
+    os.unlink(tmp_path / "context/d")
+    os.rename(tmp_path / "context/before", tmp_path / "context/d")
+    os.symlink("/etc/hostname", tmp_path / "context/d/e/f")
+    with pytest.raises(BuildError, match="d/e/f was changed"):
+        view.open(file, os.O_RDONLY)

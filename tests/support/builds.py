@@ -98,7 +98,8 @@ class Project:
 def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """Step -> "CACHED", "DONE", "ERROR" or "CANCELED", by the end of its name.
 
-    Steps are named as BuildKit names them: "[build 2/5] RUN make"; the key is "RUN make".
+    Steps are named as BuildKit names them: "[build 2/5] RUN make"; the key is "RUN make".  Images
+    that are fetched ("[internal] ...") are left out.
     """
     names: dict[str, str] = {}
     found: dict[str, str] = {}
@@ -107,7 +108,7 @@ def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
         if not match:
             continue
         number, bracket, rest = match.groups()
-        if bracket is not None:
+        if bracket is not None and bracket != "[internal] ":
             names.setdefault(number, rest)
         word = rest.split(" ")[0].rstrip(":")
         if word in ("CACHED", "DONE", "ERROR", "CANCELED") and number in names:

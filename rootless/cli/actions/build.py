@@ -71,6 +71,9 @@ def _with_context(ctx: "Context", options: BuildOptions) -> int:
         )
         if options.check:
             return _show_report(report, context)
+        for error in report.errors:
+            if error.code == "RL-BUILD-CHECK":
+                raise error  # of the check directive itself; the builder finds all others
         if report.options.error and report.findings:
             raise _refused(report, context)
         return _build(ctx, options, context, report)
