@@ -591,6 +591,30 @@ TABLE: "dict[str, Row]" = {
         ),
         {},
     ),
+    'update': (
+        'update',
+        True,
+        {
+            '--memory': ('memory', 2),
+            '-m': ('memory', 2),
+            '--memory-swap': ('memory_swap', 2),
+            '--cpus': ('cpus', 2),
+            '--cpuset-cpus': ('cpuset_cpus', 2),
+            '--pids-limit': ('pids_limit', 4),
+            '--restart': ('restart', 2),
+        },
+        (
+            ('containers', 2),
+        ),
+        {
+            'memory': None,
+            'memory_swap': None,
+            'cpus': None,
+            'cpuset_cpus': None,
+            'pids_limit': None,
+            'restart': None,
+        },
+    ),
     'rename': (
         'rename',
         True,
@@ -1775,6 +1799,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'stop': ('stop', {}),
         'top': ('top', {}),
         'unpause': ('unpause', {}),
+        'update': ('update', {}),
         'wait': ('wait', {}),
         'inspect': ('inspect', {'type': 'container'}),
         'list': ('ps', {}),

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kill": ("kill", "Containers", "Send a signal to containers"),
     "pause": ("pause", "Containers", "Stop the processes of containers for a while"),
     "unpause": ("unpause", "Containers", "Let paused containers go on"),
+    "update": ("update", "Containers", "Change the limits and the restart policy of containers"),
     "rename": ("rename", "Containers", "Give a container another name"),
     "rm": ("rm", "Containers", "Remove containers"),
     "wait": ("wait", "Containers", "Wait until containers have ended and print their exit codes"),
@@ -104,7 +105,7 @@ ALIASES: dict[str, str] = {}
 
 _CONTAINER = (
     "attach", "cp", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm",
-    "run", "start", "stats", "stop", "top", "unpause", "wait",
+    "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
 )  # fmt: skip
 
 # Docker's management commands: group -> subcommand -> (command, values that it implies).

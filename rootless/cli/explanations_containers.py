@@ -59,6 +59,12 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "`rl secret ls` lists them. A container reads its secrets from the store at each start: "
         "one that was removed since it was created has to be made again.",
     ),
+    "RL-UPDATE-RUNNING": (
+        "The limits of the running container cannot change",
+        "A container has a control group when it was started with a limit, and the group has the "
+        "controllers of those limits alone. Stop the container: the new limits hold from its next "
+        "start on.",
+    ),
     "RL-TOP": (
         "A column or option of rl top is unknown",
         "rl reads the processes from /proc itself and knows the usual layouts of ps(1), -ef, aux, "

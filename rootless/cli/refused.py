@@ -109,7 +109,14 @@ _RUN: dict[str, tuple[str, str, str]] = {
     "--health-max-log-size": ("the results are in rl inspect", "leave it out", _NOT_HERE),
 }  # fmt: skip
 
-REFUSED = {"run": _RUN, "create": _RUN}
+# docker update's and podman update's that are not declared.
+_UPDATE = (
+    "--blkio-weight", "--blkio-weight-device", "--cpu-period", "--cpu-quota", "--cpu-rt-period",
+    "--cpu-rt-runtime", "--cpu-shares", "-c", "--cpuset-mems", "--device-read-bps",
+    "--device-read-iops", "--device-write-bps", "--device-write-iops", "--kernel-memory",
+    "--memory-reservation", "--memory-swappiness",
+)  # fmt: skip
+REFUSED = {"run": _RUN, "create": _RUN, "update": {flag: _RUN[flag] for flag in _UPDATE}}
 
 
 def find(command: str, flag: str) -> UsageError | None:

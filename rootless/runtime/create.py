@@ -68,7 +68,7 @@ def create(
 
         for one in options.secrets:
             secrets.find(ctx.paths, one["name"])
-    extension["resources"] = _resources(options)
+    extension["resources"] = resources(options)
     extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
     if options.init:
         extension["init_program"] = rootfs.init_program(ctx, options.init_path)
@@ -230,7 +230,7 @@ def _add(
             tries -= 1
 
 
-def _resources(options: "RunOptions") -> "dict[str, Any]":
+def resources(options: "RunOptions") -> "dict[str, Any]":
     """What rootless.runtime.limits holds a container to."""
     return {
         "memory": options.memory,
