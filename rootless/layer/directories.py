@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _RESOLVE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+_NO_SYMLINKS = _RESOLVE | syscalls.RESOLVE_NO_SYMLINKS
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)  # ENOTDIR: a whiteout, or a file, as a parent
@@ -29,7 +30,7 @@ NOTHING, DIRECTORY, OTHER = range(3)
 
 
 class Directories:
-    """Below `root_fd`.  Paths are relative and clean(); a later one takes an earlier's place.
+    """Below `root_fd`.  Paths are relative, clean() and, but for open() and look_up(), real.
 
     `clock` is the number of the member that is being placed: what is known of a path holds until
     a directory above it is removed.  What is no `layer` has nothing below to hide.
@@ -39,36 +40,45 @@ class Directories:
         self.clock = 0
         self._layer = layer
         self._root = root_fd
-        self._fds: dict[bytes, int] = {}
-        self._kept = -1  # was in _fds
+        self._open: dict[bytes, tuple[int, bytes]] = {}
+        self._kept = -1  # was in _open
         self._opaque: dict[bytes, int] = {}  # and when it was made so
         self._removed: dict[bytes, int] = {}  # and when
 
-    def open(self, path: bytes, *, make: bool = True) -> int:
+    def open(self, path: bytes, *, make: bool = True) -> tuple[int, bytes]:
         """A descriptor (O_PATH) of the directory `path`, made if it is not there.
 
-        It is kept here; it holds until the next member.  Raises KernelError.
+        And its real path, without symlinks.  The descriptor is kept here; it holds until the next
+        member.  Raises KernelError.
         """
-        fd = self._fds.get(path)
-        if fd is not None:
-            return fd
+        found = self._open.get(path)
+        if found is not None:
+            return found
         if not path:
-            return self._root
-        if len(self._fds) >= _CACHE_MAX:
+            return self._root, b""
+        if len(self._open) >= _CACHE_MAX:
             self.forget()
         try:
-            fd = self.lookup(path)
+            found = self.look_up(path)
         except KernelError as e:
             if e.errno not in _NOT_THERE or not make:
                 raise
             self._make_parents(path)
-            fd = self.lookup(path)
-        self._fds[path] = fd
-        return fd
+            found = self.look_up(path)
+        self._open[path] = found
+        return found
 
-    def lookup(self, path: bytes) -> int:
-        """A descriptor of the directory `path`, the caller's own.  Raises KernelError."""
-        return syscalls.openat2(self._root, path or b".", _DIRECTORY, 0, _RESOLVE)
+    def look_up(self, path: bytes) -> tuple[int, bytes]:
+        """open() of what is there, with a descriptor of the caller's own."""
+        path = path or b"."
+        try:
+            return syscalls.openat2(self._root, path, _DIRECTORY, 0, _NO_SYMLINKS), path
+        except KernelError as e:
+            if e.errno != errno.ELOOP:
+                raise
+        fd = syscalls.openat2(self._root, path, _DIRECTORY, 0, _RESOLVE)
+        real, top = (os.readlink(b"/proc/self/fd/%d" % one) for one in (fd, self._root))
+        return fd, real[len(top) + 1 :]
 
     def _make_parents(self, path: bytes) -> None:
         """Make `path` and what is missing above it: not every archive names its directories.
@@ -76,10 +86,10 @@ class Directories:
         They are root's, 0755.  Begins below the last one that is there: a path has up to 2047.
         """
         missing: list[bytes] = []
-        at = -1
+        at, real = -1, b""
         while path and at < 0:
             try:
-                at = self.lookup(path)
+                at, real = self.look_up(path)
             except KernelError as e:
                 if e.errno not in _NOT_THERE:
                     raise
@@ -88,11 +98,11 @@ class Directories:
         at = os.dup(self._root) if at < 0 else at
         try:
             for name in reversed(missing):
-                path = path + b"/" + name if path else name
-                self._make_parent(at, name, path)
+                path = below(path, name)
+                self._make_parent(at, name, below(real, name))
                 os.close(at)
                 at = -1
-                at = self.lookup(path)
+                at, real = self.look_up(path)
         finally:
             if at >= 0:
                 os.close(at)
@@ -136,10 +146,11 @@ class Directories:
 
         That of `in_use` stays open until the next time.
         """
-        for fd in {*self._fds.values(), self._kept} - {in_use, -1}:
+        kept = {self._kept, *(fd for fd, _ in self._open.values())}
+        for fd in kept - {in_use, -1}:
             os.close(fd)
-        self._kept = in_use if in_use in (*self._fds.values(), self._kept) else -1
-        self._fds.clear()
+        self._kept = in_use if in_use in kept else -1
+        self._open.clear()
 
     def make_way(self, at: int, name: bytes, path: bytes) -> None:
         """Remove what an earlier member put at `path`, `name` in `at`."""
@@ -189,6 +200,11 @@ class Directories:
                 break
             path = path.rpartition(b"/")[0]
         return False
+
+
+def below(path: bytes, name: bytes) -> bytes:
+    """The path of `name` in the directory `path`."""
+    return path + b"/" + name if path else name
 
 
 def clean(name: bytes) -> bytes:

@@ -16,7 +16,7 @@ import stat
 from rootless.errors import BadDocument, KernelError, StoreError
 from rootless.layer import directories, tarstream, whiteout
 from rootless.layer.attributes import Attributes, shown, time_ns
-from rootless.layer.directories import Directories, clean
+from rootless.layer.directories import Directories, below, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DEVICES = frozenset((tarstream.CHARACTER, tarstream.BLOCK_DEVICE))
 _DEVICES_NAMED = 3  # in what is told of those that were skipped
 
 
@@ -60,7 +61,7 @@ class Extractor:
         self._directories = Directories(root_fd, layer=layer)
         # By path: mode and time, which are set at the end; and the number of the entry.
         self._to_finish: dict[bytes, tuple[int, int, int]] = {}
-        self._whiteouts: dict[bytes, list[bytes]] = {}
+        self._whiteouts: dict[tuple[bytes, bytes], int] = {}  # directory and name, likewise
         self._layer = layer
         self._below = below
         os.umask(0)
@@ -71,15 +72,18 @@ class Extractor:
 
     def extract_all(self, reader: "TarReader") -> None:
         """Every member of the archive, then what has to be done last."""
-        for member in reader.members():
-            self.entries += 1
-            self._directories.clock = self.entries
-            try:
-                self._extract(member, reader)
-            except (OSError, KernelError) as e:
-                raise _failure(e.errno or 0, member.name) from e
-        reader.drain()
-        self._finish()
+        try:
+            for member in reader.members():
+                self.entries += 1
+                self._directories.clock = self.entries
+                try:
+                    self._extract(member, reader)
+                except (OSError, KernelError) as e:
+                    raise _failure(e.errno or 0, member.name) from e
+            reader.drain()
+            self._finish()
+        finally:
+            self._directories.forget()
 
     def _extract(self, member: "Member", reader: "TarReader") -> None:
         path = clean(member.name)
@@ -94,24 +98,26 @@ class Extractor:
             self._whiteout(parent, name, member.mtime_ns)
             return
         kind = member.kind
-        if kind == tarstream.REGULAR:
-            self._file(self._directories.open(parent), name, path, member, reader)
-        elif kind == tarstream.DIRECTORY:
-            self._make_directory(self._directories.open(parent), name, path, member)
-        elif kind == tarstream.SYMLINK:
-            self._symlink(self._directories.open(parent), name, path, member)
-        elif kind == tarstream.HARD_LINK:
-            self._hard_link(parent, name, path, member)
-        elif kind == tarstream.FIFO:
-            at = self._directories.open(parent)
-            mode = member.mode & 0o777
-            self._directories.making(at, name, path, lambda: os.mkfifo(name, mode, dir_fd=at))
-            self._node_attributes(at, name, member)
-        else:
+        if kind in _DEVICES:
             # No mknod without privilege; Docker without root skips it too.
             self.devices += 1
             if len(self.device_names) < _DEVICES_NAMED:
                 self.device_names.append(path)
+            return
+        at, parent = self._directories.open(parent)
+        path = below(parent, name)
+        if kind == tarstream.REGULAR:
+            self._file(at, name, path, member, reader)
+        elif kind == tarstream.DIRECTORY:
+            self._make_directory(at, name, path, member)
+        elif kind == tarstream.SYMLINK:
+            self._symlink(at, name, path, member)
+        elif kind == tarstream.HARD_LINK:
+            self._hard_link(at, name, path, member)
+        else:
+            mode = member.mode & 0o777
+            self._directories.making(at, name, path, lambda: os.mkfifo(name, mode, dir_fd=at))
+            self._node_attributes(at, name, member)
 
     # One kind of member each.
 
@@ -163,8 +169,6 @@ class Extractor:
         self._remember_directory(b"", member)
 
     def _remember_directory(self, path: bytes, member: "Member") -> None:
-        # At the end, also where it is known already: a symlink may have led to the same one.
-        self._to_finish.pop(path, None)
         self._to_finish[path] = (member.mode, time_ns(member.mtime_ns), self.entries)
 
     def _symlink(self, at: int, name: bytes, path: bytes, member: "Member") -> None:
@@ -173,17 +177,15 @@ class Extractor:
         self._directories.making(at, name, path, lambda: os.symlink(member.link, name, dir_fd=at))
         self._node_attributes(at, name, member)
 
-    def _hard_link(self, parent: bytes, name: bytes, path: bytes, member: "Member") -> None:
+    def _hard_link(self, at: int, name: bytes, path: bytes, member: "Member") -> None:
         target = clean(member.link)
         if self._below:
             target = self._below + b"/" + target
         above, _, target_name = target.rpartition(b"/")
         if not target_name or target_name.startswith(whiteout.PREFIX):
             raise _not_linkable(member, "no file")
-        # Opened before the other parent, which may be made now and close what is cached.
-        at = self._directories.open(parent)
         try:
-            target_fd = self._directories.lookup(above)
+            target_fd, _ = self._directories.look_up(above)
         except KernelError as e:
             if e.errno not in (errno.ENOENT, errno.ENOTDIR):
                 raise
@@ -228,7 +230,7 @@ class Extractor:
         kind = whiteout.kind_of(name)
         if kind == whiteout.META:
             return
-        at = self._directories.open(parent)
+        at, parent = self._directories.open(parent)
         if kind == whiteout.HIDE_ALL:
             self._directories.make_opaque(at, b".", parent)
             return
@@ -243,27 +245,25 @@ class Extractor:
             # It applies to what is below (layer.md): what this layer itself brings stays, but a
             # directory of it stops merging with the one below.
             if stat.S_ISDIR(os.lstat(hidden, dir_fd=at).st_mode):
-                self._directories.make_opaque(
-                    at, hidden, parent + b"/" + hidden if parent else hidden
-                )
+                self._directories.make_opaque(at, hidden, below(parent, hidden))
             return
         # The archive of this layer is to have it again, and to have the same digest.
         mtime = time_ns(mtime_ns)
         os.utime(hidden, ns=(mtime, mtime), dir_fd=at, follow_symlinks=False)
-        self._whiteouts.setdefault(parent, []).append(hidden)
+        self._whiteouts[parent, hidden] = self.entries
 
     def _finish(self) -> None:
         """Modes and times of directories, which filling them would change or forbid."""
         self._directories.forget()
-        for path, names in self._whiteouts.items():
-            if self._directories.in_opaque(path):
-                self._drop_whiteouts(path, names)
+        for (path, name), entry in self._whiteouts.items():
+            if self._directories.in_opaque(path) and self._directories.is_current(path, entry):
+                self._drop_whiteout(path, name)
         for path, (mode, mtime, entry) in self._to_finish.items():
             if not self._directories.is_current(path, entry):
                 continue
             parent, _, name = path.rpartition(b"/")
             try:
-                at = self._directories.open(parent, make=False)
+                at, _ = self._directories.open(parent, make=False)
                 fd = os.open(name or b".", _OPEN_DIRECTORY, dir_fd=at)
             except (OSError, KernelError):
                 continue  # a later member replaced it
@@ -272,16 +272,14 @@ class Extractor:
                 os.utime(fd, ns=(mtime, mtime))
             finally:
                 os.close(fd)
-        self._directories.forget()
 
-    def _drop_whiteouts(self, path: bytes, names: list[bytes]) -> None:
-        at = self._directories.open(path, make=False)
-        for name in names:
-            try:
-                if stat.S_ISCHR(os.lstat(name, dir_fd=at).st_mode):
-                    os.unlink(name, dir_fd=at)
-            except FileNotFoundError:
-                pass
+    def _drop_whiteout(self, path: bytes, name: bytes) -> None:
+        at, _ = self._directories.open(path, make=False)
+        try:
+            if stat.S_ISCHR(os.lstat(name, dir_fd=at).st_mode):
+                os.unlink(name, dir_fd=at)
+        except FileNotFoundError:
+            pass
 
 
 def _not_linkable(member: "Member", why: str) -> BadDocument:

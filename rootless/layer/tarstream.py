@@ -17,6 +17,7 @@ _ZEROS = bytes(BLOCK)
 # Go's archive/tar (Docker) has the same limit for long names and PAX headers.
 _SPECIAL_MAX = 1 << 20
 _SPARSE_MAX = 1 << 16  # segments
+_SPARSE_LENGTH_MAX = 1 << 44  # bytes, an ext4 file of 4 KiB blocks; holes cost an archive nothing
 _SIZE_MAX = (1 << 63) - 1  # bytes, what a file offset can be
 
 REGULAR = b"0"
@@ -296,7 +297,7 @@ def _finish(member: Member) -> None:
 
 
 def _check_sparse(member: Member) -> None:
-    if member.length > _SIZE_MAX:
+    if member.length > _SPARSE_LENGTH_MAX:
         raise BadDocument("tar: a sparse file's map makes no sense")
     at = 0
     total = 0
