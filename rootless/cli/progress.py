@@ -33,16 +33,15 @@ class Silent:
 class Bars(Silent):
     """A bar per layer on standard output.  rich costs 100 ms: it is imported only here.
 
-    `word` is what is shown of a phase, in a column of `width` characters; `title` is printed
-    above the bars when the image is known.
+    `word` is what is shown of a phase, in a column of `width` characters; of a phase of the whole
+    image, above the bars.
     """
 
-    def __init__(self, word: "Callable[[str], str]", *, width: int, title: str = "") -> None:
+    def __init__(self, word: "Callable[[str], str]", *, width: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
         self._word = word
-        self._title = title
         self._progress: Progress = Progress(
             TextColumn(f"{{task.fields[layer]}}: {{task.description:<{width}}}", markup=False),
             BarColumn(bar_width=30),
@@ -65,7 +64,7 @@ class Bars(Silent):
 
     def tell(self, layer: str, phase: str, done: int, total: int) -> None:
         if not layer:
-            self._progress.console.print(log.printable(self._title), markup=False)
+            self._progress.console.print(log.printable(self._word(phase)), markup=False)
             return
         if layer not in self._tasks:
             self._tasks[layer] = self._progress.add_task("", total=total or None, layer=layer)

@@ -25,7 +25,7 @@ _CHUNK = 1 << 18
 WAIT_S = 0.1  # between looks at a blob that another command fetches
 
 # (layer, phase, bytes done, bytes in all).  The layer is 12 hex digits of its blob's digest; ""
-# with the phase "resolved" says that the manifest is known.  Phases of a layer: waiting,
+# says that the manifest is known, with the canonical name as phase.  Phases of a layer: waiting,
 # downloading, verifying, extracting, then exists or done.  Calls never overlap.
 Progress = Callable[[str, str, int, int], None]
 

@@ -100,7 +100,7 @@ class _Pull:
     def run(self, top: Fetched, wanted: Platform | None) -> Pulled:
         manifest = self._for_platform(top.document, wanted or platforms.host())
         signatures.check(self.ctx, self.client, self.named, [top.digest, manifest.digest])
-        self.tell("", "resolved", 0, 0)
+        self.tell("", self.named.canonical(), 0, 0)
         data = self._config_data(manifest)
         what = f"config of {self.named.familiar()}"
         config = image_config.parse(data, what)

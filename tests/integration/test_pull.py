@@ -137,7 +137,7 @@ def test_progress_goes_through_its_phases(ctx: Context, registry: Registry) -> N
     reference = registry.push("progress/app", image)
     events: list[tuple[str, str, int, int]] = []
     pull(ctx, reference, progress=lambda *event: events.append(event))
-    assert events[0] == ("", "resolved", 0, 0)
+    assert events[0] == ("", reference, 0, 0)
     size = len(image.layer_blobs()[0][1])
     phases = list(dict.fromkeys(phase for _, phase, _, _ in events[1:]))
     assert phases == ["waiting", "downloading", "verifying", "extracting", "done"]

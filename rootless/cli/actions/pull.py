@@ -47,9 +47,8 @@ def _wanted(ctx: Context, text: str, values: dict[str, object]) -> list[str]:
 
 def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
     """Pull one image and show how it goes; its canonical name."""
-    named = reference.parse(text).tagged()
     platform = values.get("platform")
-    with _display(named, bool(values.get("quiet"))) as display:
+    with _display(bool(values.get("quiet"))) as display:
         pulled = pull.pull_image(
             ctx,
             text,
@@ -66,25 +65,29 @@ def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
     return named.canonical()
 
 
-def _display(named: reference.Reference, quiet: bool) -> Silent:
+def _display(quiet: bool) -> Silent:
     if quiet:
         return Silent()
-    title = f"{named.digest or named.tag}: Pulling from {named.path}"
-    if sys.stdout.isatty():
-        return Bars(_WORDS.__getitem__, width=14, title=title)
-    return _Lines(title)
+    return Bars(_word, width=14) if sys.stdout.isatty() else _Lines()
+
+
+def _word(phase: str) -> str:
+    """What is shown of a layer's phase, or of the image that is pulled."""
+    if phase in _WORDS:
+        return _WORDS[phase]
+    named = reference.parse(phase)
+    return f"{named.digest or named.tag}: Pulling from {named.path}"
 
 
 class _Lines(Silent):
     """One line per change of a layer's phase, as Docker without a terminal."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self) -> None:
         self._phases: dict[str, str] = {}
 
     def tell(self, layer: str, phase: str, done: int, total: int) -> None:
         if not layer:
-            print(self._title, flush=True)
+            print(_word(phase), flush=True)
         elif phase in ("exists", "done") and self._phases.get(layer) != phase:
-            print(f"{layer}: {_WORDS[phase]}", flush=True)
+            print(f"{layer}: {_word(phase)}", flush=True)
         self._phases[layer] = phase
