@@ -153,17 +153,15 @@ class Writer:
         texts = [
             f'{{"log":{fastjson.quote(line.decode("utf-8", "replace"))}{tail}' for line in lines
         ]
-        if self._lost:
-            self._note_loss(when)
-        if not self._max_size and self._put("".join(texts).encode()):
+        if not self._max_size and self._put(self._note(when) + "".join(texts).encode()):
+            self._lost = 0
             return
         # One by one where a size is to be kept, or where the disk may take some of them.
         for text, line in zip(texts, lines, strict=True):
-            data = text.encode()
+            data = self._note(when) + text.encode()
             if self._max_size and self._size + len(data) > self._max_size and self._size:
                 self._rotate()
-            if not self._put(data):
-                self._lost += len(line)
+            self._lost = 0 if self._put(data) else self._lost + len(line)
 
     def _put(self, data: bytes) -> bool:
         """Append `data`, whole or not at all."""
@@ -180,11 +178,12 @@ class Writer:
         self._size += written
         return True
 
-    def _note_loss(self, when: str) -> None:
+    def _note(self, when: str) -> bytes:
+        """A line about what was lost, b"" when nothing was: written with the next that fits."""
+        if not self._lost:
+            return b""
         text = f"rl: {self._lost} bytes of output are not in this log: the disk was full\n"
-        line = f'{{"log":{fastjson.quote(text)},"stream":"stderr","time":"{when}"}}\n'
-        if self._put(line.encode()):
-            self._lost = 0
+        return f'{{"log":{fastjson.quote(text)},"stream":"stderr","time":"{when}"}}\n'.encode()
 
     def _rotate(self) -> None:
         """log -> log.1 -> log.2 …, at most `max_files` of them, the current one included.
@@ -227,7 +226,7 @@ class Writer:
         for stream in self._lines.streams():
             self.close_stream(stream)
         if self._lost:
-            self._note_loss(rfc3339(time.time_ns()))
+            self._put(self._note(rfc3339(time.time_ns())))
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

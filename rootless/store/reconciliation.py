@@ -2,7 +2,7 @@
 
 import os
 
-from rootless.errors import ContainerError
+from rootless.errors import ContainerError, StoreError
 from rootless.linux import process
 from rootless.store import containers, events, volumes
 
@@ -40,15 +40,14 @@ def reconcile(ctx: "Context", container: "Container") -> "Container | None":
             container.notice = (
                 f"the supervisor of {container.name} was killed, and the container with it"
             )
-        container.write_state(
-            status="exited",
-            pid=0,
-            exit_code=code,
-            finished_at=containers.now(),
-            error=error,
-            helpers=[],
-            ports=[],
-        )
+        ended = {
+            "status": "exited", "pid": 0, "exit_code": code, "finished_at": containers.now(),
+            "error": error, "helpers": [], "ports": [],
+        }  # fmt: skip
+        try:
+            container.write_state(**ended)
+        except StoreError:
+            pass  # a full disk: the next command that looks tries again
         if container.config.get("auto_remove"):
             volumes.discard(ctx, container, lock)
             return None

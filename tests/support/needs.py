@@ -30,6 +30,13 @@ def missing(name: str) -> str | None:
     return None
 
 
+def faketime() -> str:
+    """The library that gives a program another calendar clock; "" without it."""
+    import glob
+
+    return next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), "")
+
+
 def _user() -> str | None:
     return "tests of rl run as an ordinary user, not as root" if os.getuid() == 0 else None
 
@@ -101,4 +108,5 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "fuse": _device("/dev/fuse"),
     "tun": _device("/dev/net/tun"),
     "ipv6": _ipv6,
+    "faketime": lambda: None if faketime() else "libfaketime is not installed",
 }
