@@ -157,6 +157,11 @@ def test_prune_removes_what_nothing_uses(
     assert rl.out("images", "-q") == ""
     assert os.listdir(f"{rl.store}/layers") == []
     assert os.listdir(f"{rl.store}/blobs/sha256") == []
+    part = Path(rl.store, "partial", "0" * 64)  # of a blob that a broken pull has left
+    part.parent.mkdir(exist_ok=True)
+    part.write_bytes(b"x" * 2000)
+    assert rl.out("system", "prune", "-f") == "Total reclaimed space: 2kB"
+    assert not part.exists()
     rl.fails("system", "prune", "--volumes", "--filter", "until=1h", code="RL-USAGE")
     rl.fails("system", "prune", "--filter", "dangling=true", code="RL-FILTER")
     assert "the store is sound" in rl.out("system", "check")

@@ -355,7 +355,7 @@ def test_a_layer_that_was_unpacked_from_another_blob_is_pushed_as_it_came(
     """The same layers, compressed otherwise: unpacked once, fetched as each manifest has them."""
     layers = [tar({"one": "1"}), tar({"two": "2"})]
     kinds: list[dict[str, Any]] = [{}, {"compression": "zstd"}, {"compression": ""}]
-    for number, kind in enumerate([*kinds, {"docker": True}]):
+    for number, kind in enumerate([*kinds, {"docker": True}, {"foreign": True}]):
         image = Image(layers, {"Cmd": ["true"]}, **kind)
         name = registry.push(f"compressed/from{number}", image)
         record = pull(ctx, name)

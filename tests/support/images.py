@@ -75,9 +75,13 @@ class Image:
     architecture: str = "amd64"
     docker: bool = False  # Docker schema 2 media types instead of the OCI ones
     compression: str = "gzip"  # or "zstd", or "" for none
+    foreign: bool = False  # layers that registries are not to distribute
 
     def layer_blobs(self) -> list[tuple[str, bytes]]:
         """Media type and stored bytes of each layer."""
+        if self.foreign:
+            kind = OCI_LAYER.replace("layer.", "layer.nondistributable.")
+            return [(f"{kind}+gzip", gzip.compress(layer, 1, mtime=0)) for layer in self.layers]
         if self.docker:
             return [(DOCKER_LAYER, gzip.compress(layer, 1, mtime=0)) for layer in self.layers]
         if self.compression == "gzip":

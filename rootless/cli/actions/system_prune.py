@@ -12,7 +12,7 @@ from rootless.cli.ps_filters import split_filters
 from rootless.cli.usage import CacheUse
 from rootless.context import Context
 from rootless.errors import UsageError
-from rootless.store import atomic, image_changes
+from rootless.store import atomic, image_changes, partials
 
 _FILTERS = ("label", "label!", "until")
 
@@ -42,6 +42,8 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
     freed += size
     removed, size = prune_images(ctx, filters, every=every)
     freed += size + image_changes.collect_counted(ctx)
+    if not filters:
+        freed += partials.sweep(ctx.paths, 0)
     _show("Images", [f"{verb.lower()}: {what}" for verb, what in removed])
     _show("build cache objects", cache)
     write(f"Total reclaimed space: {human_size(freed, 4)}\n")
