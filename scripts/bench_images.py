@@ -1,4 +1,4 @@
-"""The rows of scripts/bench about images: pulls from a registry of Debian's on loopback.
+"""The rows of scripts/bench about images, with a registry of Debian's on loopback.
 
 The images are made here, of the host's own files and of generated ones; nothing is downloaded.
 """
@@ -18,6 +18,7 @@ LAYERS = 5
 PYTHON_FILES = 13_000  # of the host's /usr: programs, libraries, Python, documents
 PYTHON_FILE_MAX = 4 << 20  # bytes; larger ones are left out
 SMALL_FILES = 50_000
+MANY = 200  # images that are listed
 SAMPLE_S = 0.02  # between two looks at the memory
 
 
@@ -72,8 +73,9 @@ class Images:
         "pull-50000": small_layers,
     }
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, tools: list[Any]) -> None:
         self.directory = directory
+        self.tools = tools
         self.references: dict[str, str] = {}
         self._registry: Any = None
 
@@ -89,10 +91,7 @@ class Images:
             from support.registry import Registry
 
             if self._registry is None:
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", 0))
-                    port = probe.getsockname()[1]
-                self._registry = Registry(f"{self.directory}/registry", port)
+                self._registry = Registry(f"{self.directory}/registry", _free_port())
             image = Image(self.MAKERS[row](self.directory), {"Cmd": ["true"]})
             self.references[row] = self._registry.push(row, image)
         return self.references[row]
@@ -112,6 +111,63 @@ class Images:
         tool.run("rmi", "-f", reference)
         return took
 
+    def transfer(self, tool: Any, row: str) -> float:
+        """Milliseconds of one push, save or load of the image of 13,000 files."""
+        reference = self.reference("pull-13000")
+        self.prepare(tool)
+        if not tool.run("images", "-q", reference).strip():
+            tool.run("pull", "-q", reference)
+        if row == "push":
+            return self._push(tool, reference)
+        archive = f"{self.directory}/saved-{tool.name}.tar"
+        if row == "save":
+            took: float = tool.time("save", "-o", archive, reference)
+            os.unlink(archive)
+            return took
+        archive = f"{self.directory}/{'rl' if row == 'load-own' else 'podman'}.tar"
+        self._save(tool, archive, reference)
+        tool.run("rmi", "-f", reference)
+        took = tool.time("load", "-q", "-i", archive)
+        return took
+
+    def _save(self, tool: Any, archive: str, reference: str) -> None:
+        """An archive of the tool that its name says; where that is not measured, of this one."""
+        if os.path.exists(archive) and os.path.getsize(archive):
+            return
+        maker = next((one for one in self.tools if archive.endswith(f"/{one.name}.tar")), tool)
+        if not maker.run("images", "-q", reference).strip():
+            self.prepare(maker)
+            maker.run("pull", "-q", reference)
+        maker.run("save", "-o", archive, reference)
+
+    def _push(self, tool: Any, reference: str) -> float:
+        """A registry that has nothing: layers that are there would not be sent."""
+        from support.registry import Registry
+
+        empty = Registry(f"{self.directory}/empty", _free_port())
+        try:
+            name = f"{empty.host}/pushed:1"
+            if tool.name == "podman":
+                with open(f"{tool.home}/.config/containers/registries.conf", "a") as f:
+                    f.write(f'[[registry]]\nlocation="{empty.host}"\ninsecure=true\n')
+            tool.run("tag", reference, name)
+            took: float = tool.time("push", "-q", name)
+            tool.run("rmi", name)
+            return took
+        finally:
+            empty.stop()
+            shutil.rmtree(f"{self.directory}/empty")
+
+    def listed(self, tools: list[Any], alternate: Callable[..., Any]) -> Any:
+        """`images` of 200 images, which differ in their config alone."""
+        archive = f"{self.directory}/one.tar"
+        with tarfile.open(archive, "w") as target:
+            target.addfile(tarfile.TarInfo("file"))
+        for tool in tools:
+            for number in range(MANY):
+                tool.run("import", "-c", f"LABEL number={number}", archive, f"many/{number}:1")
+        return alternate(lambda tool: tool.time("images"))
+
     def memory(self, tool: Any, ask: Callable[[str], dict[str, float]]) -> list[float]:
         """MiB of PSS at the peak of a pull, of all processes of the tool."""
         peaks = []
@@ -128,6 +184,13 @@ class Images:
             tool.run("rmi", "-f", reference)
             peaks.append(peak)
         return [max(peaks)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def copy_support(root: str, directory: str) -> None:
