@@ -127,8 +127,7 @@ class Images:
         archive = f"{self.directory}/{'rl' if row == 'load-own' else 'podman'}.tar"
         self._save(tool, archive, reference)
         tool.run("rmi", "-f", reference)
-        took = tool.time("load", "-q", "-i", archive)
-        return took
+        return float(tool.time("load", "-q", "-i", archive))
 
     def _save(self, tool: Any, archive: str, reference: str) -> None:
         """An archive of the tool that its name says; where that is not measured, of this one."""

@@ -11,6 +11,7 @@ import json
 import os
 import posixpath
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rootless.context import Context
 
 _CHUNK = 1 << 20
+PARALLEL = 3  # layers at once, as in a pull
 MEMBERS_MAX = 100_000  # files in an archive; a hundred images of a hundred layers have 20,000
 _NESTED_MAX = 3  # indexes in indexes
 _IMAGE_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
@@ -308,12 +310,7 @@ class _Loading:
         config = found.config
         blobs.put(self._ctx.paths, config.data, self._directory)
         described = found.manifest.layers if found.manifest else (None,) * len(found.layers)
-        stored = [
-            self._layer(name, diff_id, descriptor)
-            for name, diff_id, descriptor in zip(
-                found.layers, config.diff_ids, described, strict=True
-            )
-        ]
+        stored = self._layers(list(zip(found.layers, config.diff_ids, described, strict=True)))
         manifest = found.manifest or _new_manifest(config, stored)
         for data in (manifest.data, manifest.as_oci()):
             blobs.put(self._ctx.paths, data, self._directory)
@@ -322,6 +319,22 @@ class _Loading:
         for name in found.names or [""]:
             record = image_changes.add(self._ctx.paths, record, name)
         return Loaded(record, found.names)
+
+    def _layers(self, wanted: list[tuple[str, str, Descriptor | None]]) -> list[Descriptor]:
+        """All layers, several at once; their blobs, bottom first."""
+        # The same layer may be there twice (empty ones are): take it once.
+        unique = {diff_id: (name, described) for name, diff_id, described in wanted}
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="rl-layer") as pool:
+            futures = {
+                diff_id: pool.submit(self._layer, name, diff_id, described)
+                for diff_id, (name, described) in unique.items()
+            }
+            try:
+                done = {diff_id: future.result() for diff_id, future in futures.items()}
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return [described or done[diff_id] for _, diff_id, described in wanted]
 
     def _layer(self, name: str, diff_id: str, described: Descriptor | None) -> Descriptor:
         """A layer into the store, unpacked and as a blob; the blob."""
@@ -364,8 +377,12 @@ class _Loading:
         paths = self._ctx.paths
         if layers.exists(paths, diff_id):
             return
-        with blobs.VerifiedFile(paths, described.digest) as source:
-            unpack_layer(self._ctx, paths, source, described.media_type, diff_id)
+        # It was hashed on its way here, and what comes out of it is: the worker reads it itself.
+        fd = os.open(paths.blob(described.digest), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            unpack_layer(self._ctx, paths, fd, described.media_type, diff_id)
+        finally:
+            os.close(fd)
 
     def _compress(self, file: _File, diff_id: str) -> Descriptor:
         """A layer that came uncompressed gets a blob while it is unpacked."""
@@ -375,12 +392,15 @@ class _Loading:
             blobs.Writer(paths, self._directory) as writer,
         ):
             tee = image.Tee(source, writer, f"{self._what}: layer {diff_id[7:19]}")
-            checked = _Hashing(tee)
+            # An uncompressed file of an archive was hashed when it was read.
+            known = file.digest == diff_id
+            checked = tee if known else _Hashing(tee)
             unpack_layer(self._ctx, paths, checked, "", diff_id)
             while checked.read(_CHUNK):
                 pass
             digest = tee.finish()
-            if checked.digest != diff_id:  # it was in the store: nobody has looked at this one
+            if isinstance(checked, _Hashing) and checked.digest != diff_id:
+                # It was in the store: nobody has looked at this one.
                 raise DigestMismatch(f"{self._what}: layer", diff_id, checked.digest)
             writer.commit(digest)
         return Descriptor(tee.media_type, digest, writer.size)
