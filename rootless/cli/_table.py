@@ -1633,6 +1633,7 @@ TABLE: "dict[str, Row]" = {
             '--format': ('format', 2),
             '-f': ('format', 2),
             '--type': ('type', 2),
+            '--platform': ('platform', 2),
             '--size': ('size', 0),
             '-s': ('size', 0),
         },
@@ -1642,6 +1643,7 @@ TABLE: "dict[str, Row]" = {
         {
             'format': None,
             'type': None,
+            'platform': None,
             'size': False,
         },
     ),

@@ -1,9 +1,12 @@
 """An image as `docker image inspect` describes it.  Warm."""
 
+import os
+
 from rootless import fastjson
 from rootless.cli.output import familiar
 from rootless.cli.template_functions import Map
 from rootless.store import images
+from rootless.store.containers import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,15 +44,36 @@ def describe(paths: "Paths", record: "dict[str, Any]") -> "dict[str, Any]":
             ),
         },
         "RootFS": {"Type": "layers", "Layers": list(record["layers"])},
-        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+        "Metadata": {"LastTagTime": _last_tag_time(paths, identifier)},
         "Descriptor": {
             "mediaType": str(record.get("media_type", "")),
             "digest": str(record.get("digest", "")),
+            "size": _size(paths, str(record.get("digest") or "")),
         },
     }
+    if original.get("os.version"):
+        document["OsVersion"] = str(original["os.version"])
     if platform.get("variant"):
         document["Variant"] = platform["variant"]
     return document
+
+
+def _last_tag_time(paths: "Paths", identifier: str) -> str:
+    """When the image got the last of its names: a link is made anew each time."""
+    times = [0]
+    for name in images.names_of(paths, identifier):
+        try:
+            times.append(os.lstat(paths.image_by_name(name)).st_mtime_ns)
+        except OSError:
+            continue  # untagged this moment
+    return rfc3339(max(times)) if max(times) else "0001-01-01T00:00:00Z"
+
+
+def _size(paths: "Paths", digest: str) -> int:
+    try:
+        return os.stat(paths.blob(digest)).st_size
+    except OSError:
+        return 0
 
 
 def config(found: "dict[str, Any]") -> "dict[str, Any]":

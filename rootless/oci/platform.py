@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rootless.errors import BadReference
+from rootless.errors import BadReference, ImageError
 from rootless.oci.documents import optional
 
 _OSES = frozenset(
@@ -129,6 +129,20 @@ def parse(text: str) -> Platform:
 
 def _is_word(text: str) -> bool:
     return bool(text) and text.isascii() and all(c.isalnum() or c in "._-" for c in text)
+
+
+def check(made_for: Platform, asked: str, name: str) -> None:
+    """Refuse the image `name`, unless it is made for the platform that --platform names.
+
+    Raises BadReference, ImageError RL-IMAGE-PLATFORM.
+    """
+    wanted = parse(asked)
+    if made_for != wanted:
+        raise ImageError(
+            f"{name} is made for {made_for}, not for {wanted}",
+            remedy="pull or build it for that platform",
+            code="RL-IMAGE-PLATFORM",
+        )
 
 
 def check_words(system: str, architecture: str) -> None:

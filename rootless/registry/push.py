@@ -84,7 +84,8 @@ def push_image(
     with Lease(ctx) as lease:
         record = _leased(ctx, named, lease)
         if platform:
-            _check_platform(record, platform, named)
+            found = platforms.Platform.from_json(record.get("platform") or {}, "platform")
+            platforms.check(found, platform, named.familiar())
         export = Export(ctx, record, lease.path, how)
         with Client(ctx, named, tls_verify=tls_verify, push=True) as client:
             pushed = _Push(ctx, client, export, progress or (lambda *_: None)).run(named)
@@ -117,17 +118,6 @@ def _keep(ctx: Context, record: dict[str, Any], lease: Lease) -> dict[str, Any]:
         record["layers"], [record["id"], record.get("digest", ""), *record.get("layer_blobs", ())]
     )
     return images.resolve(ctx.paths, str(record["id"]))  # still there, now that it is leased
-
-
-def _check_platform(record: dict[str, Any], text: str, named: Reference) -> None:
-    wanted = platforms.parse(text)
-    found = platforms.Platform.from_json(record.get("platform") or {}, "platform")
-    if found != wanted:
-        raise ImageError(
-            f"{named.familiar()} is made for {found}, not for {wanted}",
-            remedy="pull or build it for that platform",
-            code="RL-IMAGE-PLATFORM",
-        )
 
 
 class _Push:

@@ -108,6 +108,28 @@ def test_images_columns_filters_and_formats(rl: Rl, tiny: Callable[..., str]) ->
     assert rl.out("images", "--format", "{{.Repository}}:{{.Tag}}", repository) == reference
     assert "sha256:" in rl.out("images", "--digests", repository)
     assert rl.out("images", "-q", "--filter", f"reference={reference}") == image_id[7:19]
+    # The test images are of 2024, and have no labels.
+    old = rl.out("images", "--format", "{{.Repository}}", "-f", "until=24h", "-f", "label!=x")
+    assert repository in old.split() and "busybox" not in old.split()
+    rl.fails("images", "-f", "until=x", code="RL-USAGE")
+
+
+def test_inspect_tells_what_docker_tells_of_an_image(rl: Rl, tiny: Callable[..., str]) -> None:
+    reference = tiny("test/inspected", tag="v1")
+    rl.run("pull", reference)
+    found = rl.inspect(reference)
+    assert found["RepoTags"] == [reference]
+    assert found["Descriptor"]["digest"] == found["RepoDigests"][0].partition("@")[2]
+    assert found["Descriptor"]["size"] > 100
+    assert found["Created"] == "2024-01-02T03:04:05Z"
+    before = found["Metadata"]["LastTagTime"]
+    rl.run("tag", reference, "inspected:2")
+    assert rl.inspect(reference)["Metadata"]["LastTagTime"] > before > "2026"
+    place = f"{found['Os']}/{found['Architecture']}"
+    assert rl.out("image", "inspect", "--platform", place, "-f", "{{.Os}}", reference) == "linux"
+    refused = rl.run("image", "inspect", "--platform", "linux/s390x", reference, status=1)
+    assert "RL-IMAGE-PLATFORM" in refused.stderr
+    rl.run("rmi", reference, "inspected:2")
 
 
 def test_rmi_removes_and_refuses(rl: Rl, tiny: Callable[..., str]) -> None:

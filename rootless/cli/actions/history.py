@@ -5,7 +5,7 @@ from typing import Any
 
 from rootless.cli.output import human_duration, human_size, parse_time, table, write
 from rootless.context import Context
-from rootless.errors import ImageError, StoreError
+from rootless.errors import StoreError
 from rootless.oci import image_config
 from rootless.oci import platform as platforms
 from rootless.store import blobs, images, layers
@@ -26,7 +26,8 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
     """One line per step, the newest first.  The words and columns are Docker's."""
     record: dict[str, Any] = images.resolve(ctx.paths, str(values["image"]))
     config = image_config.parse(blobs.read(ctx.paths, str(record["id"])), "the image's config")
-    _check_platform(config, values)
+    if values["platform"]:
+        platforms.check(config.platform, str(values["platform"]), str(values["image"]))
     human, cut = values["human"] is not False, not values["no_trunc"]
     rows = [
         _row(one, identifier, size, human=human, cut=cut)
@@ -45,18 +46,6 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
 
         write(render_rows(form, rows, HEADINGS))
     return 0
-
-
-def _check_platform(config: image_config.ImageConfig, values: dict[str, Any]) -> None:
-    if not values["platform"]:
-        return
-    wanted = platforms.parse(str(values["platform"]))
-    if wanted != config.platform:
-        raise ImageError(
-            f"{values['image']} is made for {config.platform}, not for {wanted}",
-            remedy="pull or build it for that platform",
-            code="RL-IMAGE-PLATFORM",
-        )
 
 
 def _steps(

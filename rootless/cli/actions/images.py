@@ -40,7 +40,7 @@ HEADINGS = {
     "Containers": "CONTAINERS",
 }
 _NONE = "<none>"
-_FILTERS = ("before", "dangling", "label", "reference", "since")
+_FILTERS = ("before", "dangling", "label", "label!", "reference", "since", "until")
 
 
 def main(ctx: "Context", values: "dict[str, Any]") -> int:
@@ -114,6 +114,15 @@ def _select(ctx: "Context", values: "dict[str, Any]") -> "list[Record]":
             records = [
                 one for one in records if has_label(one["config"].get("Labels") or {}, value)
             ]
+        elif key == "label!":
+            records = [
+                one for one in records if not has_label(one["config"].get("Labels") or {}, value)
+            ]
+        elif key == "until":
+            from rootless.cli.time_option import parse_time as parse_moment
+
+            when = parse_time(parse_moment(value))
+            records = [one for one in records if parse_time(str(one.get("created", ""))) < when]
         elif key in ("before", "since"):
             when = parse_time(str(store.resolve(ctx.paths, value).get("created", "")))
             times = [(parse_time(str(one.get("created", ""))), one) for one in records]

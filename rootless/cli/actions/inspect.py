@@ -33,7 +33,10 @@ def main(ctx: "Context", values: "dict[str, Any]") -> int:
     documents, failures = [], []
     for name in values["names"]:
         try:
-            documents.append(_document(ctx, name, kind, bool(values["size"])))
+            found = _document(ctx, name, kind, bool(values["size"]))
+            if values["platform"]:
+                _check_platform(found, str(values["platform"]), name)
+            documents.append(found)
         except RlError as e:
             failures.append(e)
     if render is not None:
@@ -44,6 +47,15 @@ def main(ctx: "Context", values: "dict[str, Any]") -> int:
     for failure in failures:
         log.error(failure.one_line())
     return 1 if failures else 0
+
+
+def _check_platform(document: "dict[str, Any]", asked: str, name: str) -> None:
+    from rootless.oci import platform as platforms
+
+    if "Os" not in document:
+        raise UsageError(f"{name} is no image", remedy="--platform is about images only")
+    words = {key.lower(): document.get(key, "") for key in ("Os", "Architecture", "Variant")}
+    platforms.check(platforms.Platform.from_json(words, "platform"), asked, name)
 
 
 def _document(ctx: "Context", name: str, kind: str, with_size: bool) -> "dict[str, Any]":

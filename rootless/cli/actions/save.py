@@ -4,7 +4,7 @@ from typing import Any
 
 from rootless.cli.archive_output import archive_output
 from rootless.context import Context
-from rootless.errors import ImageError, RlError, UsageError
+from rootless.errors import RlError, UsageError
 from rootless.layer import image_archive
 from rootless.oci import platform as platforms
 from rootless.oci import reference
@@ -43,17 +43,12 @@ def _wanted(
     ctx: Context, texts: list[str], platform: str
 ) -> list[tuple[dict[str, Any], list[str]]]:
     """The records, each once, with the names that they are to have in the archive."""
-    asked = platforms.parse(platform) if platform else None
     found: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for text in texts:
         record: dict[str, Any] = images.resolve(ctx.paths, text)
-        made_for = platforms.Platform.from_json(record.get("platform") or {}, "platform")
-        if asked is not None and made_for != asked:
-            raise ImageError(
-                f"{text} is made for {made_for}, not for {asked}",
-                remedy="pull or build it for that platform",
-                code="RL-IMAGE-PLATFORM",
-            )
+        if platform:
+            made_for = platforms.Platform.from_json(record.get("platform") or {}, "platform")
+            platforms.check(made_for, platform, text)
         _, names = found.setdefault(str(record["id"]), (record, []))
         for name in _names(ctx, text, record):
             if name not in names:

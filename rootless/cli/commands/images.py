@@ -10,8 +10,8 @@ from rootless.cli.commands._base import argument, call, declare, make_app, optio
 app = make_app()
 
 EPILOG = (
-    "Filters: dangling, label, before, since, reference. The fields of --format: .ID .Repository "
-    ".Tag .Digest .CreatedSince .CreatedAt .Size."
+    "Filters: dangling, label, label!, before, since, until, reference. The fields of --format: "
+    ".ID .Repository .Tag .Digest .CreatedSince .CreatedAt .Size."
 )
 
 

@@ -34,6 +34,10 @@ def inspect(
             metavar="TYPE",
         ),
     ] = None,
+    platform: Annotated[
+        str | None,
+        option("--platform", help="Only an image that is made for this.", metavar="OS/ARCH"),
+    ] = None,
     size: Annotated[
         bool, option("--size", "-s", help="Show how much a container has written.")
     ] = False,
