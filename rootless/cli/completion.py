@@ -135,7 +135,12 @@ def _images(ctx: "Context | None", incomplete: str) -> "list[str]":
         return []
     found: set[str] = set()
     try:
-        for record in list_images(ctx.paths):
+        records = list_images(ctx.paths)
+        if ctx.paths.shared:
+            from rootless.store import shared
+
+            records += shared.list_images(ctx.paths)
+        for record in records:
             names = record.get("names")
             for name in names if isinstance(names, list) else []:
                 short = familiar(name)

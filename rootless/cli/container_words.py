@@ -89,15 +89,22 @@ def image(paths: "Paths", container: "Container", links: "dict[str, str]") -> st
     reference, name = str(facts.get("reference", "")), str(facts.get("name", ""))
     identifier = str(facts.get("id", "")).removeprefix("sha256:")
     if name not in links:
-        try:
-            target = os.path.basename(os.readlink(paths.image_by_name(name)))
-        except OSError:
-            target = ""
-        links[name] = target.removesuffix(".json")
+        links[name] = _named(paths, name)
     by_id = identifier.startswith(reference.removeprefix("sha256:")) and len(reference) > 11
     if by_id or "@" in reference or links[name] == identifier:
         return identifier[:12] if by_id else reference
     return identifier[:12]
+
+
+def _named(paths: "Paths", name: str) -> str:
+    """The ID (64 hex) of the image that has the canonical name, here or in a shared store."""
+    for store in (paths.store, *paths.shared):
+        try:
+            target = os.readlink(type(paths)(store, "").image_by_name(name))
+        except OSError:
+            continue
+        return os.path.basename(target).removesuffix(".json")
+    return ""
 
 
 def ports(published: "Iterable[Mapping[str, Any]]", exposed: "Iterable[str]" = ()) -> str:

@@ -60,6 +60,12 @@ def target(ctx: "Context", directory: str, *, make: bool) -> "Context":
             pass  # another publish, now
         except OSError as e:
             raise atomic.store_error(e, f"make the store {paths.store}") from e
+    if os.stat(paths.store).st_uid != ctx.uid:
+        raise StoreError(
+            f"the shared image store {directory} belongs to another user",
+            remedy="only who made it can change it: publish in a directory of your own",
+            code="RL-SHARED-STORE",
+        )
     layout.prepare(paths)
     return ctx.with_paths(paths)
 

@@ -154,6 +154,10 @@ def _explain(failure: KernelError, plan: stage.Plan) -> RlError:
     """What this host lacks, when that is why the stage could not mount."""
     from rootless.linux import hostfacts
 
+    if plan.root.images and failure.errno in (errno.ENOTCONN, errno.ECONNABORTED):
+        from rootless.store import shared_mounts
+
+        return shared_mounts.not_served(plan.root.images[0][1])
     if failure.target == "overlay" or failure.target.startswith("overlay:"):
         return hostfacts.explain_overlay_failure(failure.errno, plan.root.base)
     if failure.target.startswith("/dev/fuse"):

@@ -6,7 +6,6 @@ name, its blobs as symbolic links, and of each layer an empty directory to mount
 nothing is copied, and all that works on images works on these.
 """
 
-import hashlib
 import os
 
 from rootless.errors import ImageError, StoreError
@@ -196,6 +195,8 @@ def refuse_change(paths: Paths, text: str) -> None:
 
 def _verified(path: str, sha256: str) -> "dict[str, object]":
     """size and mtime_ns of the file, whose content is what the store promises."""
+    import hashlib  # 5 ms, for the first use only
+
     try:
         with open(path, "rb", buffering=0) as file:
             status = os.fstat(file.fileno())

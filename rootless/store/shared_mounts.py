@@ -1,8 +1,8 @@
 """Adopted layers where they are read: mounted in the worker, or served to a container's stage."""
 
 import os
-import signal
 
+from rootless.errors import StoreError
 from rootless.linux import fuse, process, syscalls
 from rootless.linux.namespaces import run_in_user_namespace
 from rootless.store import mapping, shared
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rootless.context import Context
 
+KILL = 9  # importing signal costs 8 ms
 PROGRAMS = ("squashfuse_ll", "squashfuse")
 
 
@@ -24,6 +25,16 @@ def program(environ: "Mapping[str, str]") -> str:
             return path
     return process.need_program(
         PROGRAMS[0], environ, "ask the admin for: apt-get install squashfuse", "RL-HOST-SQUASHFUSE"
+    )
+
+
+def not_served(archive: str) -> StoreError:
+    """The error for a server that has ended before it should."""
+    return StoreError(
+        f"squashfuse cannot show {archive} of the shared image store",
+        remedy="try it in a terminal: squashfuse -f FILE DIRECTORY; rl system check looks for "
+        "damage",
+        code="RL-SHARED-STORE",
     )
 
 
@@ -51,10 +62,15 @@ def run_in_worker(
                 fuse_fd = fuse.mount("squashfuse", directory, syscalls.MS_RDONLY)
                 argv = [squashfuse, "-f", archive]
                 servers.append(fuse.serve(argv, fuse_fd, ctx.environ))
+            for directory, archive in wanted:
+                try:
+                    os.stat(directory)  # answered when its server is there
+                except OSError as e:
+                    raise not_served(archive) from e
             return function()
         finally:
             # They are in our mount namespace, and would keep it, and so themselves, alive.
             for pid in servers:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, KILL)
 
     return run_in_user_namespace(idmap, ctx.environ, mounted, mounts=True)

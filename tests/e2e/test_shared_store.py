@@ -170,6 +170,7 @@ def test_exec_stop_and_start_again(student: Rl) -> None:
     assert student.out("exec", name, "cat", "/d/lower", "/d/mine") == "lower\n1"
     assert student.out("image", "prune", "-f").endswith("0B")
     assert student.out("exec", name, "cat", "/old/new") == "new"
+    assert student.out("ps", "--format", "{{.Image}}") == "lesson:1"
 
 
 @pytest.mark.parametrize("ids", ["student", "one_id"])
@@ -233,6 +234,20 @@ def test_the_store_is_never_written_by_who_reads_it(student: Rl, lesson: tuple[R
     student.run("inspect", "lesson:1")
     student.run("rmi", "-f", json.loads(student.out("image", "inspect", "lesson:1"))[0]["Id"][7:])
     assert state() == before
+
+
+def test_programs_that_fail_are_named(lesson: tuple[Rl, str], student: Rl, tmp_path: Path) -> None:
+    for name in ("squashfuse_ll", "sqfstar"):
+        (tmp_path / name).write_text("#!/bin/sh\necho no, not today >&2; exit 1\n")
+        (tmp_path / name).chmod(0o755)
+    env: dict[str, str | None] = {"PATH": f"{tmp_path}:{SEARCH_PATH}"}
+    student.fails("run", "--rm", "lesson:1", env=env, code="RL-SHARED-STORE")
+    project = Project(student, f"{tmp_path}/context").dockerfile("FROM lesson:1\nWORKDIR /x\n")
+    assert "RL-SHARED-STORE" in project.run(env=env, check=False).stderr
+    place = f"{tmp_path}/place"
+    line = lesson[0].fails("image", "publish", place, "busybox", env=env, status=1)
+    assert "no, not today" in line
+    assert os.listdir(f"{place}/blobs/sha256") == os.listdir(f"{place}/tmp") == []
 
 
 def test_a_damaged_file_is_an_error(
