@@ -6,12 +6,14 @@ Source: github.com/docker/buildx, util/buildflags and controller/build.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rootless.errors import BadReference, UsageError
-from rootless.layer.compression import GZIP, PLAIN
-from rootless.layer.export import Packing
 from rootless.oci import reference
 from rootless.runtime.options_text import closest, csv_fields, parse_bool
+
+if TYPE_CHECKING:
+    from rootless.layer.export import Packing
 
 NOT_YET = "RL-NOT-YET"
 
@@ -78,7 +80,7 @@ class Output:
         return self.attrs.get("dest", "")
 
     @property
-    def packing(self) -> Packing:
+    def packing(self) -> "Packing":
         return packing_of(self.attrs, "--output")
 
     @property
@@ -112,7 +114,7 @@ class CacheStore:
         return self.attrs.get("mode", "min")
 
     @property
-    def packing(self) -> Packing:
+    def packing(self) -> "Packing":
         return packing_of(self.attrs, "--cache-to")
 
     def says(self, key: str) -> bool | None:
@@ -275,7 +277,7 @@ def parse_cache(value: str, option: str) -> CacheStore:
     return CacheStore(kind, found)
 
 
-def packing_of(found: Mapping[str, str], option: str) -> Packing:
+def packing_of(found: Mapping[str, str], option: str) -> "Packing":
     """compression, compression-level and force-compression, checked.  Raises UsageError."""
     kind = found.get("compression", "")
     if kind == "estargz":
@@ -301,6 +303,9 @@ def packing_of(found: Mapping[str, str], option: str) -> Packing:
             f"Docker's media types know no zstd ({option})",
             remedy="leave out oci-mediatypes=false, or use compression=gzip",
         )
+    from rootless.layer.compression import GZIP, PLAIN  # 14 ms that only --output pays
+    from rootless.layer.export import Packing
+
     return Packing(
         {"": GZIP, "uncompressed": PLAIN}.get(kind, kind),
         int(level or 0),

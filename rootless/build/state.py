@@ -129,8 +129,7 @@ class ImageState:
                 for text in i.ports:
                     new.update({port: {} for port in parse_port(text).ports})
                 self.config["ExposedPorts"] = ports | new
-                shown = " ".join(f"{port}:{{}}" for port in sorted(new))
-                self.commit(f"EXPOSE map[{shown}]")
+                self.commit(f"EXPOSE [{' '.join(new)}]")
 
     def _set_env(self, name: str, value: str) -> None:
         env = list(self.config["Env"])

@@ -260,10 +260,10 @@ class Terminal(Progress):
         lines = [head.rstrip()]
         for step in self.steps.values():
             lines.append(self._line(step, columns))
-            lines += [f" => => {note}"[: columns - 1] for note in step.notes]
+            lines += [_cut(f" => => {note}", columns - 1) for note in step.notes]
             if step.state == "running" and not self._over:
                 tail = list(step.tail)[-_TAIL:]
-                lines += [f" => => # {line}"[: columns - 1] for line in tail]
+                lines += [_cut(f" => => # {line}", columns - 1) for line in tail]
         if len(lines) < rows or self._over:
             return lines
         # Only what fits can be drawn over: the head and the end.
@@ -277,9 +277,13 @@ class Terminal(Progress):
         seconds = time.monotonic() - step.began if running else step.seconds
         timer = f"{seconds:.1f}s"
         room = max(columns - len(timer) - 2, 10)
-        text = f" => {word}{step.name}"[:room].ljust(room) + f" {timer}"
+        text = _cut(f" => {word}{step.name}", room).ljust(room) + f" {timer}"
         colour = {"failed": "31", "cancelled": "33", "running": ""}.get(step.state, "34")
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._colour else text
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def make(progress: str, *, explain: bool = False) -> Progress:

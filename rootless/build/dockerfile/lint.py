@@ -13,6 +13,7 @@ from rootless.build.dockerfile.parse import parse_tolerant
 from rootless.build.dockerfile.ports import parse_port
 from rootless.build.dockerfile.rules import RULES, Options, Rule, options_above, parse_options
 from rootless.build.dockerfile.scope import (
+    Base,
     Scope,
     base_of,
     global_arguments,
@@ -60,15 +61,17 @@ class Report:
 class Given:
     """What a build is told besides the Dockerfile.
 
-    `images` are the base images that are known here: name as in FROM, expanded -> (Env, Shell).
-    Variables of an unknown one may be anything, so that they are not reported.
+    `images` are the base images that are known here: name as in FROM, expanded -> (Env, Shell,
+    platform).  Variables of an unknown one may be anything, so that they are not reported.
     """
 
     build_arguments: Mapping[str, str] = field(default_factory=dict)
     build_platform: platforms.Platform = field(default_factory=platforms.host)
     target_platform: platforms.Platform = field(default_factory=platforms.host)
     target: str = ""
-    images: Mapping[str, tuple[Sequence[str], Sequence[str]]] = field(default_factory=dict)
+    images: Mapping[str, tuple[Sequence[str], Sequence[str], platforms.Platform]] = field(
+        default_factory=dict
+    )
     ignore: Matcher | None = None
 
 
@@ -212,7 +215,7 @@ class _Linter:
                 self.platform(stage, expansion, globals_)
 
         base = base_of(self.dockerfile, stage, globals_, seen)
-        facts = self.begin(stage, base.name, globals_)
+        facts = self.begin(stage, base, globals_)
         self.facts[stage.index] = facts
         last: dict[str, to.Instruction] = {}
         for i in stage.instructions:
@@ -238,15 +241,31 @@ class _Linter:
             if fixed.os not in stage.name and fixed.architecture not in stage.name:
                 self.say("FromPlatformFlagConstDisallowed", stage.start, expansion.text)
 
-    def begin(self, stage: Stage, base: str, globals_: Mapping[str, str]) -> _StageFacts:
-        parent = self.dockerfile.base_stage(stage, base)
+    def begin(self, stage: Stage, base: Base, globals_: Mapping[str, str]) -> _StageFacts:
+        parent = self.dockerfile.base_stage(stage, base.name)
         if parent is not None and parent.index in self.facts:
             above = self.facts[parent.index]
             return replace(above, scope=above.scope.child())
-        environment, shell = self.given.images.get(base, ((), ()))
-        known = parent is None and (base == SCRATCH or base in self.given.images)
+        environment: Sequence[str] = ()
+        shell: Sequence[str] = ()
+        known = parent is None and base.name == SCRATCH
+        image = self.given.images.get(base.name) if parent is None else None
+        if image is not None:
+            known = True
+            environment, shell, offered = image
+            self.base_platform(stage, base, offered)
         scope = Scope(self.dockerfile, globals_, self.given.build_arguments, environment)
         return _StageFacts(scope, known, bool(shell), False)
+
+    def base_platform(self, stage: Stage, base: Base, offered: platforms.Platform) -> None:
+        try:
+            given = self.given.target_platform
+            wanted = platforms.parse(base.platform) if base.platform else given
+        except BadReference:
+            return  # an error of the planner
+        if not platforms.matches(offered, wanted):
+            words = (base.name, str(offered), str(wanted))
+            self.say("InvalidBaseImagePlatform", stage.start, *words)
 
     def instruction(self, i: to.Instruction, facts: _StageFacts) -> None:
         scope = facts.scope

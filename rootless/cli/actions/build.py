@@ -253,22 +253,23 @@ def _metadata(ctx: "Context", options: BuildOptions, result: Result) -> "dict[st
 # The checks.
 
 
-class _KnownImages(Mapping[str, "tuple[Sequence[str], Sequence[str]]"]):
-    """Env and Shell of the images that are in the store; each is looked up when asked for."""
+class _KnownImages(Mapping[str, "tuple[Sequence[str], Sequence[str], platforms.Platform]"]):
+    """Env, Shell and platform of the images in the store; each is looked up when asked for."""
 
     def __init__(self, ctx: "Context") -> None:
         self._paths = ctx.paths
 
-    def __getitem__(self, name: str) -> "tuple[Sequence[str], Sequence[str]]":
+    def __getitem__(self, name: str) -> "tuple[Sequence[str], Sequence[str], platforms.Platform]":
         try:
             record = images.find(self._paths, name)
         except RlError:
             record = None
         if record is None:
             raise KeyError(name)
-        config = record.get("config") or {}
-        assert isinstance(config, dict)
-        return tuple(config.get("Env") or ()), tuple(config.get("Shell") or ())
+        config, place = record.get("config") or {}, record["platform"]
+        assert isinstance(config, dict) and isinstance(place, dict)
+        platform = platforms.Platform.from_json(place, "the image record")
+        return tuple(config.get("Env") or ()), tuple(config.get("Shell") or ()), platform
 
     def __iter__(self) -> Iterator[str]:
         return iter(())

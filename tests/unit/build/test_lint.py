@@ -97,11 +97,17 @@ def test_ignored_sources_are_found_when_asked_for() -> None:
 
 def test_a_known_base_image_brings_its_variables_and_shell() -> None:
     text = "ARG A=2\nFROM img:$A\nUSER $HOME$NOPE\nCMD a"
-    findings = found(
-        text, build_arguments={"A": "1"}, images={"img:1": (["HOME=/root"], ["/bin/bash", "-c"])}
-    )
+    image = (["HOME=/root"], ["/bin/bash", "-c"], AMD64)
+    findings = found(text, build_arguments={"A": "1"}, images={"img:1": image})
     assert ("UndefinedVar", 3) in findings
     assert "JSONArgsRecommended" not in dict(findings)
+
+
+def test_a_known_base_image_of_another_platform_is_told() -> None:
+    arm = ([], [], Platform("linux", "arm64"))
+    text = "FROM --platform=$BUILDPLATFORM img AS a\nFROM img AS b\nFROM a"
+    findings = found(text, images={"img": arm}, target_platform=arm[2])
+    assert findings == [("InvalidBaseImagePlatform", 1)]
 
 
 @pytest.mark.parametrize(

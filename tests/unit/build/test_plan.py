@@ -136,7 +136,7 @@ def test_config_of_every_metadata_instruction() -> None:
         "Test": ["CMD-SHELL", "curl x"], "Interval": 30 * 10**9, "Retries": 3,
     }  # fmt: skip
     assert [entry["created_by"] for entry in state.history] == [
-        "ENV A=1", "ENV A=2 B=3", "LABEL x=y", "EXPOSE map[53/udp:{} 80/tcp:{}]",
+        "ENV A=1", "ENV A=2 B=3", "LABEL x=y", "EXPOSE [53/udp 80/tcp]",
         "VOLUME [/v /w]", "STOPSIGNAL SIGINT", "MAINTAINER me",
         'CMD ["/bin/sh" "-c" "echo hi"]',
         'HEALTHCHECK &{["CMD-SHELL" "curl x"] "30s" "0s" "0s" "0s" \'\\x03\'}',
