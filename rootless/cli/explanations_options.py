@@ -3,8 +3,20 @@
 OPTIONS: dict[str, tuple[str, str]] = {
     "RL-NOT-YET": (
         "This version of rl cannot do that",
-        "Docker can, and rl will: networks with names, joining a namespace of another container, "
-        "CDI devices. The message says what does the same for now.",
+        "Docker can, and rl will: networks with names, joining a namespace of another "
+        "container. The message says what does the same for now.",
+    ),
+    "RL-DEVICE": (
+        "A device cannot be given to the container",
+        "Without root rl makes no device nodes: it binds those of the host, and what a container "
+        "may do with one is what you may do yourself. A device that is open to a group needs "
+        "--group-add keep-groups, too.",
+    ),
+    "RL-CDI": (
+        "A CDI device cannot be used",
+        "Specifications of the Container Device Interface are read from /etc/cdi, /var/run/cdi and "
+        "~/.config/cdi, or the cdi-dirs of config.toml, as JSON or YAML. Their variables, device "
+        "nodes and mounts are taken over; hooks, which are programs of the host, are not run.",
     ),
     "RL-NOT-HERE": (
         "An option of Docker or podman that rl does not have",

@@ -217,6 +217,17 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
             }
             for one in options.get("devices", ())
         ],
+        "DeviceRequests": [
+            {
+                "Driver": "cdi",
+                "Count": 0,
+                "DeviceIDs": options["cdi"],
+                "Capabilities": None,
+                "Options": None,
+            }
+        ]
+        if options.get("cdi")
+        else None,
         "Ulimits": [
             {
                 "Name": one["type"].removeprefix("RLIMIT_").lower(),

@@ -47,8 +47,13 @@ def create(
 
         inherited = container_volumes.inherited(ctx, options.volumes_from)
     _known_volumes(ctx, [*options.mounts, *inherited])
+    resolved = options
+    if options.devices or options.cdi:
+        from rootless.runtime import devices
+
+        resolved = devices.resolve(ctx, options, notify)
     config = spec.build(
-        options,
+        resolved,
         record,
         container_id=container_id,
         directory=directory,

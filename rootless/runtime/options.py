@@ -51,6 +51,7 @@ class RunOptions:
     security              dict, see options_security.parse_security
     devices               [{"source", "target", "permissions"}]
     secrets               list of dicts, see options_secrets
+    cdi                   ["vendor/class=name"] of --device and --gpus
     group_add             names or numbers of supplementary groups
     ulimits               [{"type": "RLIMIT_NOFILE", "soft", "hard"}], -1 is unlimited
     sysctls               dict
@@ -72,6 +73,7 @@ class RunOptions:
         "attach",
         "cap_add",
         "cap_drop",
+        "cdi",
         "cgroupns",
         "cidfile",
         "cpus",
@@ -191,6 +193,7 @@ class RunOptions:
     cap_drop: list[str]
     security: "dict[str, Any]"
     devices: list[dict[str, str]]
+    cdi: list[str]
     secrets: "list[dict[str, Any]]"
     group_add: list[str]
     ulimits: "list[dict[str, Any]]"

@@ -183,7 +183,12 @@ def security(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str)
         texts(values, "cap_drop"), "--cap-drop"
     )
     fields["security"] = options_security.parse_security(texts(values, "security_opt"), cwd)
-    fields["devices"] = options_security.parse_devices(texts(values, "device"))
+    paths, fields["cdi"] = options_security.split_cdi(texts(values, "device"))
+    fields["devices"] = options_security.parse_devices(paths)
+    if text(values, "gpus"):
+        from rootless.runtime.options_gpus import parse_gpus
+
+        fields["cdi"] += parse_gpus(text(values, "gpus"))
     fields["secrets"] = []
     if texts(values, "secret"):
         from rootless.runtime.options_secrets import parse_secrets

@@ -174,12 +174,6 @@ def parse_devices(specs: list[str]) -> list[dict[str, str]]:
     for spec in specs:
         parts = spec.split(":")
         form = "write /dev/X[:/dev/Y][:rwm]"
-        if "=" in parts[0] and not parts[0].startswith("/"):
-            raise UsageError(
-                f"cannot use the CDI device {spec}: not in this version",
-                remedy="name its device nodes, each with --device",
-                code="RL-NOT-YET",
-            )
         if len(parts) > 3 or not parts[0].startswith("/"):
             raise UsageError(f"invalid device specification: {spec}", remedy=form)
         source = target = absolute(parts[0], "/")
@@ -199,6 +193,24 @@ def parse_devices(specs: list[str]) -> list[dict[str, str]]:
             {"source": source, "target": absolute(target, "/"), "permissions": permissions}
         )
     return found
+
+
+def split_cdi(specs: list[str]) -> tuple[list[str], list[str]]:
+    """(paths, CDI devices VENDOR/CLASS=NAME) of --device.  Raises UsageError."""
+    paths, names = [], []
+    for spec in specs:
+        kind, equals, name = spec.partition("=")
+        if not equals or spec.startswith("/"):
+            paths.append(spec)
+            continue
+        vendor, slash, group = kind.partition("/")
+        if not (slash and vendor and group and name) or "/" in group:
+            raise UsageError(
+                f"invalid device specification: {spec}",
+                remedy="a CDI device is VENDOR/CLASS=NAME, as nvidia.com/gpu=all",
+            )
+        names.append(spec)
+    return paths, names
 
 
 def is_device_mode(text: str) -> bool:

@@ -119,7 +119,6 @@ def test_device(spec, expected):
         ("/a:/b:rr", "invalid device mode"),
         ("/a:b", "is not an absolute path"),
         ("/a:/:r", "is not an absolute path"),
-        ("nvidia.com/gpu=all", "CDI"),
     ],
 )
 def test_bad_device(spec, match):

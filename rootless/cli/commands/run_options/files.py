@@ -52,9 +52,19 @@ Device = Annotated[
     list[str] | None,
     option(
         "--device",
-        help="A device of the host that you may use; repeatable.",
+        help="A device of the host that you may use, or a CDI device; repeatable.",
         section=SECTION,
-        metavar="PATH[:PATH[:rwm]]",
+        metavar="PATH[:PATH[:rwm]]|VENDOR/CLASS=NAME",
+    ),
+]
+
+Gpus = Annotated[
+    str | None,
+    option(
+        "--gpus",
+        help="NVIDIA GPUs, by their CDI specification: all, a number, or device=0,1.",
+        section=SECTION,
+        metavar="GPUS",
     ),
 ]
 
