@@ -174,6 +174,14 @@ class Paths:
         return f"{self.store}/volumes/{name}/_data"
 
     @property
+    def frozen(self) -> str:
+        """What containers had written when a snapshot was taken: layers without a digest."""
+        return f"{self.store}/frozen"
+
+    def frozen_diff(self, frozen_id: str) -> str:
+        return f"{self.store}/frozen/{frozen_id}/diff"
+
+    @property
     def cache(self) -> str:
         """Things that can be made again: compiled seccomp filters, subordinate ID look-ups."""
         return f"{self.store}/cache"

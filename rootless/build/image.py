@@ -112,7 +112,7 @@ def _fill_times(history: list[Doc]) -> None:
 
 def put(
     ctx: "Context",
-    plan: StagePlan,
+    below: Doc | None,
     document: Doc,
     tags: Sequence[str],
     directory: str,
@@ -120,7 +120,8 @@ def put(
 ) -> Doc:
     """Put the image into the store under the canonical `tags`; its record.
 
-    `annotations` are the manifest's.  `directory` is a temporary one of the store; the layers are
+    `below` is the record of the image whose layers it begins with, if any, and `annotations` are
+    the manifest's.  `directory` is a temporary one of the store; the layers are
     leased.
     """
     data = to_json(document)
@@ -131,7 +132,7 @@ def put(
     from rootless.store import image_changes
 
     blobs.put(ctx.paths, data, directory)
-    record = _record(ctx, plan, document, image_id, len(data), directory, annotations)
+    record = _record(ctx, below, document, image_id, len(data), directory, annotations)
     for name in tags or ("",):
         record = cast(Doc, image_changes.add(ctx.paths, record, name))
     return record
@@ -160,7 +161,7 @@ def _existing(
 
 def _record(
     ctx: "Context",
-    plan: StagePlan,
+    below: Doc | None,
     document: Doc,
     image_id: str,
     config_size: int,
@@ -168,9 +169,9 @@ def _record(
     annotations: Mapping[str, str],
 ) -> Doc:
     diff_ids = document["rootfs"]["diff_ids"]
-    base = base_of(plan)
-    stored = [str(one) for one in base.record.get("layer_blobs") or ()] if base else []
-    blobs_ = {i: blob for i, blob in enumerate(stored) if base and len(stored) == len(base.layers)}
+    stored = [str(one) for one in below.get("layer_blobs") or ()] if below else []
+    whole = below is not None and len(stored) == len(below["layers"])
+    blobs_ = dict(enumerate(stored)) if whole else {}
     size = sum(layers.size(ctx.paths, diff_id) for diff_id in diff_ids)
     descriptors = [
         _descriptor(ctx, diff_id, blobs_.get(i, diff_id)) for i, diff_id in enumerate(diff_ids)

@@ -359,8 +359,10 @@ class _Build:
         if any(one.type == "inline" for one in self.options.cache_to):
             self._inline_cache(plan.target, document)
         tags = [reference.parse(tag).tagged().canonical() for tag in self.options.tags]
+        base = image.base_of(plan.target)
+        below = base.record if base is not None else None
         record = image.put(
-            self.ctx, plan.target, document, tags, self.directory, self.options.annotations
+            self.ctx, below, document, tags, self.directory, self.options.annotations
         )
         return Result(
             image_id=str(record["id"]),

@@ -33,7 +33,7 @@ def squash(ctx: "Context", cache: Cache, diff_ids: Sequence[str], epoch: int | N
         entry = cache.load(key)
         if entry is None:
             with TemporaryDirectory(ctx.paths, ctx) as directory:
-                _merge(ctx, commit.layer_directories(ctx, diff_ids), f"{directory}/upper")
+                merge(ctx, commit.layer_directories(ctx, diff_ids), f"{directory}/upper")
                 entry = commit.commit(ctx, directory, name="squash", epoch=epoch)
             cache.save(key, entry)
     return entry
@@ -49,7 +49,12 @@ def history(
     return [*done, {"created": entry.created, "comment": "squashed by rl build"}]
 
 
-def _merge(ctx: "Context", layers: Sequence[str], target: str) -> None:
+def merge(ctx: "Context", layers: Sequence[str], target: str) -> None:
+    """Copy layers' directories (topmost first) as one to `target`, which is made.
+
+    The caller has one thread.
+    """
+
     def work() -> object:
         os.umask(0)
         try:

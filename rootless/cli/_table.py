@@ -680,6 +680,67 @@ TABLE: "dict[str, Row]" = {
             'quiet': False,
         },
     ),
+    'diff': (
+        'diff',
+        True,
+        {
+            '--format': ('format', 2),
+        },
+        (
+            ('container', 0),
+        ),
+        {
+            'format': None,
+        },
+    ),
+    'commit': (
+        'commit',
+        True,
+        {
+            '--author': ('author', 2),
+            '-a': ('author', 2),
+            '--change': ('change', 3),
+            '-c': ('change', 3),
+            '--message': ('message', 2),
+            '-m': ('message', 2),
+            '--pause': ('pause', 0),
+            '-p': ('pause', 0),
+            '--no-pause': ('pause', 1),
+            '--squash': ('squash', 0),
+            '-s': ('squash', 0),
+            '--iidfile': ('iidfile', 2),
+            '--quiet': ('quiet', 0),
+            '-q': ('quiet', 0),
+        },
+        (
+            ('container', 0),
+            ('reference', 1),
+        ),
+        {
+            'reference': None,
+            'author': None,
+            'change': [],
+            'message': None,
+            'pause': True,
+            'squash': False,
+            'iidfile': None,
+            'quiet': False,
+        },
+    ),
+    'export': (
+        'export',
+        True,
+        {
+            '--output': ('output', 2),
+            '-o': ('output', 2),
+        },
+        (
+            ('container', 0),
+        ),
+        {
+            'output': None,
+        },
+    ),
     'port': (
         'port',
         True,
@@ -1789,9 +1850,12 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
     },
     'container': {
         'attach': ('attach', {}),
+        'commit': ('commit', {}),
         'cp': ('cp', {}),
         'create': ('create', {}),
+        'diff': ('diff', {}),
         'exec': ('exec', {}),
+        'export': ('export', {}),
         'kill': ('kill', {}),
         'logs': ('logs', {}),
         'pause': ('pause', {}),

@@ -33,6 +33,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rm": ("rm", "Containers", "Remove containers"),
     "wait": ("wait", "Containers", "Wait until containers have ended and print their exit codes"),
     "cp": ("cp", "Containers", "Copy files between a container and the host"),
+    "diff": ("diff", "Containers", "Show what a container has changed in its file system"),
+    "commit": ("commit", "Containers", "Make an image of what a container has changed"),
+    "export": ("export", "Containers", "Write a container's file system as a tar archive"),
     "port": ("port", "Containers", "List the published ports of a container"),
     "top": ("top", "Containers", "List the processes of a container"),
     "stats": ("stats", "Containers", "Show what containers use"),
@@ -104,8 +107,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 ALIASES: dict[str, str] = {}
 
 _CONTAINER = (
-    "attach", "cp", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm",
-    "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
+    "attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "port",
+    "rename", "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
 )  # fmt: skip
 
 # Docker's management commands: group -> subcommand -> (command, values that it implies).

@@ -10,6 +10,12 @@ VOLUMES: dict[str, tuple[str, str]] = {
         "The line names the file and the kernel's reason. Of `rl cp` of a directory, the files "
         "that were copied before it stay.",
     ),
+    "RL-CONTAINER-COPY": (
+        "The container has no layers of its own",
+        "This host has neither overlayfs nor fuse-overlayfs for you, and so the image was copied "
+        "for the container: what it has changed since then is not known. `rl export` and `rl cp` "
+        "work.",
+    ),
     "RL-CONTAINER-IDS": (
         "Two containers see different IDs",
         "One of them was made with --userns, so that the same owner has two numbers. Copy the "

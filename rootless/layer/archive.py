@@ -16,12 +16,13 @@ from rootless.layer.tarwriter import END, header, padding, sparse_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     Write = Callable[[bytes], object]
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _KINDS = {
     stat.S_IFREG: tarstream.REGULAR,
     stat.S_IFDIR: tarstream.DIRECTORY,
@@ -45,12 +46,14 @@ def write_tree(root_fd: int, write: "Write", *, layer: bool = True) -> None:
 class Writer:
     """Writes trees and single files into one archive; its END is the caller's.
 
+    At the paths `hollow` is only an empty directory or file: something is mounted there.
     What a subclass may say otherwise: whiteouts, extended attributes, a member's header.
     """
 
-    def __init__(self, write: "Write", *, layer: bool) -> None:
+    def __init__(self, write: "Write", *, layer: bool, hollow: "Iterable[str]" = ()) -> None:
         self._write = write
         self._layer = layer
+        self._hollow = {os.fsencode(path.strip("/")) for path in hollow}
         self._links: dict[tuple[int, int], bytes] = {}
 
     def tree(self, root_fd: int, top: bytes = b".") -> None:
@@ -66,14 +69,20 @@ class Writer:
                     stack.pop()
                     continue
                 name = names.pop()
-                status = os.lstat(name, dir_fd=fd)
                 path = prefix + name
-                if stat.S_ISDIR(status.st_mode):
+                try:
+                    status = os.lstat(name, dir_fd=fd)
+                    if not stat.S_ISDIR(status.st_mode):
+                        self.node(fd, name, path, status)
+                        continue
                     child = os.open(name, _OPEN_DIRECTORY, dir_fd=fd)
-                    self._header(path, status, child)
-                    stack.append((child, path + b"/", self._entries(child, path + b"/")))
-                else:
-                    self.node(fd, name, path, status)
+                except OSError as e:
+                    if self._layer or e.errno not in _CHANGED:
+                        raise
+                    continue  # a container has removed or replaced it just now
+                self._header(path, status, child)
+                below = [] if path in self._hollow else self._entries(child, path + b"/")
+                stack.append((child, path + b"/", below))
         finally:
             for fd, _, _ in stack:
                 os.close(fd)
@@ -117,7 +126,9 @@ class Writer:
     def file(self, fd: int, path: bytes) -> None:
         """The open file `fd` as `path`; what is no regular file is left out."""
         status = os.fstat(fd)
-        if stat.S_ISREG(status.st_mode):  # another file may have had the name by now
+        if path in self._hollow:
+            self._empty(path, status)
+        elif stat.S_ISREG(status.st_mode):  # another file may have had the name by now
             pieces = None if self._layer else _pieces(fd, status)
             member = self._header(path, status, fd, sparse=pieces)
             if pieces is not None:
@@ -126,6 +137,12 @@ class Writer:
             for offset, length in pieces if pieces is not None else ((0, status.st_size),):
                 self._copy(fd, offset, length, path)
             self._write(padding(size))
+
+    def _empty(self, path: bytes, status: os.stat_result) -> None:
+        member = Member(path)
+        member.mode = stat.S_IMODE(status.st_mode)
+        member.mtime_ns = status.st_mtime_ns
+        self._write(header(member, precise=True))
 
     def _copy(self, fd: int, offset: int, left: int, path: bytes) -> None:
         while left:

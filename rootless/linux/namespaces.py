@@ -1,5 +1,6 @@
 """A worker in a user namespace: how rl touches files that belong to subordinate IDs."""
 
+import errno
 import os
 
 from rootless import fastjson
@@ -122,6 +123,8 @@ def _unwrap(data: bytes, status: int) -> object:
     if status != 0 or not data:
         raise WorkerFailed(f"the worker in the user namespace ended with status {status}")
     answer = fastjson.loads(data)
+    if answer.get("errno") == errno.EPIPE and answer["call"] == "worker":
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))  # of what it has written to
     if "errno" in answer:
         raise KernelError(
             answer["call"], answer["errno"], answer["target"], remedy=answer.get("remedy")

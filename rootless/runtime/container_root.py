@@ -30,12 +30,13 @@ def work(
     function: Callable[[list[mount.Root]], object],
     *,
     keep_groups: bool = False,
+    volumes: bool = True,
 ) -> object:
     """Call `function` in a child with the roots of `containers`; what it returns, as JSON does.
 
     A running container is seen as it sees itself, with all that is mounted in it.  Of another one
-    the root file system is mounted, and its volumes and host directories; meanwhile nobody else
-    starts it.  `keep_groups` keeps the caller's groups, for files of the host.
+    the root file system is mounted, and with `volumes` what the user has mounted there; meanwhile
+    nobody else starts it.  `keep_groups` keeps the caller's groups, for files of the host.
 
     The caller has one thread.  Raises RlError; ContainerError RL-CONTAINER-BUSY.
     """
@@ -57,7 +58,7 @@ def work(
 
         def inside() -> object:
             try:
-                return function([place.root() for place in opened])
+                return function([place.root(volumes=volumes) for place in opened])
             finally:
                 for place in opened:
                     place.leave()
@@ -104,8 +105,8 @@ class _Place:
             os.close(self._fd)
             self._fd = -1
 
-    def root(self) -> mount.Root:
-        """In the child: the root, and in it everything that the user has asked to be mounted."""
+    def root(self, *, volumes: bool) -> mount.Root:
+        """In the child: the root, and in it what the user has asked to be mounted."""
         if self._fd >= 0:
             return mount.Root(f"/proc/self/fd/{self._fd}")
         extension = self._config["rl"]
@@ -124,7 +125,7 @@ class _Place:
         root = mount.Root(plan.target)
         own = {shown["Destination"] for shown in self._container.config["mounts"]}
         for entry in self._config["mounts"]:
-            if entry["destination"] in own:
+            if volumes and entry["destination"] in own:
                 rootfs.operation(entry, self.idmap).execute(root)
         if read_only:
             fd = os.open(plan.target, os.O_PATH | os.O_CLOEXEC)
@@ -147,3 +148,8 @@ class _Place:
             os.close(self._fd)
         if self._lock is not None:
             self._lock.close()
+
+
+def readable(root: mount.Root) -> int:
+    """A descriptor of the root directory that can be listed."""
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root.fd)

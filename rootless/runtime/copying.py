@@ -19,6 +19,7 @@ from rootless.layer.tarstream import TarReader
 from rootless.layer.tarwriter import END
 from rootless.linux import mount
 from rootless.linux.copytree import Copy
+from rootless.runtime import container_root
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
@@ -217,7 +218,7 @@ def read_archive(place: Place, stream: Readable) -> int:
     except OSError as e:
         raise failure(f"cannot copy to {place.text}", e) from e
     os.close(fd)
-    top = os.open(".", _DIRECTORY, dir_fd=place.root.fd)
+    top = container_root.readable(place.root)
     below = os.fsencode(place.path.strip("/"))
     extractor = Extractor(top, squash=False, write_data=write_data, layer=False, below=below)
     data = Decompressed(stream, "", "standard input")

@@ -1,0 +1,43 @@
+"""What a container has written: its own layers, topmost first, and those of its image."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from rootless.errors import ContainerError
+
+if TYPE_CHECKING:
+    from rootless.context import Context
+    from rootless.store.containers import Container
+
+# Made in every container where its image has nothing: no change of the user's.
+_STUBS = ("/dev", "/proc", "/sys")
+
+
+class Written:
+    """The directories behind a container's root file system.
+
+    Raises ContainerError RL-CONTAINER-COPY for a container of the storage driver "copy", whose
+    files are all in one directory.
+    """
+
+    def __init__(self, ctx: "Context", container: "Container", purpose: str) -> None:
+        self.config: dict[str, Any] = container.runtime_config()
+        extension = self.config["rl"]
+        if extension["rung"].get("storage") == "copy":
+            raise ContainerError(
+                f"cannot {purpose} {container.name}: its image was copied for it, and what has "
+                "changed since was not noted",
+                remedy="use a storage driver with layers (overlay, fuse-overlayfs) for that",
+                code="RL-CONTAINER-COPY",
+            )
+        suffix = extension.get("layer_directory", "diff")
+        self.own = [f"{container.directory}/upper"]
+        self.own += [ctx.paths.frozen_diff(one) for one in reversed(extension.get("frozen", ()))]
+        self.lower = [f"{ctx.paths.layer(one)}/{suffix}" for one in reversed(extension["layers"])]
+
+    @property
+    def stubs(self) -> list[str]:
+        """The mount points that rl itself makes."""
+        user = {entry["destination"] for entry in self.config["mounts"]}
+        etc = [one for one in user if os.path.dirname(one) == "/etc"]
+        return [*_STUBS, *etc]
