@@ -57,6 +57,7 @@ class FromLayers:
 
     It is seen through an overlay, so that what RUN writes there is lost at its end.  `scratch` is
     a directory for it below `base` (the store); both relative paths of `lower` and absolute ones.
+    `copied`: the tree is a copy of its own at `place` already, on hosts without overlayfs.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class FromLayers:
         scratch: str,
         place: str,
         read_only: bool,
+        copied: bool = False,
     ) -> None:
+        self.copied = copied
         self.lower = list(lower)
         self.source = source
         self.target = target
@@ -95,19 +98,8 @@ class FromLayers:
 
     def open_source(self) -> int:
         """Mount the tree, and a descriptor of what is asked for in it."""
-        os.mkdir(self.place, 0o755)
-        os.mkdir(f"{self.place}.links", 0o755)
-        for name in ("upper", "work", "empty"):
-            # They are there when a shell follows the failed command (--shell-on-fail).
-            os.makedirs(f"{self.base}/{self.scratch}/{name}", 0o755, exist_ok=True)
-        mount.overlay(
-            self.lower or [f"{self.scratch}/empty"],
-            self.place,
-            upper=f"{self.scratch}/upper",
-            work=f"{self.scratch}/work",
-            base=self.base,
-            links=f"{self.place}.links",
-        )
+        if not self.copied:
+            self._mount()
         tree = mount.Root(self.place)
         try:
             return tree.open(self.source)
@@ -121,6 +113,21 @@ class FromLayers:
             ) from e
         finally:
             os.close(tree.fd)
+
+    def _mount(self) -> None:
+        os.mkdir(self.place, 0o755)
+        os.mkdir(f"{self.place}.links", 0o755)
+        for name in ("upper", "work", "empty"):
+            # They are there when a shell follows the failed command (--shell-on-fail).
+            os.makedirs(f"{self.base}/{self.scratch}/{name}", 0o755, exist_ok=True)
+        mount.overlay(
+            self.lower or [f"{self.scratch}/empty"],
+            self.place,
+            upper=f"{self.scratch}/upper",
+            work=f"{self.scratch}/work",
+            base=self.base,
+            links=f"{self.place}.links",
+        )
 
 
 class CacheDirectory:

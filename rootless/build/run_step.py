@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rootless import ids
-from rootless.build import commit, run_mounts
+from rootless.build import commit, copied_root, fuse_root, run_mounts
 from rootless.build.dockerfile.instructions import SCRIPT_DIRECTORY
 from rootless.build.dockerfile.mounts import Mount
 from rootless.errors import BuildError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 HOSTNAME = "buildkitsandbox"  # as with BuildKit, and the same at each build
 SSH_DIRECTORY = "/run/buildkit"
-_FUSE = ("overlay", "fuse-overlayfs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,17 +99,24 @@ def run(
         host_limits=rlimit.host_limits(),
         tty_group=mapping.default_map(ctx).has_gid(5),
     )
-    config["rl"]["rung"]["storage"] = storage(ctx)
+    driver = rootfs.storage_driver(ctx, "")
+    config["rl"]["rung"]["storage"] = driver
     container = cast("Container", box)
     network_files.write(container, network, config["rl"]["network"])
     idmap = mapping.default_map(ctx)
     plan = rootfs.plan(ctx, container, config, idmap, network)
     rootfs.note_owners(ctx, plan.process)
-    plan.root = _root(ctx, directory, asked.lower, config["rl"]["rung"]["storage"])
-    with _Mounts(ctx, asked, directory) as mounts:
+    plan.root = _root(ctx, directory, asked.lower, driver)
+    if driver == "copy":
+        copied_root.fill(ctx, asked.lower, directory)
+    with _Mounts(ctx, asked, directory, overlay=driver == "overlay") as mounts:
         plan.operations = [*plan.operations, *mounts.operations]
         plan.process.env = [*plan.process.env, *mounts.environment]
         code = _execute(ctx, plan, config, options, box, network, stdio, note)
+    if driver == "copy" and code == 0:
+        copied_root.take_changes(ctx, directory)
+    elif driver == "fuse-overlayfs" and code == 0:
+        fuse_root.settle(ctx, directory, asked.lower)
     return code, [operation.target for operation in plan.operations if operation.target]
 
 
@@ -133,18 +139,6 @@ def shell(ctx: "Context", options: "BuildOptions", asked: Run, directory: str) -
     again = replace(asked, arguments=("/bin/sh",), script=None)
     stdio = [os.dup(number) for number in (0, 1, 2)]
     run(ctx, options, again, directory, stdio, lambda _text: None)
-
-
-def storage(ctx: "Context") -> str:
-    """The driver of root file systems.  Raises BuildError for one that has no upper directory."""
-    driver = rootfs.storage_driver(ctx, "")
-    if driver not in _FUSE:
-        raise BuildError(
-            "rl build needs overlayfs or fuse-overlayfs, and neither works here",
-            remedy="rl doctor says why; fuse-overlayfs can be installed without root",
-            code="RL-BUILD-STORAGE",
-        )
-    return driver
 
 
 def _run_options(options: "BuildOptions", asked: Run) -> RunOptions:
@@ -172,12 +166,14 @@ def _root(ctx: "Context", directory: str, lower: Sequence[str], driver: str) -> 
         driver=driver,
         base=ctx.paths.store,
         lower=[layer.removeprefix(store) for layer in lower] or [f"{place}/links"],
-        upper=f"{place}/upper",
+        upper=f"{place}/{'rootfs' if driver == 'copy' else 'upper'}",
         work=f"{place}/work",
         target=f"{directory}/rootfs",
         links=f"{directory}/links",
         read_only=False,
-        images=rootfs.layer_mounts(list(lower), mapping.default_map(ctx)),
+        images=[]
+        if driver == "copy"
+        else rootfs.layer_mounts(list(lower), mapping.default_map(ctx)),
     )
 
 
@@ -233,8 +229,9 @@ def _execute(
 class _Mounts:
     """The operations of RUN --mount, with what has to live as long as the command."""
 
-    def __init__(self, ctx: "Context", asked: Run, directory: str) -> None:
+    def __init__(self, ctx: "Context", asked: Run, directory: str, *, overlay: bool) -> None:
         self._ctx = ctx
+        self._overlay = overlay  # of the kernel: mounts of trees need a copy without it
         self._asked = asked
         self._directory = directory
         self._locks: list[Locked] = []
@@ -286,8 +283,16 @@ class _Mounts:
 
     def _bind(self, number: int, one: Mount, target: str, place: str) -> run_mounts.FromLayers:
         store = f"{self._ctx.paths.store}/"
+        trees = list(self._asked.trees.get(number, ()))
+        if not self._overlay:
+            copied = f"{self._directory}/flat{number}"
+            copied_root.flat(self._ctx, trees, copied)
+            return run_mounts.FromLayers(
+                [], one.source or "/", target, base="", scratch="", place=copied,
+                read_only=one.read_only, copied=True,
+            )  # fmt: skip
         return run_mounts.FromLayers(
-            [tree.removeprefix(store) for tree in self._asked.trees.get(number, ())],
+            [tree.removeprefix(store) for tree in trees],
             one.source or "/",
             target,
             base=self._ctx.paths.store,

@@ -87,7 +87,7 @@ class _Merge(copytree.Copy):
             if _is_opaque(source_fd):
                 os.setxattr(target_fd, _OPAQUE, b"y")
                 break
-        self._attributes(sources[0], target_fd)
+        self.attributes(sources[0], target_fd)
         for source_fd in sources:
             os.close(source_fd)
 

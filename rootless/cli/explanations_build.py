@@ -176,12 +176,6 @@ BUILD: dict[str, tuple[str, str]] = {
         "Somebody or the kernel (out of memory: see dmesg) has killed it. Nothing is damaged; what "
         "was built before stays in the cache. Build again, with less in parallel: --jobs 1.",
     ),
-    "RL-BUILD-STORAGE": (
-        "No file system for the layers of a build",
-        "A step's layer is what an overlay has caught; rl build needs overlayfs in user namespaces "
-        "(Linux 5.11) or the program fuse-overlayfs with /dev/fuse. `rl doctor` says which of them "
-        "is missing, and why.",
-    ),
     "RL-BUILD-MOUNT-SOURCE": (
         "What RUN --mount shall mount is not there",
         "source= is a path in the context, or in the stage or image that from= names. What "

@@ -17,7 +17,12 @@ OWNER_XATTR = b"user.rl.owner"
 # {name: [UID, GID]}.
 LINK_OWNERS_XATTR = b"user.rl.links"
 # overlayfs obeys these: one that came with an image could lead it anywhere (redirect).  And ours.
-RESERVED_XATTRS = (b"user.overlay.", b"trusted.overlay.", b"user.rl.")
+RESERVED_XATTRS = (
+    b"user.overlay.",
+    b"trusted.overlay.",
+    b"user.fuseoverlayfs.",
+    b"user.rl.",
+)
 
 NONE = 0  # an ordinary name
 HIDE = 1  # hides one name below

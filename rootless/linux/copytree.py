@@ -61,7 +61,7 @@ class Copy:
         self._links.clear()
         self._top_fd = target_fd
         self._content(source_fd, target_fd, "")
-        self._attributes(source_fd, target_fd)
+        self.attributes(source_fd, target_fd)
 
     def entry(self, source_fd: int, name: str, target_fd: int, new_name: str) -> None:
         """Copy the entry `name` of one directory into another, as `new_name`.  Raises OSError."""
@@ -149,7 +149,7 @@ class Copy:
             inner_target = os.open(new_name, _DIRECTORY, dir_fd=target_fd)
             self._content(inner_source, inner_target, f"{path}/")
             self.current = path
-            self._attributes(inner_source, inner_target)
+            self.attributes(inner_source, inner_target)
         finally:
             os.close(inner_source)
             if inner_target >= 0:
@@ -174,7 +174,7 @@ class Copy:
                 self.shared += status.st_size
             else:
                 self.copied += status.st_size
-            self._attributes(source_fd, target_fd)
+            self.attributes(source_fd, target_fd)
         finally:
             os.close(target_fd)
 
@@ -189,7 +189,8 @@ class Copy:
             return status.st_uid, status.st_gid
         return self._owner(status.st_uid, status.st_gid)
 
-    def _attributes(self, source_fd: int, target_fd: int) -> None:
+    def attributes(self, source_fd: int, target_fd: int) -> None:
+        """Give one directory or file the owner, mode, xattrs and times of another."""
         status = os.fstat(source_fd)
         uid, gid = self._ids(status)
         if not self._record:
