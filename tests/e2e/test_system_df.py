@@ -57,4 +57,8 @@ def test_an_empty_store(fresh_store: Callable[..., Rl]) -> None:
 
 
 def test_verbose_and_format(rl: Rl) -> None:
-    rl.fails("system", "df", "-v", "--format", "json", code="RL-USAGE")
+    found = json.loads(rl.out("system", "df", "-v", "--format", "json"))
+    assert set(found) == {"Images", "Containers", "Volumes", "BuildCache"}
+    assert "busybox" in [one["Repository"] for one in found["Images"]]
+    names = rl.out("system", "df", "-v", "--format", "{{range .Images}}{{.Repository}} {{end}}")
+    assert "busybox" in names.split()

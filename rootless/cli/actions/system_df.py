@@ -15,7 +15,6 @@ from rootless.cli.output import (
 )
 from rootless.cli.usage import Usage, measure
 from rootless.context import Context
-from rootless.errors import UsageError
 
 HEADINGS = {
     "Type": "TYPE",
@@ -24,17 +23,26 @@ HEADINGS = {
     "Size": "SIZE",
     "Reclaimable": "RECLAIMABLE",
 }
+# What a template calls the columns of --verbose.
+_FIELDS = {
+    "Images": (
+        "Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"
+    ),
+    "Containers": ("ID", "Image", "Command", "LocalVolumes", "Size", "CreatedSince", "Status",
+                   "Names"),
+    "Volumes": ("Name", "Links", "Size"),
+    "BuildCache": ("ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "Shared"),
+}  # fmt: skip
 _COMMAND_MAX = 20
 
 
 def main(ctx: Context, values: dict[str, Any]) -> int:
     """A line for images, containers, volumes and the build cache; with `verbose` for each thing."""
     form = str(values["format"] or "")
-    if values["verbose"] and form:
-        raise UsageError("--verbose and --format do not go together", remedy="give one of them")
     usage = measure(ctx)
     if values["verbose"]:
-        write(_verbose(ctx, usage, time.time()))
+        found = _tables(ctx, usage, time.time())
+        write(_verbose(usage, found) if form in ("", "table") else _formatted(form, found))
         return 0
     rows = _rows(usage)
     if form in ("", "table"):
@@ -88,28 +96,46 @@ def _row(kind: str, count: int, active: int, size: int, reclaimable: int) -> dic
     }
 
 
-def _verbose(ctx: Context, usage: Usage, now: float) -> str:
-    text = "Images space usage:\n\n" + table(_image_lines(usage, now))
-    text += "\nContainers space usage:\n\n" + table(_container_lines(ctx, usage, now))
-    lines = [["VOLUME NAME", "LINKS", "SIZE"]]
-    lines += [[one.name, str(one.links), human_size(one.size)] for one in usage.volumes]
-    text += "\nLocal Volumes space usage:\n\n" + table(lines)
+def _tables(ctx: Context, usage: Usage, now: float) -> dict[str, list[list[str]]]:
+    """What --verbose tells, each with its headings first."""
+    volumes = [["VOLUME NAME", "LINKS", "SIZE"]]
+    volumes += [[one.name, str(one.links), human_size(one.size)] for one in usage.volumes]
+    return {
+        "Images": _image_lines(usage, now),
+        "Containers": _container_lines(ctx, usage, now),
+        "Volumes": volumes,
+        "BuildCache": _cache_lines(usage, now),
+    }
+
+
+def _verbose(usage: Usage, found: dict[str, list[list[str]]]) -> str:
+    text = "Images space usage:\n\n" + table(found["Images"])
+    text += "\nContainers space usage:\n\n" + table(found["Containers"])
+    text += "\nLocal Volumes space usage:\n\n" + table(found["Volumes"])
     total = sum(one.size for one in usage.cache if not one.shared)
     text += f"\nBuild cache usage: {human_size(total, 4)}\n\n"
+    return text + table(found["BuildCache"])
+
+
+def _formatted(form: str, found: dict[str, list[list[str]]]) -> str:
+    """One document with all of it, for json or a template."""
+    from rootless.cli.template import Template
+
+    document = {
+        kind: [dict(zip(_FIELDS[kind], line, strict=True)) for line in lines[1:]]
+        for kind, lines in found.items()
+    }
+    return Template("{{json .}}" if form == "json" else form).render(document) + "\n"
+
+
+def _cache_lines(usage: Usage, now: float) -> list[list[str]]:
     lines = [["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "SHARED"]]
     for one in usage.cache:
         used = f"{human_duration(now - one.used)} ago" if one.used else ""
-        lines.append(
-            [
-                one.key[:12],
-                one.kind,
-                human_size(one.size),
-                _ago(one.created, now),
-                used,
-                str(one.shared).lower(),
-            ]
-        )
-    return text + table(lines)
+        size = human_size(one.size)
+        shared = str(one.shared).lower()
+        lines.append([one.key[:12], one.kind, size, _ago(one.created, now), used, shared])
+    return lines
 
 
 def _image_lines(usage: Usage, now: float) -> list[list[str]]:

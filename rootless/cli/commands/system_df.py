@@ -8,7 +8,10 @@ from rootless.cli.commands._base import call, declare, make_app, option
 
 app = make_app()
 
-EPILOG = "The fields of --format: .Type .TotalCount .Active .Size .Reclaimable."
+EPILOG = (
+    "The fields of --format: .Type .TotalCount .Active .Size .Reclaimable; with --verbose the "
+    "lists .Images .Containers .Volumes .BuildCache."
+)
 
 
 @declare(app, "system df", epilog=EPILOG)
