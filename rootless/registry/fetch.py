@@ -5,9 +5,8 @@ arrived stays (store/partials.py): the next pull, of whatever image, goes on fro
 that two commands want is fetched by one of them, and the other waits.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 
 from rootless.context import Context
 from rootless.errors import RegistryError, RlError, StoreError
@@ -16,11 +15,11 @@ from rootless.oci import digest as digests
 from rootless.oci.descriptor import Descriptor
 from rootless.registry.blobs import BlobStream
 from rootless.registry.client import Client
+from rootless.registry.parallel import run_all
 from rootless.registry.transport import Cancelled
 from rootless.store import blobs, layers
 from rootless.store.partials import Partial
 
-PARALLEL = 3  # layers at once, as Docker's max-concurrent-downloads
 _CHUNK = 1 << 18
 WAIT_S = 0.1  # between looks at a blob that another command fetches
 
@@ -47,27 +46,24 @@ class LayerFetcher:
         """
         for descriptor in wanted.values():
             self.tell(_short(descriptor.digest), "waiting", 0, descriptor.size)
-        with _threads(self.client) as submit:
-            futures = {
-                diff_id: submit(self._layer, descriptor, diff_id)
+        return run_all(
+            self.client,
+            {
+                diff_id: partial(self._layer, descriptor, diff_id)
                 for diff_id, descriptor in wanted.items()
-            }
-            wait(futures.values(), return_when=FIRST_EXCEPTION)
-            for future in futures.values():
-                if future.done() and not isinstance(future.exception(), Cancelled):
-                    future.result()  # raises the failure that came first
-            return {diff_id: future.result() for diff_id, future in futures.items()}
+            },
+        )
 
     def _layer(self, descriptor: Descriptor, diff_id: str) -> int:
         short = _short(descriptor.digest)
         size = self._stored(descriptor, diff_id)
         phase = "exists"
         if size is None:
-            with Partial(self.paths, descriptor.digest, self._wait_for_others) as partial:
+            with Partial(self.paths, descriptor.digest, self._wait_for_others) as held:
                 size = self._stored(descriptor, diff_id)  # whom we waited for may have got it
                 if size is None:
                     phase = "done"
-                    size = self._download(descriptor, diff_id, partial)
+                    size = self._download(descriptor, diff_id, held)
         self.tell(short, phase, descriptor.size, descriptor.size)
         return size
 
@@ -96,20 +92,20 @@ class LayerFetcher:
                 raise
             return None  # what comes now replaces it
 
-    def _download(self, descriptor: Descriptor, diff_id: str, partial: Partial) -> int:
+    def _download(self, descriptor: Descriptor, diff_id: str, held: Partial) -> int:
         """Fetch, unpack and keep; once more from the beginning when what was put together of
         several transfers makes no sense."""
-        if partial.kept > descriptor.size:
-            partial.discard()
+        if held.kept > descriptor.size:
+            held.discard()
         while True:
             what = f"layer {_short(descriptor.digest)} of {self.client.name.familiar()}"
             with self.client.blob(descriptor, what) as stream:
                 try:
-                    return self._transfer(_Incoming(self, stream, descriptor, partial), diff_id)
+                    return self._transfer(_Incoming(self, stream, descriptor, held), diff_id)
                 except RlError as e:
                     if isinstance(e, Cancelled) or _is_transient(e):
                         raise
-                    partial.discard()
+                    held.discard()
                     if not stream.resumed:
                         raise
 
@@ -121,7 +117,7 @@ class LayerFetcher:
             size = unpack_layer(self.ctx, self.paths, source, media_type, diff_id)
         while source.read():  # what stands behind the tar's end is part of the blob
             pass
-        source.partial.commit()
+        source.held.commit()
         return size
 
 
@@ -152,10 +148,10 @@ class _Incoming:
     """
 
     def __init__(
-        self, fetcher: LayerFetcher, stream: BlobStream, descriptor: Descriptor, partial: Partial
+        self, fetcher: LayerFetcher, stream: BlobStream, descriptor: Descriptor, held: Partial
     ) -> None:
         self.descriptor = descriptor
-        self.partial = partial
+        self.held = held
         self._stream = stream
         self._shown = _Shown(fetcher, descriptor, "downloading")
         self._ended = False
@@ -163,13 +159,13 @@ class _Incoming:
     def read(self, size: int = -1, /) -> bytes:
         if self._ended:
             return b""
-        data = self.partial.read_kept(size if size > 0 else _CHUNK)
+        data = self.held.read_kept(size if size > 0 else _CHUNK)
         if data:
             self._stream.take(data)
         else:
             self._shown.about_to_read()
             data = self._stream.read(size)
-            self.partial.write(data)
+            self.held.write(data)
         self._ended = not data
         self._shown.add(len(data))
         return data
@@ -194,18 +190,6 @@ class _Shown:
         self._done += size
         phase = self._phase if size else "extracting"
         self._tell(self._layer, phase, self._done if size else self._total, self._total)
-
-
-@contextmanager
-def _threads(client: Client) -> Iterator[Callable[..., Future[int]]]:
-    """Threads for the layers.  A failure, and Ctrl-C, ends all of them before it goes on."""
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="rl-layer") as pool:
-        try:
-            yield pool.submit
-        except BaseException:
-            client.transport.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _short(digest: str) -> str:

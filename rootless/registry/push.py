@@ -5,10 +5,9 @@ uploaded, several layers at once.  The manifest comes last: nobody sees half an 
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rootless.context import Context
@@ -22,11 +21,10 @@ from rootless.oci.manifest import OCI_CONFIG
 from rootless.oci.reference import Reference
 from rootless.registry import upload
 from rootless.registry.client import Client
-from rootless.registry.transport import Cancelled
+from rootless.registry.parallel import run_all
 from rootless.store import atomic, image_changes, images
 from rootless.store.leases import Lease
 
-PARALLEL = 3  # layers at once; Docker's max-concurrent-uploads is 5, on more cores
 MOUNTS_MAX = 3  # repositories that are tried for one layer
 
 # (layer, phase, bytes done, bytes in all).  The layer is 12 hex digits of its diffID.  Phases:
@@ -148,13 +146,10 @@ class _Push:
         wanted = {layer.diff_id: layer for layer in self.export.layers}
         for diff_id in wanted:
             self._tell(diff_id, "preparing", 0, 0)
-        with _threads(self.client) as submit:
-            futures = {diff_id: submit(self._layer, layer) for diff_id, layer in wanted.items()}
-            wait(futures.values(), return_when=FIRST_EXCEPTION)
-            for future in futures.values():
-                if future.done() and not isinstance(future.exception(), Cancelled):
-                    future.result()  # raises the failure that came first
-            done = {diff_id: future.result() for diff_id, future in futures.items()}
+        done = run_all(
+            self.client,
+            {diff_id: partial(self._layer, layer) for diff_id, layer in wanted.items()},
+        )
         return [done[layer.diff_id] for layer in self.export.layers]
 
     def _layer(self, layer: Layer) -> Descriptor:
@@ -208,15 +203,3 @@ def _mount_sources(ctx: Context, named: Reference) -> dict[str, dict[str, None]]
                 for digest in blobs if isinstance(blobs, list) else []:
                     found.setdefault(str(digest), {})[path] = None
     return found
-
-
-@contextmanager
-def _threads(client: Client) -> Iterator[Callable[..., Future[Descriptor]]]:
-    """Threads for the layers.  A failure, and Ctrl-C, ends all of them before it goes on."""
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="rl-layer") as pool:
-        try:
-            yield pool.submit
-        except BaseException:
-            client.transport.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
