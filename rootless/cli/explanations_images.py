@@ -49,8 +49,8 @@ IMAGES: dict[str, tuple[str, str]] = {
         "The images of a shared store (docs/shared-stores.md) are read where they are. The message "
         "says which directory or file is gone, or is not what was published: each file is "
         "verified against its digest when it is first used, and again when it has changed. Ask "
-        "the store's owner to mount it, or to unpublish and publish the image; or pull the image "
-        "into your own store.",
+        "the store's owner to mount it, or to publish the image again, which repairs it; or pull "
+        "the image into your own store.",
     ),
     "RL-IMAGE-NOT-FOUND": (
         "No such image",

@@ -5,6 +5,7 @@ in place of unpacked layers.  Each thing is made in its tmp/ and renamed, the na
 last: who reads meanwhile sees the old state or the new one.
 """
 
+import hashlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def publish(ctx: "Context", there: "Context", text: str) -> Published:
     """Put the image `text` into the store of `there` (from target()).
 
     Under the name that was given, or all its names for an ID.  Raises ImageError, StoreError,
-    HostError RL-HOST-SQUASHFS-TOOLS; the store is as it was then.
+    HostError RL-HOST-SQUASHFS-TOOLS; the store is as it was then.  What is there and damaged is
+    made anew.
     """
     record: Record = images.resolve(ctx.paths, text)
     names = _names(ctx, text, record)
@@ -133,7 +135,7 @@ def _publish(
 
 def _publish_layer(ctx: "Context", theirs: Paths, diff_id: str, temporary: str) -> int:
     """One layer, if it is not there; how many files have lost their capabilities."""
-    if layers.exists(theirs, diff_id):
+    if _is_whole(theirs, diff_id):
         return 0
     staged = f"{temporary}/{diff_id.rpartition(':')[2]}"
     os.mkdir(staged)
@@ -145,6 +147,8 @@ def _publish_layer(ctx: "Context", theirs: Paths, diff_id: str, temporary: str) 
     else:
         found = squash.pack(ctx, source, staged)
     sizes = {key: meta.get(key, 0) for key in ("size", "tar_size", "created")}
+    if layers.exists(theirs, diff_id):
+        os.rename(theirs.layer(diff_id), f"{staged}.damaged")
     layers.commit(theirs, staged, {"diff_id": diff_id, **sizes, **found})
     return int(found.get("skipped_capabilities", 0))
 
@@ -164,7 +168,7 @@ def _copy_layer(
 
 
 def _copy_blob(theirs: Paths, path: str, digest: str, temporary: str) -> None:
-    if blobs.has(theirs, digest, os.stat(path).st_size):
+    if _has_digest(theirs.blob(digest), digest):
         return
     with open(path, "rb", buffering=0) as source, blobs.Writer(theirs, temporary) as writer:
         while chunk := source.read(_CHUNK):
@@ -182,11 +186,35 @@ def _names(ctx: "Context", text: str, record: "Record") -> list[str]:
 
 def _is_there(theirs: Paths, record: "Record", names: list[str]) -> bool:
     image_id = str(record["id"])
-    if images.find_own(theirs, image_id) is None:
+    there = images.find_own(theirs, image_id)
+    if there is None or not all(_is_whole(theirs, str(one)) for one in record["layers"]):
         return False
-    if not all(layers.exists(theirs, str(diff_id)) for diff_id in record["layers"]):
+    if not all(_has_digest(theirs.blob(one), one) for one in _digests(there)):
         return False
     return set(names) <= set(images.names_of(theirs, image_id))
+
+
+def _is_whole(theirs: Paths, diff_id: str) -> bool:
+    """Whether a layer is there, undamaged: publishing again is how a store is repaired."""
+    if not layers.exists(theirs, diff_id):
+        return False
+    try:
+        described = layers.read_meta(theirs, diff_id)["files"]
+        assert isinstance(described, dict)
+    except (StoreError, KeyError):
+        return False
+    return all(
+        _has_digest(theirs.layer_image(diff_id, name), f"sha256:{promised['sha256']}")
+        for name, promised in described.items()
+    )
+
+
+def _has_digest(path: str, digest: str) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == digest
+    except OSError:
+        return False
 
 
 def _digests(record: "Record") -> list[str]:

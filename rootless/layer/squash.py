@@ -105,7 +105,7 @@ def _pack(
     ctx: "Context", sqfstar: str, directory: str, target: str, options: list[str]
 ) -> dict[str, int]:
     mode = f"{os.stat(directory).st_mode & 0o7777:o}"
-    argv = [sqfstar, "-no-progress", "-quiet", "-comp", "lz4", "-mem", _MEMORY,
+    argv = [sqfstar, "-no-progress", "-quiet", "-comp", "lz4", "-mkfs-time", "0", "-mem", _MEMORY,
             "-root-mode", mode, *options, target]  # fmt: skip
     arguments: dict[str, object] = {"directory": directory}
     with Worker(ctx, "overlay_archive", arguments, stdout=subprocess.PIPE) as worker:

@@ -157,7 +157,9 @@ def _archive(layer: str, idmap: "IdMap") -> str:
     except OSError as e:
         raise _gone(path) from e
     if (status.st_size, status.st_mtime_ns) != (file["size"], file["mtime_ns"]):
-        file.update(_verified(path, file["sha256"]))  # copied, perhaps: the content counts
+        # Copied, perhaps, or published again: the content counts.
+        file["sha256"] = _promised(path)
+        file.update(_verified(path, file["sha256"]))
         atomic.write_json(f"{layer}/meta.json", meta)
     return path
 
@@ -172,7 +174,7 @@ def check_layer(paths: Paths, diff_id: str, *, content: bool) -> str:
         for name, file in known["files"].items():
             path = os.readlink(paths.layer_image(diff_id, name))
             if content:
-                _verified(path, file["sha256"])
+                _verified(path, _promised(path))
             elif os.stat(path).st_size != file["size"]:
                 raise _damaged(path)
     except StoreError as e:
@@ -180,6 +182,17 @@ def check_layer(paths: Paths, diff_id: str, *, content: bool) -> str:
     except OSError as e:
         return _gone(str(e.filename)).what
     return ""
+
+
+def _promised(path: str) -> str:
+    """The SHA-256 (hex) that the store says of a file of one of its layers, now."""
+    layer, name = os.path.split(path)
+    try:
+        described = atomic.read_json(f"{layer}/meta.json")["files"]
+        assert isinstance(described, dict)
+        return str(described[name]["sha256"])
+    except (OSError, KeyError, TypeError, StoreError) as e:
+        raise _gone(path) from e
 
 
 def refuse_change(paths: Paths, text: str) -> None:
@@ -219,7 +232,7 @@ def _gone(path: str) -> StoreError:
 def _damaged(path: str) -> StoreError:
     return StoreError(
         f"{path} in the shared image store is damaged: it is not what was published",
-        remedy="ask its owner to unpublish the image and publish it again",
+        remedy="ask its owner to publish the image again",
         code="RL-SHARED-STORE",
     )
 

@@ -269,6 +269,10 @@ def test_a_damaged_file_is_an_error(
     other.fails("run", "--rm", "lesson:1", code="RL-SHARED-STORE")
     assert os.listdir(f"{other.store}/layers") == []
     assert os.listdir(f"{other.store}/images/by-id") == []
+    assert "damaged" in rl.run("system", "check", status=1).stdout
+    lesson[0].run("image", "publish", copied, "lesson:1")
+    assert shell(other, "cat /d/lower") == shell(rl, "cat /d/lower") == "lower"
+    rl.run("system", "check")
 
 
 def test_a_store_that_is_gone_is_an_error_until_it_is_there_again(
