@@ -13,6 +13,24 @@ if TYPE_CHECKING:
 
     Doc = dict[str, Any]
 
+# What rl never sets, as Docker writes it where nobody has asked for it.
+_UNSET: "Doc" = {
+    "Cgroup": "", "CgroupParent": "", "ConsoleSize": [0, 0], "Isolation": "", "Links": None,
+    "VolumeDriver": "", "BlkioWeight": 0, "BlkioWeightDevice": [], "BlkioDeviceReadBps": [],
+    "BlkioDeviceReadIOps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceWriteIOps": [],
+    "CpuCount": 0, "CpuPercent": 0, "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0,
+    "CpuRealtimeRuntime": 0, "CpuShares": 0, "CpusetMems": "", "DeviceCgroupRules": None,
+    "IOMaximumBandwidth": 0, "IOMaximumIOps": 0, "MemoryReservation": 0, "MemorySwappiness": None,
+    "OomKillDisable": None,
+}  # fmt: skip
+_UNSET_NETWORK: "Doc" = {
+    "HairpinMode": False, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
+    "SecondaryIPAddresses": None, "SecondaryIPv6Addresses": None, "EndpointID": "",
+}  # fmt: skip
+_UNSET_ENDPOINT: "Doc" = {
+    "IPAMConfig": None, "Links": None, "Aliases": None, "DriverOpts": None, "GwPriority": 0,
+    "NetworkID": "", "EndpointID": "", "DNSNames": None,
+}  # fmt: skip
 _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
@@ -236,6 +254,7 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
             }
             for one in options.get("ulimits", ())
         ],
+        **_UNSET,
         "Init": bool(options.get("init")),
         "MaskedPaths": list(linux.get("maskedPaths", ())),
         "ReadonlyPaths": list(linux.get("readonlyPaths", ())),
@@ -296,12 +315,16 @@ def _network(container: "Container", own: "Doc") -> "Doc":
         "IPAddress": address,
         "IPPrefixLen": 24 if address else 0,
         "MacAddress": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPv6Gateway": "",
     }
     return {
         "Bridge": "",
         "SandboxID": "",
         "SandboxKey": f"/proc/{pid}/ns/net" if pid else "",
         "Ports": ports,
+        **_UNSET_NETWORK,
         **common,
-        "Networks": Map({driver: {"NetworkID": "", "EndpointID": "", **common}}),
+        "Networks": Map({driver: {**_UNSET_ENDPOINT, **common}}),
     }

@@ -120,3 +120,50 @@ def test_management_commands_are_the_same(rl: Rl) -> None:
     assert rl.out("container", "ls", "-q") == container[:12]
     assert "busybox" in rl.out("image", "ls")
     rl.run("container", "rm", "-f", container)
+
+
+# The fields of Docker's Engine API 1.47, ContainerInspect; those that it leaves out when they are
+# empty are not among them.
+STATE = "Status Running Paused Restarting OOMKilled Dead Pid ExitCode Error StartedAt FinishedAt"
+TOP = (
+    "Id Created Path Args State Image ResolvConfPath HostnamePath HostsPath LogPath Name "
+    "RestartCount Driver Platform MountLabel ProcessLabel AppArmorProfile ExecIDs HostConfig "
+    "GraphDriver Mounts Config NetworkSettings"
+)
+HOST_CONFIG = (
+    "Binds ContainerIDFile LogConfig NetworkMode PortBindings RestartPolicy AutoRemove "
+    "VolumeDriver VolumesFrom ConsoleSize CapAdd CapDrop CgroupnsMode Dns DnsOptions DnsSearch "
+    "ExtraHosts GroupAdd IpcMode Cgroup Links OomScoreAdj PidMode Privileged PublishAllPorts "
+    "ReadonlyRootfs SecurityOpt UTSMode UsernsMode ShmSize Runtime Isolation CpuShares Memory "
+    "NanoCpus CgroupParent BlkioWeight BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps "
+    "BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota CpuRealtimePeriod "
+    "CpuRealtimeRuntime CpusetCpus CpusetMems Devices DeviceCgroupRules DeviceRequests "
+    "MemoryReservation MemorySwap MemorySwappiness OomKillDisable PidsLimit Ulimits CpuCount "
+    "CpuPercent IOMaximumIOps IOMaximumBandwidth MaskedPaths ReadonlyPaths"
+)
+CONFIG = (
+    "Hostname Domainname User AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce Env "
+    "Cmd Image Volumes WorkingDir Entrypoint OnBuild Labels"
+)
+NETWORK = (
+    "Bridge SandboxID SandboxKey Ports HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen "
+    "SecondaryIPAddresses SecondaryIPv6Addresses EndpointID Gateway GlobalIPv6Address "
+    "GlobalIPv6PrefixLen IPAddress IPPrefixLen IPv6Gateway MacAddress Networks"
+)
+ENDPOINT = (
+    "IPAMConfig Links Aliases MacAddress DriverOpts GwPriority NetworkID EndpointID Gateway "
+    "IPAddress IPPrefixLen IPv6Gateway GlobalIPv6Address GlobalIPv6PrefixLen DNSNames"
+)
+
+
+def test_inspect_has_every_field_that_docker_documents(rl: Rl) -> None:
+    container = rl.start("-v", "/tmp:/mnt:ro")
+    found = rl.inspect(container)
+    (endpoint,) = found["NetworkSettings"]["Networks"].values()
+    for part, names in (
+        (found, TOP), (found["State"], STATE), (found["HostConfig"], HOST_CONFIG),
+        (found["Config"], CONFIG), (found["NetworkSettings"], NETWORK), (endpoint, ENDPOINT),
+        (found["Mounts"][0], "Type Source Destination Mode RW Propagation"),
+        (found["GraphDriver"], "Name Data"),
+    ):  # fmt: skip
+        assert not set(names.split()) - set(part)

@@ -16,10 +16,11 @@ dns-search domainname entrypoint env env-file expose gpus group-add
 hostname init interactive
 io-maxbandwidth io-maxiops ip ip6 ipc isolation kernel-memory label label-file link link-local-ip
 log-driver log-opt mac-address memory memory-reservation memory-swap memory-swappiness mount name
-net network network-alias oom-kill-disable oom-score-adj pid pids-limit platform
-privileged publish publish-all pull quiet read-only rm runtime security-opt shm-size
+net network network-alias no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform
+privileged publish publish-all pull quiet read-only restart rm runtime security-opt shm-size
 sig-proxy stop-signal stop-timeout storage-opt sysctl tmpfs tty ulimit use-api-socket user userns
-uts volume volume-driver volumes-from workdir
+uts volume volume-driver volumes-from workdir health-cmd health-interval health-retries
+health-start-interval health-start-period health-timeout
 """.split()
 # podman-run(1), what Docker has not.
 PODMAN = """
@@ -30,7 +31,7 @@ health-startup-success health-startup-timeout hosts-file hostuser http-proxy ima
 init-path no-hostname no-hosts os passwd passwd-entry personality pod pod-id-file
 preserve-fd preserve-fds rdt-class replace requires retry retry-delay rmi rootfs sdnotify
 seccomp-policy secret shm-size-systemd subgidname subuidname systemd tls-verify tz uidmap
-umask unsetenv unsetenv-all variant
+umask unsetenv unsetenv-all variant pidfile timeout
 """.split()
 
 
