@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.program import Rl
+from support.traces import wait_until
 
 _DOCKERFILE = """FROM busybox
 RUN mkdir /data && cd /data && head -c 100000 /dev/zero > big && echo a > same && echo b > gone
@@ -100,6 +101,18 @@ def test_an_image_is_mounted_for_a_command(
         "image", "mount", full, input="ls data\nexit 3\n", env={"SHELL": "/bin/sh"}, status=3
     )
     assert shell.stdout == "new\n" and "until this shell ends" in shell.stderr
+
+
+def test_a_killed_mount_leaves_nothing(rl: Rl) -> None:
+    started = rl.popen("image", "mount", "busybox", "sh", "-c", "echo $$ $RL_MOUNT; exec sleep 999")
+    assert started.stdout is not None
+    pid, place = started.stdout.readline().split()
+    started.kill()
+    started.communicate()
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10, "the end of the command")
+    rl.run("image", "prune", "-f")
+    rl.run("image", "mount", "busybox", "true")  # sweeps
+    assert not os.path.exists(place)
 
 
 def test_the_tree_of_images_has_platforms_and_sizes(rl: Rl) -> None:

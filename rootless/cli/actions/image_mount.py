@@ -40,6 +40,8 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
             log.note(f"the files of the image are in {place}, until this shell ends")
 
         def work() -> int:
+            # Whoever kills rl wants an end of this, too.
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
             _mount(ctx, record, lease.path, overlay=overlay)
             return _run(command or [shell], place)
 
@@ -80,6 +82,7 @@ def _run(command: list[str], place: str) -> int:
         try:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
             os.chdir(place)
             os.environ.update(RL_MOUNT=place, PWD=place)
             os.execvp(command[0], command)
