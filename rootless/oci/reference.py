@@ -121,15 +121,15 @@ def parse(text: str) -> Reference:
     domain, rest = _split_domain(text)
     named, at, digest = rest.partition("@")
     path, colon, tag = named.partition(":")
+    shown = path if path in text else path.removeprefix(OFFICIAL)
     if path != path.lower():
         raise BadReference(
             f"invalid reference format: repository name ({path}) must be lowercase",
-            remedy=f"try {text.replace(path, path.lower(), 1)}" if path in text else None,
+            remedy=f"try {text.replace(shown, shown.lower(), 1)}",
         )
     if not _is_domain(domain):
         raise _bad(text, f"{domain!r} is not a registry's host name")
     if not _is_path(path):
-        shown = path if path in text else path.removeprefix(OFFICIAL)
         raise _bad(text, f"{shown!r} is not a repository name")
     if len(path) > PATH_MAX:
         raise _bad(text, f"repository name must not be more than {PATH_MAX} characters")

@@ -97,8 +97,8 @@ class LayerFetcher:
         several transfers makes no sense."""
         if held.kept > descriptor.size:
             held.discard()
-        while True:
-            what = f"layer {_short(descriptor.digest)} of {self.client.name.familiar()}"
+        what = f"layer {_short(descriptor.digest)} of {self.client.name.familiar()}"
+        for last in (False, True):
             with self.client.blob(descriptor, what) as stream:
                 try:
                     return self._transfer(_Incoming(self, stream, descriptor, held), diff_id)
@@ -106,8 +106,9 @@ class LayerFetcher:
                     if isinstance(e, Cancelled) or _is_transient(e):
                         raise
                     held.discard()
-                    if not stream.resumed:
+                    if last or not stream.resumed:
                         raise
+        raise AssertionError("the last attempt returns or raises")
 
     def _transfer(self, source: "_Incoming", diff_id: str) -> int:
         if layers.exists(self.paths, diff_id):

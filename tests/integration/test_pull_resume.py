@@ -266,6 +266,19 @@ def test_content_that_has_changed_meanwhile_is_a_mismatch_and_leaves_nothing(
     assert os.listdir(ctx.paths.partials) == []
 
 
+def test_a_registry_that_breaks_and_lies_each_time_is_not_asked_for_ever(
+    ctx: Context, rogue: Rogue, image: Image
+) -> None:
+    reference = rogue.serve("app", image)
+    asked: list[str] = []
+    # What arrives before the break unpacks; the whole has another digest.
+    good = image.layer_blobs()[0][1]
+    blob = good[:4] + bytes([good[4] ^ 1]) + good[5:]  # gzip's time stamp
+    rogue.on(blob_path(image), ranged(blob, asked, [300_000, 0] * 20))
+    failure(ctx, reference, "RL-DIGEST-MISMATCH")
+    assert len(asked) == 4
+
+
 def test_a_killed_pull_is_gone_on_with(ctx: Context, rogue: Rogue, image: Image) -> None:
     reference = rogue.serve("app", image)
     blob = image.layer_blobs()[0][1]

@@ -116,6 +116,9 @@ def test_upper_case_name_is_told_to_be_lower_case() -> None:
     with pytest.raises(BadReference, match="must be lowercase") as caught:
         parse("ann/App:V1")
     assert caught.value.remedy == "try ann/app:V1"
+    with pytest.raises(BadReference, match="library/Fedora") as caught:
+        parse("Fedora:V1")
+    assert caught.value.remedy == "try fedora:V1"
 
 
 def test_an_id_and_a_digest_without_a_name_are_told_apart_from_names() -> None:
