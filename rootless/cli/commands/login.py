@@ -6,6 +6,7 @@ import typer
 
 from rootless.cli import completion
 from rootless.cli.commands._base import argument, call, declare, make_app, option
+from rootless.cli.commands._options import TlsVerify
 
 app = make_app()
 
@@ -37,14 +38,7 @@ def login(
     password_stdin: Annotated[
         bool, option("--password-stdin", help="Read the password from standard input.")
     ] = False,
-    tls_verify: Annotated[
-        bool,
-        option(
-            "--tls-verify/--no-tls-verify",
-            help="Insist on TLS and a valid certificate.",
-            default=True,
-        ),
-    ] = True,
+    tls_verify: TlsVerify = True,
 ) -> int:
     """Log in to a registry, and keep the credentials as Docker does.
 

@@ -6,6 +6,15 @@ import typer
 
 from rootless.cli import completion
 from rootless.cli.commands._base import argument, call, declare, make_app, option
+from rootless.cli.commands._options import (
+    Annotation,
+    Arch,
+    Features,
+    Os,
+    OsFeatures,
+    OsVersion,
+    Variant,
+)
 
 app = make_app()
 
@@ -21,31 +30,13 @@ def manifest_annotate(
     ] = None,
     *,
     index: Annotated[bool, option("--index", help="Annotate the list itself.")] = False,
-    arch: Annotated[
-        str | None, option("--arch", help="Its architecture: amd64, arm64.", metavar="ARCH")
-    ] = None,
-    os: Annotated[
-        str | None, option("--os", help="Its operating system: linux.", metavar="OS")
-    ] = None,
-    variant: Annotated[
-        str | None, option("--variant", help="Its variant: v7, v8.", metavar="VARIANT")
-    ] = None,
-    os_version: Annotated[
-        str | None,
-        option("--os-version", help="The version of its operating system.", metavar="VERSION"),
-    ] = None,
-    os_features: Annotated[
-        list[str] | None,
-        option("--os-features", help="What it needs of that; repeatable.", metavar="FEATURE"),
-    ] = None,
-    features: Annotated[
-        list[str] | None,
-        option("--features", help="What it needs of the processor.", metavar="FEATURE"),
-    ] = None,
-    annotation: Annotated[
-        list[str] | None,
-        option("--annotation", help="An annotation; repeatable.", metavar="KEY=VALUE"),
-    ] = None,
+    arch: Arch = None,
+    os: Os = None,
+    variant: Variant = None,
+    os_version: OsVersion = None,
+    os_features: OsFeatures = None,
+    features: Features = None,
+    annotation: Annotation = None,
 ) -> int:
     """Say what a member is made for."""
     return call(ctx)

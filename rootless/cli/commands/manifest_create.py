@@ -6,6 +6,7 @@ import typer
 
 from rootless.cli import completion
 from rootless.cli.commands._base import argument, call, declare, make_app, option
+from rootless.cli.commands._options import Insecure, TlsVerify
 
 app = make_app()
 
@@ -39,17 +40,8 @@ def manifest_create(
         list[str] | None,
         option("--annotation", help="An annotation of the index.", metavar="KEY=VALUE"),
     ] = None,
-    insecure: Annotated[
-        bool, option("--insecure", help="Allow a registry without TLS, as Docker calls it.")
-    ] = False,
-    tls_verify: Annotated[
-        bool,
-        option(
-            "--tls-verify/--no-tls-verify",
-            help="Insist on TLS and a valid certificate.",
-            default=True,
-        ),
-    ] = True,
+    insecure: Insecure = False,
+    tls_verify: TlsVerify = True,
 ) -> int:
     """Begin an image for several platforms."""
     return call(ctx)

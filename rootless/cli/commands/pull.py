@@ -6,6 +6,7 @@ import typer
 
 from rootless.cli import completion
 from rootless.cli.commands._base import argument, call, declare, make_app, option
+from rootless.cli.commands._options import TlsVerify
 
 app = make_app()
 
@@ -41,14 +42,7 @@ def pull(
         bool,
         option("--squash-ids", help="Files of IDs that you do not have become root's."),
     ] = False,
-    tls_verify: Annotated[
-        bool,
-        option(
-            "--tls-verify/--no-tls-verify",
-            help="Insist on TLS and a valid certificate.",
-            default=True,
-        ),
-    ] = True,
+    tls_verify: TlsVerify = True,
 ) -> int:
     """Get images from a registry."""
     return call(ctx)

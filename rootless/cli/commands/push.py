@@ -6,6 +6,7 @@ import typer
 
 from rootless.cli import completion
 from rootless.cli.commands._base import argument, call, declare, make_app, option
+from rootless.cli.commands._options import TlsVerify
 
 app = make_app()
 
@@ -47,14 +48,7 @@ def push(
         str | None,
         option("--platform", help="Only if the image is made for this.", metavar="OS/ARCH"),
     ] = None,
-    tls_verify: Annotated[
-        bool,
-        option(
-            "--tls-verify/--no-tls-verify",
-            help="Insist on TLS and a valid certificate.",
-            default=True,
-        ),
-    ] = True,
+    tls_verify: TlsVerify = True,
 ) -> int:
     """Send an image to a registry."""
     return call(ctx)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from rootless.cli.commands._base import argument, call, declare, make_app, option
+from rootless.cli.commands._options import TlsVerify
 
 app = make_app()
 
@@ -36,14 +37,7 @@ def search(
         option("--format", help="A Go template, 'table …', or json.", metavar="FORMAT"),
     ] = None,
     no_trunc: Annotated[bool, option("--no-trunc", help="Cut nothing off.")] = False,
-    tls_verify: Annotated[
-        bool,
-        option(
-            "--tls-verify/--no-tls-verify",
-            help="Insist on TLS and a valid certificate.",
-            default=True,
-        ),
-    ] = True,
+    tls_verify: TlsVerify = True,
 ) -> int:
     """Look for images in a registry."""
     return call(ctx)
