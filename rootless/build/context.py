@@ -7,7 +7,7 @@ Source: docs.docker.com/build/concepts/context.
 
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal, Protocol
@@ -16,6 +16,7 @@ from rootless.build.context_text import read_dockerfile
 from rootless.build.copying_select import Layers, Tree
 from rootless.build.dockerfile import ignore
 from rootless.build.dockerfile.ignore import Matcher
+from rootless.build.option_forms import Secret
 from rootless.errors import BuildError
 from rootless.layer.view import View
 from rootless.store import layout
@@ -42,6 +43,8 @@ class Options(Protocol):
     def dockerfile(self) -> str | None: ...
     @property
     def build_args(self) -> "dict[str, str | None]": ...
+    @property
+    def secrets(self) -> Sequence[Secret]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,9 @@ def open_context(ctx: "Context", options: Options, stdin: Input = None) -> Itera
 
 
 @contextmanager
-def open_named(ctx: "Context", name: str, text: str) -> Iterator[NamedContext]:
+def open_named(
+    ctx: "Context", name: str, text: str, secrets: Sequence[Secret] = ()
+) -> Iterator[NamedContext]:
     """One of --build-context NAME=TEXT, as open_context().  Raises BuildError, HostError."""
     if text.startswith("docker-image://"):
         yield NamedContext(name, "image", image=text.removeprefix("docker-image://"))
@@ -114,7 +119,7 @@ def open_named(ctx: "Context", name: str, text: str) -> Iterator[NamedContext]:
         return
     layout.prepare(ctx.paths)
     with TemporaryDirectory(ctx.paths) as temporary:
-        root, dockerfile, _ = _from_network(ctx, text, temporary, keep_git_dir=False)
+        root, dockerfile, _ = _from_network(ctx, text, temporary, secrets)
         if dockerfile is not None:
             raise BuildError(
                 f"--build-context {name}: {text} is no tar archive",
@@ -260,7 +265,9 @@ def _fetched(ctx: "Context", options: Options, stdin: Input, temporary: str) -> 
         dockerfile = context_archive.receive(_stdin(stdin), root, "standard input")
     else:
         keep = (options.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") or "") in ("1", "true")
-        root, dockerfile, commit = _from_network(ctx, options.context, temporary, keep_git_dir=keep)
+        root, dockerfile, commit = _from_network(
+            ctx, options.context, temporary, options.secrets, keep_git_dir=keep
+        )
     if dockerfile is not None:
         # There is nothing but the Dockerfile, so -f can only repeat its name.
         return BuildContext(root, dockerfile, DOCKERFILE)
@@ -276,7 +283,12 @@ def _fetched(ctx: "Context", options: Options, stdin: Input, temporary: str) -> 
 
 
 def _from_network(
-    ctx: "Context", text: str, temporary: str, *, keep_git_dir: bool
+    ctx: "Context",
+    text: str,
+    temporary: str,
+    secrets: Sequence[Secret],
+    *,
+    keep_git_dir: bool = False,
 ) -> tuple[str, bytes | None, str]:
     """(directory, Dockerfile if it is that alone, commit)."""
     from rootless.build import context_archive, context_git, context_http
@@ -285,7 +297,7 @@ def _from_network(
     repository = context_git.parse(text)
     if repository is not None:
         root, commit = context_git.check_out(
-            ctx.environ, repository, root, keep_git_dir=keep_git_dir
+            ctx.environ, repository, root, keep_git_dir=keep_git_dir, secrets=secrets
         )
         return root, None, commit
     os.mkdir(root, 0o700)

@@ -10,11 +10,13 @@ frontend/dockerfile/dfgitutil/git_ref.go, source/git/source.go.
 import os
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from rootless.build.context_http import without_password
+from rootless.build.option_forms import Secret
+from rootless.build.secrets import git_environment
 from rootless.errors import BuildError, HostError
 from rootless.linux import process
 from rootless.store.removal import remove_tree
@@ -118,14 +120,20 @@ def _checked(found: Repository) -> Repository:
 
 
 def check_out(
-    environ: Mapping[str, str], found: Repository, directory: str, *, keep_git_dir: bool = False
+    environ: Mapping[str, str],
+    found: Repository,
+    directory: str,
+    *,
+    keep_git_dir: bool = False,
+    secrets: Sequence[Secret] = (),
 ) -> tuple[str, str]:
     """Fetch the repository into the new `directory`: (the directory named by it, its commit).
 
-    Fetches one commit deep where the server allows it; submodules too.  Asks for no password.
+    Fetches one commit deep where the server allows it; submodules too.  Asks for no password;
+    `secrets` may have one (build/secrets.py).
     Raises BuildError, HostError without git.
     """
-    git = _Git(environ, directory)
+    git = _Git({**environ, **git_environment(environ, secrets, found.remote)}, directory)
     os.mkdir(directory, 0o700)
     git.run("-c", "init.defaultBranch=main", "init", "--quiet", ".")
     git.run("remote", "add", "origin", found.remote)
@@ -220,7 +228,8 @@ class _Git:
             )
         raise BuildError(
             f"cannot fetch {shown}: {_last_line(errors)}",
-            remedy="check that git can clone it from here without asking for a password",
+            remedy="check that git can clone it from here without asking for a password, or give "
+            "one: --secret id=GIT_AUTH_TOKEN",
             code=CODE,
         )
 

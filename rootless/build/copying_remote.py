@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from rootless.build import context_git, context_http
 from rootless.build.context_git import Repository
 from rootless.build.context_http import Download
 from rootless.build.copying import Fetched, Transfer, may_be_remote
+from rootless.build.option_forms import Secret
 from rootless.errors import BuildError, RlError
 from rootless.store import atomic
 
@@ -65,7 +66,9 @@ def check(transfer: Transfer) -> None:
         )
 
 
-def fetch(ctx: "Context", transfer: Transfer, directory: str) -> Transfer:
+def fetch(
+    ctx: "Context", transfer: Transfer, directory: str, secrets: Sequence[Secret] = ()
+) -> Transfer:
     """The transfer with its sources on the network in `directory`, which outlives it.
 
     A transfer without any comes back as it is.  Raises BuildError, also where --checksum does
@@ -82,7 +85,7 @@ def fetch(ctx: "Context", transfer: Transfer, directory: str) -> Transfer:
         if repository is None:
             fetched[text] = _file(ctx, transfer, text, path)
         else:
-            fetched[text] = _repository(ctx, transfer, repository, path)
+            fetched[text] = _repository(ctx, transfer, repository, path, secrets)
     return replace(transfer, fetched=fetched)
 
 
@@ -169,9 +172,17 @@ def _verify(wanted: str, path: str, sha256: str, url: str) -> None:
         )
 
 
-def _repository(ctx: "Context", transfer: Transfer, repository: Repository, path: str) -> Fetched:
+def _repository(
+    ctx: "Context",
+    transfer: Transfer,
+    repository: Repository,
+    path: str,
+    secrets: Sequence[Secret],
+) -> Fetched:
     if transfer.checksum:
         repository = replace(repository, checksum=transfer.checksum)
     keep = bool(transfer.keep_git_dir)
-    root, commit = context_git.check_out(ctx.environ, repository, path, keep_git_dir=keep)
+    root, commit = context_git.check_out(
+        ctx.environ, repository, path, keep_git_dir=keep, secrets=secrets
+    )
     return Fetched(root, tree=True, commit=commit)

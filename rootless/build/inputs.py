@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
-from rootless.build import image
+from rootless.build import image, secrets
 from rootless.build.cache import Cache
 from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.stages import Dockerfile
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from rootless.build.context import BuildContext
     from rootless.build.options import BuildOptions
     from rootless.context import Context
-
-SECRET_MAX = 500 * 1024  # bytes, as BuildKit
 
 
 class Inputs:
@@ -160,7 +158,7 @@ class Inputs:
 
     def check(self, plan: Plan) -> None:
         """Get ready what the steps ask for by name.  Raises BuildError with its place."""
-        secrets: dict[str, bytes] = {}
+        found: dict[str, bytes] = {}
         agents: dict[str, str] = {}
         for step in plan.steps:
             names = [step.source, *(source for _, source in step.mounts)]
@@ -168,11 +166,11 @@ class Inputs:
                 if source is not None and source.context:
                     self._open(source.context)
             for mount, _ in step.mounts:
-                if mount.type == "secret" and mount.secret_id not in secrets:
-                    self._secret(mount.secret_id, mount.required, step.instruction, secrets)
+                if mount.type == "secret" and mount.secret_id not in found:
+                    self._secret(mount.secret_id, mount.required, step.instruction, found)
                 elif mount.type == "ssh" and (mount.id or "default") not in agents:
                     self._agent(mount.id or "default", mount.required, step.instruction, agents)
-        self.around.secrets = secrets
+        self.around.secrets = found
         self.around.agents = agents
 
     def _open(self, name: str) -> None:
@@ -181,7 +179,9 @@ class Inputs:
         from rootless.build import context
 
         value = self.options.build_contexts[name]
-        opened = self._stack.enter_context(context.open_named(self.ctx, name, value))
+        opened = self._stack.enter_context(
+            context.open_named(self.ctx, name, value, self.options.secrets)
+        )
         assert opened.tree is not None  # images are no contexts: plan.IMAGE_CONTEXTS
         self._contexts[name] = opened.tree
 
@@ -199,25 +199,7 @@ class Inputs:
                     code="RL-BUILD-SECRET",
                 )
             return
-        try:
-            if secret.env is not None:
-                found[name] = os.fsencode(self.ctx.environ[secret.env])
-            else:
-                with open(str(secret.path), "rb") as file:
-                    found[name] = file.read(SECRET_MAX + 1)
-        except (OSError, KeyError) as e:
-            why = e.strerror if isinstance(e, OSError) else "the variable is not set"
-            raise BuildError(
-                f"cannot read the secret {name}: {why}",
-                remedy="check --secret",
-                code="RL-BUILD-SECRET",
-            ) from e
-        if len(found[name]) > SECRET_MAX:
-            raise BuildError(
-                f"the secret {name} has more than {SECRET_MAX} bytes",
-                remedy="secrets are keys and passwords; use a bind mount for files",
-                code="RL-BUILD-SECRET",
-            )
+        found[name] = secrets.read(self.ctx.environ, secret)
 
     def _agent(
         self, name: str, required: bool, where: to.Instruction, found: dict[str, str]

@@ -137,7 +137,7 @@ def transfer_of(
 
         directory = f"{around.fetch_directory}/{step.number}"
         os.makedirs(directory, exist_ok=True)
-        transfer = copying_remote.fetch(around.ctx, transfer, directory)
+        transfer = copying_remote.fetch(around.ctx, transfer, directory, around.options.secrets)
     return transfer
 
 

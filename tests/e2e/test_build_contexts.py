@@ -1,5 +1,6 @@
 """Where the context and the Dockerfile come from."""
 
+import base64
 import http.server
 import io
 import os
@@ -7,6 +8,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.builds import Project
@@ -69,6 +71,14 @@ def web(project: Project) -> Iterator[str]:
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: object) -> None:
             super().__init__(*args, directory=directory)  # type: ignore[arg-type]
+
+        def send_head(self) -> Any:
+            if self.path.startswith("/private/"):
+                token = base64.b64encode(b"x-access-token:t0ken").decode()
+                if self.headers["Authorization"] not in (f"basic {token}", "Bearer abc"):
+                    self.send_error(401)
+                    return None
+            return super().send_head()
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -138,6 +148,32 @@ def test_base_image_is_pulled_when_it_is_missing(
     rl.run("rmi", busybox_reference, check=False)
     err = project.fails(f"FROM {busybox_reference}-none\n")
     assert "Dockerfile:1" in err
+
+
+@pytest.mark.needs("git")
+@pytest.mark.parametrize(
+    "secret", ["GIT_AUTH_TOKEN", "GIT_AUTH_HEADER.127.0.0.1", "GIT_AUTH_TOKEN.example.org"]
+)
+def test_private_git_repository(project: Project, web: str, rl: Rl, secret: str) -> None:
+    project.write({"../source/Dockerfile": FILES["Dockerfile"], "../source/a": "private"})
+    source = os.path.normpath(f"{project.directory}/../source")
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "x"]):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *identity, *words], cwd=source, check=True)
+    bare = os.path.normpath(f"{project.directory}/../web/private/repo.git")
+    subprocess.run(["git", "clone", "-q", "--bare", source, bare], check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    value = "Bearer abc" if "HEADER" in secret else "t0ken"
+    words = ["--secret", f"id={secret},env=VALUE", f"{web}/private/repo.git"]
+    env: dict[str, str | None] = {"VALUE": value}
+    project.dockerfile(f"FROM busybox\nADD {web}/private/repo.git#main /repo\n")
+    if "example" in secret:
+        error = rl.fails(*BUILD, *words, code="RL-BUILD-GIT", status=1, env=env)
+        assert "GIT_AUTH_TOKEN" in error
+        return
+    assert shown(rl, rl.out(*BUILD, *words, env=env)) == "private"
+    image = rl.out(*BUILD, *words[:2], project.directory, env=env)
+    assert project.inside(image, "cat /repo/a") == "private"
 
 
 def test_stage_from_a_directory_and_names_with_a_tag(project: Project, tmp_path: object) -> None:

@@ -21,6 +21,7 @@ from rootless.build import checksum, context_git, copying_remote, oci_layout
 from rootless.build.context import BuildContext, open_context, open_named
 from rootless.build.copying import Transfer, Tree, perform
 from rootless.build.copying_select import Source
+from rootless.build.option_forms import Secret
 from rootless.context import Context
 from rootless.errors import BuildError, RlError
 from rootless.oci import platform as platforms
@@ -37,6 +38,7 @@ class Options:
     context: str
     dockerfile: str | None = None
     build_args: "dict[str, str | None]" = field(default_factory=dict)
+    secrets: tuple[Secret, ...] = ()
 
 
 @pytest.fixture
