@@ -12,6 +12,11 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "may do with one is what you may do yourself. A device that is open to a group needs "
         "--group-add keep-groups, too.",
     ),
+    "RL-ROOTFS": (
+        "The directory of --rootfs cannot be a root file system",
+        "It has to be a directory that you can read, with the files of a system in it. They belong "
+        "to you, who are root in the container.",
+    ),
     "RL-CDI": (
         "A CDI device cannot be used",
         "Specifications of the Container Device Interface are read from /etc/cdi, /var/run/cdi and "

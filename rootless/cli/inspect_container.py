@@ -77,6 +77,8 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         "Config": _config(config, runtime),
         "NetworkSettings": _network(container, own),
     }
+    if (own.get("rootfs") or {}).get("path"):
+        document["Rootfs"] = own["rootfs"]["path"]
     check = own.get("health") or {}
     if check:
         document["Config"]["Healthcheck"] = check

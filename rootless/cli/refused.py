@@ -52,7 +52,6 @@ _RUN: dict[str, tuple[str, str, str]] = {
     "--storage-opt": ("the size of a container's files is limited by quotas of the host", "use --tmpfs DIR:size=…, or ask the admin for a quota", _ROOT),
     "--volume-driver": ("volumes are directories of the store", "mount what the driver would with --volume /PATH:…", _NOT_HERE),
     "--disable-content-trust": ("Docker Content Trust has ended, and rl never had it", "leave it out", _NOT_HERE),
-    "--rootfs": ("a directory is not taken for an image", "import it: tar c . | rl import - NAME", _NOT_YET),
     "--ip": _NAMED_NETWORK,
     "--ip6": _NAMED_NETWORK,
     "--link": _NAMED_NETWORK,

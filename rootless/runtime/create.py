@@ -74,7 +74,11 @@ def create(
         for one in options.secrets:
             secrets.find(ctx.paths, one["name"])
     extension["resources"] = resources(options)
-    extension["rung"]["storage"] = rootfs.storage_driver(ctx, options.storage_driver)
+    extension["rung"]["storage"] = (
+        "directory"
+        if options.rootfs and not options.rootfs_overlay
+        else rootfs.storage_driver(ctx, options.storage_driver)
+    )
     if options.init:
         extension["init_program"] = rootfs.init_program(ctx, options.init_path)
     _check_layers(options.image, extension)
@@ -97,6 +101,17 @@ def create(
         _copy_image(ctx, container, lock, extension, notify)
     events.record_container(ctx.paths, container, "create")
     return container, lock, config
+
+
+def record_of_directory(path: str) -> "dict[str, Any]":
+    """What stands for an image's record with --rootfs.  Raises ContainerError RL-ROOTFS."""
+    if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
+        raise ContainerError(
+            f"cannot use {path} as root file system: it is no directory that you can read",
+            remedy="unpack one there: tar -xf rootfs.tar -C DIRECTORY",
+            code="RL-ROOTFS",
+        )
+    return {"id": "", "names": [], "config": {}, "layers": []}
 
 
 def _known_volumes(ctx: "Context", mounts: "list[dict[str, Any]]") -> None:
@@ -152,6 +167,8 @@ def _copy_image(
 
     name = extension.get("layer_directory", "diff")
     layers = [f"{ctx.paths.layer(one)}/{name}" for one in extension["layers"]]
+    if extension["rootfs"]["path"]:
+        layers = [extension["rootfs"]["path"]]
     if name != "diff" and any(os.path.islink(ctx.paths.layer_image(one)) for one in
                               extension["layers"]):  # fmt: skip
         containers.remove(ctx, container, lock)

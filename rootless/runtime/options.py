@@ -50,6 +50,8 @@ class RunOptions:
     cap_add, cap_drop     full names or "ALL"
     security              dict, see options_security.parse_security
     devices               [{"source", "target", "permissions"}]
+    rootfs                the directory that is the root instead of an image's, or ""
+    rootfs_overlay        bool: what is written goes beside it (:O)
     secrets               list of dicts, see options_secrets
     cdi                   ["vendor/class=name"] of --device and --gpus
     group_add             names or numbers of supplementary groups
@@ -121,6 +123,8 @@ class RunOptions:
         "replace",
         "restart",
         "rm",
+        "rootfs",
+        "rootfs_overlay",
         "secrets",
         "security",
         "shm_size",
@@ -194,6 +198,8 @@ class RunOptions:
     security: "dict[str, Any]"
     devices: list[dict[str, str]]
     cdi: list[str]
+    rootfs: str
+    rootfs_overlay: bool
     secrets: "list[dict[str, Any]]"
     group_add: list[str]
     ulimits: "list[dict[str, Any]]"

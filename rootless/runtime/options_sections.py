@@ -132,6 +132,16 @@ def identity(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str)
 
 def storage(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """Mounts and the root file system."""
+    fields["rootfs"], fields["rootfs_overlay"] = "", False
+    if flag(values, "rootfs"):
+        path = fields["image"]
+        fields["rootfs_overlay"] = path.endswith(":O")
+        fields["rootfs"] = absolute(path.removesuffix(":O"), cwd)
+        if fields["platform"] or text(values, "pull") == "always":
+            raise UsageError(
+                "--rootfs goes with neither --platform nor --pull=always: there is no image",
+                remedy="leave them out",
+            )
     mounts = [parse_volume(spec, cwd) for spec in texts(values, "volume")]
     mounts += [parse_mount(spec, cwd) for spec in texts(values, "mount")]
     mounts += [parse_tmpfs(spec) for spec in texts(values, "tmpfs")]

@@ -177,14 +177,21 @@ def root_plan(
     name = f"containers/{container.id}"
     suffix = extension.get("layer_directory", "diff")
     driver = extension["rung"].get("storage", "overlay")
+    target = f"{container.directory}/rootfs"
+    lower = [f"{layer}/{suffix}" for layer in layers]
+    own_root = (extension.get("rootfs") or {}).get("path", "")
+    if driver == "directory":
+        target = own_root
+    elif own_root:
+        lower = [os.path.relpath(own_root, ctx.paths.store)]
     return stage.RootPlan(
         driver=driver,
         base=ctx.paths.store,
         # An overlay needs a lower directory; an image may have no layer.
-        lower=[f"{layer}/{suffix}" for layer in layers] or [f"{name}/links"],
+        lower=lower or [f"{name}/links"],
         upper=f"{name}/upper",
         work=f"{name}/work",
-        target=f"{container.directory}/rootfs",
+        target=target,
         links=f"{container.directory}/links",
         read_only=read_only,
         # With "copy" the container has its own files already.

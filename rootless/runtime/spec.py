@@ -20,6 +20,7 @@ The object "rl":
     ipc, pid, uts, cgroupns       "private", "host", …
     links         [[text, path]]: symbolic links in /dev, made after the mounts
     devices       [{"source", "target", "permissions"}] of --device; in mounts already
+    rootfs        {"path": the directory of --rootfs or "", "overlay": bool}
     secrets       [{"name", "type", "target", "uid", "gid", "mode"}]: see options_secrets
     volumes       [{"name", "path", "target", "anonymous", "copy", "labels"}]: to be made before the
                   start; path is the directory that is mounted, with its subpath
@@ -206,6 +207,7 @@ def _storage(options: "RunOptions", resolved: "Sequence[Doc]") -> "Doc":
     return {
         "links": spec_mounts.links(resolved),
         "devices": [dict(device) for device in options.devices],
+        "rootfs": {"path": options.rootfs, "overlay": options.rootfs_overlay},
         "secrets": [dict(secret) for secret in options.secrets],
         "volumes": [
             {

@@ -324,7 +324,8 @@ def mount_by_kernel(plan: RootPlan) -> None:
             links=plan.links,
         )  # fmt: skip
     else:
-        # "copy": the parent has made the tree; a mount of it for pivot_root(2).
+        # "copy", where the parent has made the tree, and "directory", where the user has: a mount
+        # of it for pivot_root(2).
         syscalls.mount(plan.target, plan.target, None, syscalls.MS_BIND | syscalls.MS_REC)
 
 

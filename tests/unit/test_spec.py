@@ -361,9 +361,9 @@ def test_exec_with_its_own_settings():
     assert "CAP_SYS_ADMIN" in process["capabilities"]["effective"]
 
 
-def test_exec_detached_has_no_terminal():
+def test_exec_detached_has_a_terminal_and_no_input():
     process = exec_(detach=True, tty=True, interactive=True)
-    assert not process["terminal"]
+    assert process["terminal"] and not process["rl"]["interactive"]
     assert not process["rl"]["interactive"]
 
 

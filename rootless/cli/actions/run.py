@@ -61,14 +61,18 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
             remedy="another container may use it: remove it, or name another file",
             code="RL-CIDFILE",
         )
-    record = find_image(ctx, options)
+    if options.rootfs:
+        record = create.record_of_directory(options.rootfs)
+    else:
+        record = find_image(ctx, options)
     if options.replace:
         _remove_namesake(ctx, options.name)
     # The image can't be removed between the look at it and the container that uses it.
     with images.reading(ctx.paths):
-        names = record.get("names")
-        record = images.resolve_own(ctx.paths, str(record["id"]))
-        record["names"] = record.get("names") or names  # those of a shared store are its own
+        if record["id"]:
+            names = record.get("names")
+            record = images.resolve_own(ctx.paths, str(record["id"]))
+            record["names"] = record.get("names") or names  # those of a shared store are its own
         container, lock, config = create.create(ctx, options, record, log.note)
     if options.cidfile:
         try:

@@ -78,6 +78,7 @@ def run(
     read_only: files.ReadOnly = False,
     shm_size: files.ShmSize = None,
     device: files.Device = None,
+    rootfs: files.Rootfs = False,
     gpus: files.Gpus = None,
     secret: files.Secret = None,
     storage_driver: files.StorageDriver = None,

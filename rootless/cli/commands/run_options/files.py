@@ -68,6 +68,15 @@ Gpus = Annotated[
     ),
 ]
 
+Rootfs = Annotated[
+    bool,
+    option(
+        "--rootfs",
+        help="IMAGE is a directory to run in; with :O behind it, it is not changed.",
+        section=SECTION,
+    ),
+]
+
 Secret = Annotated[
     list[str] | None,
     option(
