@@ -171,13 +171,20 @@ def test_missing_or_bad_source_names_its_line(project: Project, text: str, line:
     assert f"Dockerfile:{line}" in err and ">>>" in err
 
 
-def test_symbolic_links_do_not_lead_out_of_the_context(project: Project) -> None:
-    project.write({"../secret": "outside", "link": "-> ../secret", "etc": "-> /etc", "a": "a"})
-    for source in ("link", "etc/passwd"):
-        assert "Dockerfile:2" in project.fails(f"COPY {source} /out/\n")
-    assert project.script("COPY . /out\n", "readlink /out/link; readlink /out/etc") == (
-        "../secret\n/etc"
-    )
+def test_nothing_leads_out_of_the_context(project: Project) -> None:
+    project.write({"../secret": "outside", "link": "-> ../secret", "conf": "-> /etc", "a": "a"})
+    project.write({"d/up": "-> ../../secret", "loop": "-> loop", "d/b": "b"})
+    sources = ["../secret", "d/../../secret", "link", "d/up", "conf", "conf/passwd", "loop"]
+    for source in [*sources, "--parents d/../../secret"]:
+        err = project.fails(f"COPY {source} /out/\n", code="RL-BUILD-ESCAPE")
+        assert "Dockerfile:2" in err and "DONE" not in err
+    for source in ("../secret", "link", "conf"):
+        text = f"RUN --mount=source={source},target=/x ls -R /x\n"
+        assert "Dockerfile:2" in project.fails(text, code="RL-BUILD-ESCAPE")
+    # Links as such are copied, and mean what they mean in the image.
+    text = "COPY . /out\nCOPY conf/* /none/\nRUN --mount=target=/x ! cat /x/link 2>/dev/null\n"
+    shown = project.script(text, "readlink /out/link; readlink /out/conf; ls /none; cat /out/d/b")
+    assert shown == "../secret\n/etc\nb"
 
 
 def test_dockerignore(project: Project) -> None:
