@@ -135,6 +135,17 @@ def check(transfer: Transfer) -> None:
             Source(transfer.source).check_inside(text)
 
 
+def look_for(transfer: Transfer) -> None:
+    """Raise the BuildError that perform() would for a source that is not in the context."""
+    source = Source(transfer.source, transfer.exclude)
+    for text in () if may_be_remote(transfer) else transfer.sources:
+        if transfer.parents:
+            before, pattern = split_pivot(text)
+            text = posixpath.join(before, pattern) if before != "/" else pattern
+        if not has_wildcards(text):
+            source.find(text)
+
+
 def may_be_remote(transfer: Transfer) -> bool:
     """Whether one of the sources looks like one on the network; what it is costs imports."""
     return any("://" in text or "@" in text for text in transfer.sources)

@@ -20,8 +20,7 @@ from rootless.build.dockerfile.scope import (
     global_arguments,
     predefined,
 )
-from rootless.build.dockerfile.stages import SCRATCH, Dockerfile, Stage
-from rootless.build.dockerfile.text import did_you_mean
+from rootless.build.dockerfile.stages import SCRATCH, Dockerfile, Stage, references
 from rootless.build.state import ImageState, run_created_by, transfer_created_by
 from rootless.errors import BuildError
 from rootless.oci import platform as platforms
@@ -166,7 +165,7 @@ class Planner:
             todo += [base] if base else []
             found |= {need: None} if need else {}
             for instruction in stage.instructions:
-                for word in source_words(instruction):
+                for word in references(instruction):
                     other, need = self._source(word, instruction, stage)
                     todo += [other] if other else []
                     found |= {need: None} if need else {}
@@ -212,20 +211,11 @@ class Planner:
         self, word: str, where: to.Instruction, stage: Stage
     ) -> tuple[Stage | None, Need | None]:
         """What --from means at `where`: a stage, or an image; neither for a named context."""
-        other = self.dockerfile.source_stage(word, where)
+        other = self.dockerfile.source_stage(word, where, stage)
         if other is None:
             if self._directory_of(word):
                 return None, None
             return None, Need(word, self.platform, where)
-        if other.index >= stage.index:
-            itself = other.index == stage.index
-            names = tuple(one.name for one in self.dockerfile.stages[: stage.index] if one.name)
-            raise self.dockerfile.error(
-                where,
-                f"the stage {word} is this one" if itself else f"the stage {word} comes later",
-                remedy=did_you_mean(word, names) or "copy from a stage further up",
-                code="RL-BUILD-STAGE",
-            )
         return other, None
 
     def _stage(self, stage: Stage) -> StagePlan:
@@ -373,15 +363,6 @@ class Planner:
                 count = f"{first + step.place + 1}/{total}"
                 where = f"{planned.label} {count}" if several else count
                 step.name = f"[{where}] {shown(step.instruction)}"
-
-
-def source_words(instruction: to.Instruction) -> list[str]:
-    """What --from and from= say in an instruction; ONBUILD's belongs to the child."""
-    if isinstance(instruction, to.Copy):
-        return [instruction.source_stage] if instruction.source_stage else []
-    if isinstance(instruction, to.Run):
-        return [word for word in instruction.mount_sources if word]
-    return []
 
 
 def shown(instruction: to.Instruction) -> str:

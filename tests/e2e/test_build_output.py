@@ -138,9 +138,12 @@ def test_check_prints_every_problem(project: Project) -> None:
         assert f"WARNING: {rule} - https://docs.docker.com/" in done.stdout
     assert "warnings have been found!" in done.stdout and "Dockerfile:3\n---" in done.stdout
     assert "   3 | >>> CMD echo" in done.stdout
-    project.write({"Dockerfile": "FROM busybox\nRUNN x\nCOPY a\n"})
-    done = project.run("--check", status=1)
-    assert "Dockerfile:2" in done.stdout and "Dockerfile:3" in done.stdout
+    wrong = ["FROM busybox", "RUNN x", "COPY a", "RUN --mont=x", "EXPOSE 99999", "USER ${X?none}"]
+    wrong += ["COPY --from=9 a /", "COPY Dockrfile /", "COPY ../x /", "RUN --mount=from=5 true"]
+    project.write({"Dockerfile": "\n".join(wrong)})
+    shown = project.run("--check", "--target", "nope", status=1).stdout
+    assert re.findall("^Dockerfile:([0-9]+)", shown, re.M) == [str(n) for n in range(2, 11)]
+    assert "did you mean Dockerfile?" in shown and "has no stage 'nope'" in shown, shown
     project.write({"Dockerfile": "FROM busybox\nRUN exit 1\n"})
     assert "no warnings found" in project.run("--check").stdout
 

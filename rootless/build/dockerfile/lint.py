@@ -4,7 +4,7 @@ Source: buildkit frontend/dockerfile/dockerfile2llb/validations.go and convert.g
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rootless.build.dockerfile import instructions as to
@@ -20,7 +20,7 @@ from rootless.build.dockerfile.scope import (
     predefined,
 )
 from rootless.build.dockerfile.shellwords import Expansion
-from rootless.build.dockerfile.stages import SCRATCH, Dockerfile, Stage
+from rootless.build.dockerfile.stages import SCRATCH, Dockerfile, Stage, references
 from rootless.build.dockerfile.text import nearest
 from rootless.errors import BadReference, BuildError
 from rootless.oci import platform as platforms
@@ -73,6 +73,7 @@ class Given:
         default_factory=dict
     )
     ignore: Matcher | None = None
+    look_for: Callable[[to.Copy | to.Add], None] | None = None  # raises for what is not there
 
 
 def check(data: bytes, name: str = "Dockerfile", given: Given | None = None) -> Report:
@@ -93,6 +94,7 @@ def check(data: bytes, name: str = "Dockerfile", given: Given | None = None) -> 
         report.errors.append(e)
     _Linter(dockerfile, given, report).run()
     report.findings.sort(key=lambda finding: finding.first_line)
+    report.errors.sort(key=lambda error: error.location[1] if error.location else 0)
     return report
 
 
@@ -126,6 +128,10 @@ class _Linter:
         self.casing()
         self.stage_names()
         given = self.given
+        try:
+            self.dockerfile.target(given.target)
+        except BuildError as e:
+            self.report.errors.append(e)
         target = given.target or self.dockerfile.stages[-1].name
         fixed = predefined(
             given.build_platform, given.target_platform, target, given.build_arguments
@@ -220,13 +226,19 @@ class _Linter:
         last: dict[str, to.Instruction] = {}
         for i in stage.instructions:
             try:
+                self.source_stages(i, stage)
                 self.instruction(i, facts)
             except BuildError as e:
+                self.dockerfile.locate(e, i)
                 self.report.errors.append(e)
             if isinstance(i, (to.Cmd, to.Entrypoint, to.Healthcheck)):
                 if i.name in last:
                     self.say("MultipleInstructionsDisallowed", last[i.name], i.keyword)
                 last[i.name] = i
+
+    def source_stages(self, i: to.Instruction, stage: Stage) -> None:
+        for word in references(i):
+            self.dockerfile.source_stage(word, i, stage)
 
     def platform(self, stage: Stage, expansion: Expansion, globals_: Mapping[str, str]) -> None:
         if expansion.found == {"TARGETPLATFORM"} and not expansion.missing:
@@ -312,11 +324,14 @@ class _Linter:
                 self.say("ExposeInvalidFormat", i, text)
 
     def sources(self, i: to.Instruction, expanded: to.Copy | to.Add) -> None:
+        copied = isinstance(expanded, to.Copy) and expanded.source_stage
+        if self.given.look_for is not None and not copied:
+            self.given.look_for(expanded)
         ignore = self.given.ignore
         # With exceptions, an ignored directory may hold what is wanted.
         if ignore is None or ignore.has_exceptions:
             return
-        if isinstance(expanded, to.Copy) and expanded.source_stage:
+        if copied:
             return
         word = "Copy" if isinstance(expanded, to.Copy) else "Add"
         for source in expanded.sources:

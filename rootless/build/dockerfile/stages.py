@@ -84,12 +84,24 @@ class Dockerfile:
                 found = earlier
         return found
 
-    def source_stage(self, word: str, where: Instruction) -> Stage | None:
-        """The stage that --from or from= means; None is an image or a named context.
+    def source_stage(self, word: str, where: Instruction, stage: Stage) -> Stage | None:
+        """The stage that --from or from= means in `stage`; None is an image or a named context.
 
-        A number counts stages.  Later stages are found too: the planner says that they are.
-        Raises BuildError (RL-BUILD-STAGE) for a number of none.
+        A number counts stages.  Raises BuildError (RL-BUILD-STAGE) for one that is not above.
         """
+        other = self._source_stage(word, where)
+        if other is not None and other.index >= stage.index:
+            itself = other.index == stage.index
+            names = tuple(one.name for one in self.stages[: stage.index] if one.name)
+            raise self.error(
+                where,
+                f"the stage {word} is this one" if itself else f"the stage {word} comes later",
+                remedy=did_you_mean(word, names) or "copy from a stage further up",
+                code="RL-BUILD-STAGE",
+            )
+        return other
+
+    def _source_stage(self, word: str, where: Instruction) -> Stage | None:
         if word.isascii() and word.removeprefix("-").isdecimal():
             index = int(word[:9])
             if 0 <= index < len(self.stages):

@@ -24,6 +24,7 @@ from rootless.store import images, layout
 
 if TYPE_CHECKING:
     from rootless.build.context import BuildContext
+    from rootless.build.dockerfile.instructions import Add, Copy
     from rootless.context import Context
 
 
@@ -279,12 +280,18 @@ class _KnownImages(Mapping[str, "tuple[Sequence[str], Sequence[str], platforms.P
 
 
 def _given(ctx: "Context", options: BuildOptions, context: "BuildContext") -> lint.Given:
+    def look_for(instruction: "Copy | Add") -> None:
+        from rootless.build import copying
+
+        copying.look_for(copying.from_instruction(instruction, source=context.tree))
+
     return lint.Given(
         build_arguments=options.given_args,
         target_platform=options.platform or platforms.host(),
         target=options.target,
         images=_KnownImages(ctx),
         ignore=context.matcher,
+        look_for=look_for if options.check else None,
     )
 
 

@@ -187,11 +187,12 @@ def test_stages_are_found_by_name_and_number() -> None:
     assert dockerfile.base_stage(middle, "one") is one
     assert dockerfile.base_stage(one, "one") is None
     assert dockerfile.base_stage(middle, "One") is None  # an image of that name
-    assert dockerfile.source_stage("1", copy) is middle
-    assert dockerfile.source_stage("ONE", copy) is again
-    assert dockerfile.source_stage("nginx:1", copy) is None
+    assert dockerfile.source_stage("1", copy, again) is middle
+    assert dockerfile.source_stage("nginx:1", copy, middle) is None
+    with pytest.raises(BuildError, match="ONE comes later"):
+        dockerfile.source_stage("ONE", copy, middle)
     with pytest.raises(BuildError) as e:
-        dockerfile.source_stage("3", copy)
+        dockerfile.source_stage("3", copy, middle)
     assert e.value.location == ("Dockerfile", 3, 3)
     assert dockerfile.target("") is again and dockerfile.target("1") is middle
     with pytest.raises(BuildError, match="no stage 'onne'") as e:
