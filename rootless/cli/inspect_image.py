@@ -24,9 +24,7 @@ def describe(paths: "Paths", record: "dict[str, Any]") -> "dict[str, Any]":
     document: dict[str, Any] = {
         "Id": identifier,
         # An image of a shared store has its names there.
-        "RepoTags": [
-            familiar(name) for name in images.names_of(paths, identifier) or record.get("names", ())
-        ],
+        "RepoTags": [familiar(name) for name in images.shown_names(paths, record)],
         "RepoDigests": [familiar(digest) for digest in record.get("repo_digests", ())],
         "Parent": "",
         "Comment": str(history[-1].get("comment") or original.get("comment") or ""),

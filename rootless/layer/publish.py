@@ -178,7 +178,7 @@ def _copy_blob(theirs: Paths, path: str, digest: str, temporary: str) -> None:
 
 def _names(ctx: "Context", text: str, record: "Record") -> list[str]:
     named = None if reference.is_image_id(text.removeprefix("sha256:")) else reference.parse(text)
-    held = images.names_of(ctx.paths, str(record["id"])) or [str(one) for one in record["names"]]
+    held = images.shown_names(ctx.paths, record)
     if named is not None and not named.digest and named.canonical() in held:
         return [named.canonical()]
     return held

@@ -131,6 +131,19 @@ def names_of(paths: "Paths", image_id: str) -> "list[str]":
     return _names_by_id(paths).get(image_id.removeprefix("sha256:"), [])
 
 
+def shown_names(paths: "Paths", record: "Record") -> "list[str]":
+    """names_of() a record; for an adopted image without one, its names in the shared store."""
+    image_id = str(record["id"])
+    found = names_of(paths, image_id)
+    if found or "shared" not in record:
+        return found
+    try:
+        theirs = read_json(type(paths)(str(record["shared"]), "").image(image_id)).get("names")
+    except (OSError, StoreError):
+        return []
+    return [str(name) for name in theirs] if isinstance(theirs, list) else []
+
+
 def add(paths: "Paths", record: "Record", name: str) -> "Record":
     """image_changes.add(): store `record` under the canonical `name`, "" for none."""
     from rootless.store import image_changes

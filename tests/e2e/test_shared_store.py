@@ -142,7 +142,9 @@ def test_it_is_listed_and_inspected(student: Rl, lesson: tuple[Rl, str]) -> None
 
     assert listed() == ["busybox:latest true", "lesson:1 true"]
     assert student.out("images").splitlines()[0].endswith("R/O")
+    assert student.out("images", "-q", "--filter", "readonly=false") == ""
     document = json.loads(student.out("image", "inspect", "lesson:1"))[0]
+    assert json.loads(student.out("image", "inspect", document["Id"]))[0] == document
     teachers = json.loads(lesson[0].out("image", "inspect", "lesson:1"))[0]
     for key in ("Id", "RepoTags", "Config", "RootFS", "Size"):
         assert document[key] == teachers[key]
@@ -210,7 +212,10 @@ def test_it_is_saved_and_pushed_as_it_was_published(
     index = json.loads(Path(f"{lesson[1]}/index.json").read_text())
     published = {one["digest"].removeprefix("sha256:") for one in index["manifests"]}
     assert digests[1] in published
+    student.run("rmi", f"{registry.host}/test/shared-student:1")
     student.run("save", "-o", f"{tmp_path}/a.tar", "lesson:1")
+    loaded = lesson[0].out("load", "-i", f"{tmp_path}/a.tar")
+    assert loaded.splitlines()[-1] == "Loaded image: lesson:1"
     with tarfile.open(f"{tmp_path}/a.tar") as archive:
         assert all(not member.issym() for member in archive)
     fresh = subprocess.run(

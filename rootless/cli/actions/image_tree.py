@@ -16,7 +16,7 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
     record: Record = images.resolve(ctx.paths, str(values["image"]))
     identifier = str(record["id"])
     cut = not values["no_trunc"]
-    names = ", ".join(familiar(name) for name in images.names_of(ctx.paths, identifier))
+    names = ", ".join(familiar(name) for name in images.shown_names(ctx.paths, record))
     text = f"Image ID: {_short(identifier, cut)}\nTags:     [{names}]\n"
     text += f"Size:     {human_size(record.get('size', 0))}\n"
     if values["whatrequires"]:

@@ -40,7 +40,7 @@ HEADINGS = {
     "Containers": "CONTAINERS",
 }
 _NONE = "<none>"
-_FILTERS = ("before", "dangling", "label", "label!", "reference", "since", "until")
+_FILTERS = ("before", "dangling", "label", "label!", "readonly", "reference", "since", "until")
 
 
 def main(ctx: "Context", values: "dict[str, Any]") -> int:
@@ -110,6 +110,11 @@ def _select(ctx: "Context", values: "dict[str, Any]") -> "list[Record]":
                 raise bad_value(key, value, "it is true or false")
             nameless = value in ("true", "1")
             records = [one for one in records if bool(one["names"]) != nameless]
+        elif key == "readonly":
+            if value not in ("true", "false", "1", "0"):
+                raise bad_value(key, value, "it is true or false")
+            asked = value in ("true", "1")
+            records = [one for one in records if bool(one.get("read_only")) == asked]
         elif key == "label":
             records = [
                 one for one in records if has_label(one["config"].get("Labels") or {}, value)

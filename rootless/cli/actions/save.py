@@ -61,7 +61,7 @@ def _names(ctx: Context, text: str, record: dict[str, Any]) -> list[str]:
     if reference.is_image_id(text.removeprefix("sha256:")):
         return []
     named = reference.parse(text)
-    if not named.digest and named.canonical() in images.names_of(ctx.paths, str(record["id"])):
+    if not named.digest and named.canonical() in images.shown_names(ctx.paths, record):
         return [named.canonical()]
     return []
 

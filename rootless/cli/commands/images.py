@@ -10,7 +10,8 @@ from rootless.cli.commands._base import argument, call, declare, make_app, optio
 app = make_app()
 
 EPILOG = (
-    "Filters: dangling, label, label!, before, since, until, reference. The fields of --format: "
+    "Filters: dangling, label, label!, before, since, until, reference, readonly. "
+    "The fields of --format: "
     ".ID .Repository .Tag .Digest .CreatedSince .CreatedAt .Size."
 )
 
