@@ -1,6 +1,6 @@
 """The process that stays with a detached container.
 
-    python3 -I -S supervisor.py PACKAGE-ROOT SITE STORE RUNTIME CONTAINER-ID FD FD FD
+    python3 -I -S supervisor.py PACKAGE-ROOT SITE STORE RUNTIME FD
 
 PACKAGE-ROOT is the directory that holds the package rootless, SITE where its dependencies are
 (used only for a systemd scope).  The rest is described in rootless.runtime.supervisor.

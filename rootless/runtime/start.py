@@ -8,8 +8,6 @@ from rootless.errors import ContainerError, RlError
 from rootless.linux import channel as channels
 from rootless.linux import process, signals
 from rootless.runtime import stage
-from rootless.runtime.streams import LocalClient
-from rootless.runtime.supervise import Supervision, record_failure
 from rootless.store import containers
 
 TYPE_CHECKING = False
@@ -35,6 +33,10 @@ def in_foreground(
 
     Signals are passed on.  Raises RlError when the program could not be started.
     """
+    # Not for those who start a supervisor: it is the one that needs them.
+    from rootless.runtime.streams import LocalClient
+    from rootless.runtime.supervise import Supervision
+
     supervision = Supervision(ctx, container, lock)
     supervision.start(config)
     for note in supervision.notes:
@@ -58,6 +60,23 @@ def in_foreground(
     return exit_code
 
 
+class Supervisor:
+    """A supervisor process that waits to be given its container.
+
+    Made early, it starts up while this process makes the container.  It ends when this process
+    does without having given it one.
+    """
+
+    __slots__ = ("channel", "pid")
+
+    def __init__(self, ctx: "Context") -> None:
+        self.channel, theirs = channels.pair()
+        try:
+            self.pid = _spawn(ctx, theirs.fileno())
+        finally:
+            theirs.close()
+
+
 def supervised(
     ctx: "Context",
     container: "Container",
@@ -65,28 +84,28 @@ def supervised(
     *,
     attach: bool,
     notify: "Callable[[str], None]",
+    supervisor: "Supervisor | None" = None,
 ) -> "_socket.socket | None":
     """Start the container under a supervisor of its own, and return when its program runs.
 
     With `attach`, a socket that is attached from the first byte on.  The supervisor takes over
     the lock.  Raises RlError with the reason when the program could not be started.
     """
-    ours, theirs = channels.pair()
+    supervisor = supervisor or Supervisor(ctx)
     client, client_end = _socket.socketpair() if attach else (None, None)
-    client_fd = client_end.fileno() if client_end is not None else -1
-    try:
-        pid = _spawn(ctx, container, theirs.fileno(), lock.fd, client_fd)
-    finally:
-        theirs.close()
-        if client_end is not None:
-            client_end.close()
-    name, body, _ = ours.receive()
-    ours.close()
+    fds = [lock.fd]
+    if client_end is not None:
+        fds.append(client_end.fileno())
+    supervisor.channel.send("serve", container.id, fds)
+    if client_end is not None:
+        client_end.close()
+    name, body, _ = supervisor.channel.receive()
+    supervisor.channel.close()
     if name == "started" and isinstance(body, dict):
         for note in body["notes"]:
             notify(note)
         return client
-    os.waitpid(pid, 0)
+    os.waitpid(supervisor.pid, 0)
     if name == "error":
         stage.raise_reported(body)
     raise ContainerError(
@@ -96,38 +115,29 @@ def supervised(
     )
 
 
-def _spawn(
-    ctx: "Context", container: "Container", report_fd: int, lock_fd: int, client_fd: int
-) -> int:
+def _spawn(ctx: "Context", channel_fd: int) -> int:
     """Start the supervisor process, in a session of its own; its PID."""
-    inherited = [fd for fd in (report_fd, lock_fd, client_fd) if fd >= 0]
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     site = next(
         (path for path in sys.path if path.endswith(("site-packages", "dist-packages"))), ""
     )
     argv = [
         sys.executable, "-I", "-S", ctx.helper("supervisor/supervisor.py"), package, site,
-        ctx.paths.store, ctx.paths.runtime, container.id,
-        str(report_fd), str(lock_fd), str(client_fd),
+        ctx.paths.store, ctx.paths.runtime, str(channel_fd),
     ]  # fmt: skip
-    for fd in inherited:
-        os.set_inheritable(fd, True)
-    try:
-        return os.posix_spawn(
-            sys.executable,
-            argv,
-            ctx.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
-                (os.POSIX_SPAWN_DUP2, 0, 1),
-                (os.POSIX_SPAWN_DUP2, 0, 2),
-            ],
-            setsid=True,
-            setsigdef=process.PYTHON_IGNORES,
-        )
-    finally:
-        for fd in inherited:
-            os.set_inheritable(fd, False)
+    os.set_inheritable(channel_fd, True)
+    return os.posix_spawn(
+        sys.executable,
+        argv,
+        ctx.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+            (os.POSIX_SPAWN_DUP2, 0, 1),
+            (os.POSIX_SPAWN_DUP2, 0, 2),
+        ],
+        setsid=True,
+        setsigdef=process.PYTHON_IGNORES,
+    )
 
 
 def again(ctx: "Context", container: "Container") -> "Lock":
@@ -160,5 +170,5 @@ def start_or_record(
     try:
         return start()
     except RlError as e:
-        record_failure(container, e)
+        container.write_state(status="created", exit_code=e.exit_status, error=e.what)
         raise

@@ -7,7 +7,7 @@ holds the container's lock all the while, so that the kernel tells everybody whe
 import os
 import time
 
-from rootless.errors import ContainerError, RlError, StoreError
+from rootless.errors import ContainerError, StoreError
 from rootless.linux import process
 from rootless.network import driver as drivers
 from rootless.network import ports
@@ -335,8 +335,3 @@ def _reap() -> None:
             pass
     except ChildProcessError:
         pass
-
-
-def record_failure(container: "Container", failure: RlError) -> None:
-    """Note in state.json why a start has failed."""
-    container.write_state(status="created", exit_code=failure.exit_status, error=failure.what)

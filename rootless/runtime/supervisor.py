@@ -1,8 +1,8 @@
 """The supervisor of one detached container: a small process, the container's parent.
 
-Started by rootless.runtime.start as `python -I -S helpers/supervisor/supervisor.py`; it reports
-once on its channel ("started", or "error" with the reason), and then serves the container until
-its end: log, attached clients, clean-up.
+Started by rootless.runtime.start as `python -I -S helpers/supervisor/supervisor.py`; it is given
+a container on its channel, reports once ("started", or "error" with the reason), and then serves
+the container until its end: log, attached clients, clean-up.
 """
 
 import os
@@ -22,13 +22,18 @@ _NUDGE = 10  # SIGUSR1: see rootless.runtime.restart
 
 
 def main(argv: list[str]) -> int:
-    """STORE RUNTIME CONTAINER-ID REPORT-FD LOCK-FD CLIENT-FD, descriptors inherited; -1 for no
-    client."""
-    store, runtime, container_id = argv[:3]
-    report_fd, lock_fd, client_fd = (int(word) for word in argv[3:6])
-    report = channels.from_fd(report_fd)
-    os.set_inheritable(lock_fd, False)
-    lock = Lock(lock_fd)
+    """STORE RUNTIME CHANNEL-FD, the descriptor inherited.
+
+    It gives the message "serve": the container's ID, its lock, and a client's socket if there is
+    one already; the answer is "started" or "error".
+    """
+    store, runtime, channel_fd = argv
+    report = channels.from_fd(int(channel_fd))
+    name, container_id, fds = report.receive()
+    if name != "serve":
+        return 0  # there is no container to be started after all
+    assert isinstance(container_id, str)
+    lock = Lock(fds[0])
     ctx = Context(
         paths=Paths(store, runtime),
         uid=os.getuid(),
@@ -51,7 +56,7 @@ def main(argv: list[str]) -> int:
     except (RlError, OSError) as e:
         stage.report(report, e)
         return 125
-    if client_fd >= 0:
+    for client_fd in fds[1:]:
         run.listener.adopt(client_fd)
     report.send("started", {"notes": run.supervision.notes})
     report.close()

@@ -164,12 +164,15 @@ def small_rl(rl: Rl, test_dir: str) -> Any:
 def test_a_full_disk_costs_lines_and_never_the_container(small_rl: tuple[Rl, str]) -> None:
     rl, place = small_rl
     script = (
-        "echo first; cat /dev/zero >/filling; touch /dev/shm/full; "
+        "echo first; while [ ! -e /dev/shm/fill ]; do sleep 0.05; done; "
+        "cat /dev/zero >/filling; touch /dev/shm/full; "
         "while [ ! -e /dev/shm/go ]; do head -c 9999 /dev/zero | tr '\\0' x; echo; sleep 0.05; "
         "done; echo last; sleep 1000"
     )
     name = rl.start(command=script)
     inside = ("exec", name, "sh", "-c")
+    rl.wait_log(name, "first")
+    rl.run(*inside, "touch /dev/shm/fill")
     wait_until(lambda: rl.run(*inside, "test -e /dev/shm/full", check=False).returncode == 0,
                what="the container's word")  # fmt: skip
     time.sleep(0.3)  # some lines are lost

@@ -8,7 +8,6 @@ from rootless.cli.actions import several
 from rootless.errors import ContainerError, RlError, UsageError
 from rootless.paths import current_directory
 from rootless.runtime import create, start
-from rootless.runtime.attach import Connection, Detached
 from rootless.runtime.options import RunOptions
 from rootless.store import images, layout, volumes
 
@@ -29,14 +28,21 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
             remedy="leave -t out: rl run -i …",
             code="RL-NO-TERMINAL",
         )
+    # What starts again outlives this command; a terminal can be left.
+    restarts = options.restart["name"] != "no"
+    supervisor = None
+    if options.detach or options.tty or restarts or not options.sig_proxy:
+        supervisor = start.Supervisor(ctx)
     container, lock, config = make(ctx, options)
     try:
         with lock:
             if options.detach:
-                start.supervised(ctx, container, lock, attach=False, notify=log.note)
+                start.supervised(
+                    ctx, container, lock, attach=False, notify=log.note, supervisor=supervisor
+                )
                 print(container.id)
                 return 0
-            return _attached(ctx, options, container, lock, config)
+            return _attached(ctx, options, container, lock, config, supervisor)
     except (RlError, KeyboardInterrupt):
         _undo(ctx, options, container)
         raise
@@ -149,15 +155,19 @@ def _attached(
     container: "Container",
     lock: "Lock",
     config: "dict[str, Any]",
+    supervisor: "start.Supervisor | None",
 ) -> int:
     streams = tuple(name for name in ("stdout", "stderr") if config["rl"]["attach"][name])
-    # What starts again outlives this command.
-    if not options.tty and options.sig_proxy and not container.restarts:
+    if supervisor is None:
         return start.in_foreground(
             ctx, container, lock, config, streams=streams,
             read_input=options.interactive, notify=log.note,
         )  # fmt: skip
-    client = start.supervised(ctx, container, lock, attach=True, notify=log.note)
+    from rootless.runtime.attach import Connection, Detached
+
+    client = start.supervised(
+        ctx, container, lock, attach=True, notify=log.note, supervisor=supervisor
+    )
     assert client is not None
     lock.close()
     connection = Connection(
