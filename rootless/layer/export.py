@@ -196,8 +196,8 @@ class Export(Packer):
 
 
 def stored_blobs(ctx: "Context", *first: dict[str, Any]) -> dict[str, Descriptor]:
-    """diffID -> a blob of that layer, of whatever image: a build has the blobs of its base, a
-    pull has not fetched those whose layers were there.  The records `first` go before others."""
+    """diffID -> a blob of that layer, of whatever image: a build has the blobs of its base.  The
+    records `first` go before others."""
     found: dict[str, Descriptor] = {}
     for one in (*first, *images.list_images(ctx.paths)):
         layers, stored = one.get("layers"), one.get("layer_blobs")

@@ -44,8 +44,8 @@ def add_locked(paths: Paths, record: Record, name: str) -> Record:
         before = {}
     merged["repo_digests"] = _merge(before.get("repo_digests"), record.get("repo_digests"))
     if not _has_blobs(paths, record) and _has_blobs(paths, before):
-        # The same image, otherwise compressed: its layers were there, its blobs were not
-        # fetched.  What is complete can be copied on.
+        # The same image, made here: its layers have no blobs.  What is complete goes out as it
+        # came.
         merged |= {key: before[key] for key in _MANIFEST_KEYS if key in before}
     loser = _owner(paths, name) if name else ""
     merged["names"] = _merge(images.names_of(paths, image_id), [name] if name else [])
