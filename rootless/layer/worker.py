@@ -5,6 +5,7 @@ callers with threads never fork.  It unshares, says so on the control socket, wa
 maps, does what the request names (JSON) and answers with JSON.  It dies with its caller.
 """
 
+import errno
 import json
 import os
 import sys
@@ -29,6 +30,8 @@ def main() -> int:
         answer = {"what": e.what, "expected": e.expected, "actual": e.actual}
     except RlError as e:
         answer = {"error": type(e).__name__, "what": e.what, "remedy": e.remedy, "code": e.code}
+    except MemoryError:
+        answer = {"errno": errno.ENOMEM, "call": "worker", "target": request["task"]}
     except OSError as e:
         answer = {"errno": e.errno or 0, "call": "worker", "target": str(e.filename or "")}
     data = json.dumps(answer).encode()
