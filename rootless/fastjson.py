@@ -48,6 +48,11 @@ def loads(data: "bytes | str") -> "Any":
         value, end = _scan(text, 0)
     except StopIteration as e:
         raise ValueError(f"not JSON at character {e.value}") from None
+    except SystemError:
+        # Before Python 3.13 the scanner looks for its exception in json, without importing it.
+        import json
+
+        return json.loads(text)
     if end != len(text):
         raise ValueError(f"not JSON: more after character {end}")
     return value

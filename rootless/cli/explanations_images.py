@@ -190,7 +190,8 @@ IMAGES: dict[str, tuple[str, str]] = {
     "RL-STORE-CORRUPT": (
         "A file in the store is damaged",
         "rl writes nothing in place, so this was somebody else, or the disk. The message names "
-        "the file and how to get it again.",
+        "the file. `rl system check` finds everything that is damaged, and with --repair takes it "
+        "out or makes it anew, and says what to pull again.",
     ),
     "RL-STORE-FULL": (
         "There is no space left",

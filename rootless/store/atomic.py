@@ -86,7 +86,7 @@ def read_json(path: str) -> "dict[str, object]":
     except (ValueError, RecursionError) as e:
         raise StoreError(
             f"{path} is damaged: {e}",
-            remedy="move it away; what it described has to be made again",
+            remedy="see rl system check; what it described has to be made again",
             code="RL-STORE-CORRUPT",
         ) from e
     except OSError as e:
@@ -98,7 +98,7 @@ def read_json(path: str) -> "dict[str, object]":
     if not isinstance(value, dict):
         raise StoreError(
             f"{path} is damaged: it holds no JSON object",
-            remedy="move it away; what it described has to be made again",
+            remedy="see rl system check; what it described has to be made again",
             code="RL-STORE-CORRUPT",
         )
     return value

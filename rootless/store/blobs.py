@@ -37,7 +37,7 @@ def read(paths: Paths, digest: str) -> bytes:
     if digests.of(data) != digest:
         raise StoreError(
             f"blob {digest[:19]} is damaged on disk",
-            remedy=f"remove {path}, then pull or import the image again",
+            remedy="rl system check --repair takes it out; then pull or import the image again",
             code="RL-STORE-CORRUPT",
         )
     return data
@@ -140,7 +140,7 @@ class VerifiedFile:
         if not data and f"sha256:{self._hash.hexdigest()}" != self._digest:
             raise StoreError(
                 f"blob {self._digest[:19]} is damaged on disk",
-                remedy=f"remove {self._path}, then pull the image again",
+                remedy="rl system check --repair takes it out; then pull the image again",
                 code="RL-STORE-CORRUPT",
             )
         return data

@@ -244,7 +244,7 @@ def _checked(record: "Record", identifier: str) -> "Record":
     if record.get("id") != f"sha256:{identifier}" or not isinstance(record.get("layers"), list):
         raise StoreError(
             f"the record of image {identifier[:12]} is damaged",
-            remedy=f"rl rmi -f {identifier[:12]}, then pull or import it again",
+            remedy="rl system check --repair takes it out; then pull or import it again",
             code="RL-STORE-CORRUPT",
         )
     return record

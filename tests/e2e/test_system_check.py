@@ -98,7 +98,10 @@ def test_records_links_and_strays_are_put_right(pulled: Made) -> None:
     assert "the store is sound" in rl.out("system", "check")
     assert json.loads(Path(f"{store}/index.json").read_text())["manifests"]
     # A record that is no record: names and all, and the image comes back by a pull.
-    Path(f"{store}/images/by-id/{rl.inspect(name)['Id'][7:]}.json").write_text("[]")
+    identifier = rl.inspect(name)["Id"][7:]
+    for text in ("{", "[]"):
+        Path(f"{store}/images/by-id/{identifier}.json").write_text(text)
+        assert "system check" in rl.fails("images", status=1, code="RL-STORE-CORRUPT")
     rl.run("system", "check", status=1)
     rl.run("system", "check", "--repair")
     assert rl.out("images", "-q") == ""

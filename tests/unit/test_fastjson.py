@@ -1,6 +1,9 @@
 """rootless.fastjson answers as json does."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -43,6 +46,22 @@ def test_loads_refuses_what_json_refuses(text):
 def test_rubbish_is_a_value_error(text):
     with pytest.raises(ValueError):
         fastjson.loads(text)
+
+
+@pytest.mark.parametrize("text", ["{", "[1,", '{"a" 1}', '"\\x"', '"\n"'])
+def test_rubbish_is_a_value_error_where_json_was_not_imported(text):
+    code = (
+        "import sys; sys.path[:0] = [sys.argv[1]]\n"
+        "from rootless import fastjson\n"
+        "assert 'json' not in sys.modules\n"
+        "try:\n fastjson.loads(sys.argv[2])\n"
+        "except ValueError:\n sys.exit(0)\n"
+        "sys.exit(1)"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    argv = [sys.executable, "-I", "-S", "-c", code, root, text]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_json_cannot_say_is_a_type_error():
