@@ -28,7 +28,7 @@ def main(ctx: Context, values: dict[str, object]) -> int:
         raise UsageError("pull needs the name of an image", remedy="try: rl pull busybox")
     for name in names:
         for text in _wanted(ctx, str(name), values):
-            print(fetch(ctx, text, values))
+            print(fetch(ctx, text, values).reference.canonical())
     return 0
 
 
@@ -45,8 +45,8 @@ def _wanted(ctx: Context, text: str, values: dict[str, object]) -> list[str]:
     return [f"{text}:{tag}" for tag in tags]
 
 
-def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
-    """Pull one image and show how it goes; its canonical name."""
+def fetch(ctx: Context, text: str, values: dict[str, object]) -> pull.Pulled:
+    """Pull one image and show how it goes."""
     platform = values.get("platform")
     with _display(bool(values.get("quiet"))) as display:
         pulled = pull.pull_image(
@@ -62,7 +62,7 @@ def fetch(ctx: Context, text: str, values: dict[str, object]) -> str:
     if not values.get("quiet"):
         state = "Downloaded newer image for" if pulled.changed else "Image is up to date for"
         print(f"Digest: {pulled.digest}\nStatus: {state} {named.familiar()}")
-    return named.canonical()
+    return pulled
 
 
 def _display(quiet: bool) -> Silent:

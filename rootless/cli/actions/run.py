@@ -143,10 +143,11 @@ def _pull(ctx: "Context", options: RunOptions, *, told: bool = False) -> "dict[s
         print(f"Unable to find image '{options.image}' locally", file=sys.stderr)
     # Standard output is the container's.
     with contextlib.redirect_stdout(sys.stderr):
-        name = pull.fetch(
+        pulled = pull.fetch(
             ctx, options.image, {"quiet": options.quiet, "platform": options.platform}
         )
-    return images.resolve(ctx.paths, name)
+    # By its ID: the name may be another image's by now, and this one is what was verified.
+    return images.resolve(ctx.paths, str(pulled.record["id"]))
 
 
 def _attached(
