@@ -74,6 +74,10 @@ class Supervision:
             held = {"RLIMIT_NPROC", "RLIMIT_DATA"}
             rlimits = [one for one in config["process"]["rlimits"] if one["type"] not in held]
             config = config | {"process": config["process"] | {"rlimits": rlimits}}
+        if _shares_pids(container):
+            from rootless.runtime import host_pids
+
+            host_pids.adopt_orphans()
         plan = rootfs.plan(self._ctx, container, config, idmap, network)
         terminal, interactive = container.config["tty"], container.config["interactive"]
         theirs, ours = ([], {}) if terminal else streams.pipes(interactive)
@@ -219,6 +223,10 @@ class Supervision:
         self.ran_ns = time.monotonic_ns() - self._began_ns
         if self._monitor is not None:
             self._monitor.close()
+        if _shares_pids(self._container):
+            from rootless.runtime import host_pids
+
+            host_pids.end_orphans(int(str(one["pid"])) for one in started.helpers)
         started.network.close()
         for forwarder in self._forwarders:
             forwarder.close()
@@ -316,6 +324,11 @@ def _remove_pidfile(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
+
+
+def _shares_pids(container: "Container") -> bool:
+    """Whether it was started with --pid host."""
+    return bool(container.config.get("options", {}).get("pid") == "host")
 
 
 def id_map(ctx: "Context", extension: "dict[str, Any]") -> "IdMap":

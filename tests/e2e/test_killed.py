@@ -225,3 +225,18 @@ def test_a_clock_that_jumps_breaks_no_health_check_and_no_restart(rl: Rl, tmp_pa
     wait_until(lambda: rl.inspect(name)["RestartCount"] >= 2, 20, "two restarts")
     assert rl.inspect(name)["State"]["StartedAt"] < "2025"
     rl.run("rm", "-f", name)
+
+
+@pytest.mark.parametrize("options", [["-d"], []])
+def test_what_a_container_of_the_hosts_pids_has_started_ends_with_it(
+    rl: Rl, options: list[str]
+) -> None:
+    """No PID namespace ends it: daemons, children of children, those in sessions of their own."""
+    script = "(setsid sleep 4243 &); sh -c 'sleep 4243 & sleep 4243' & sleep 1; exit 3"
+    done = rl.run("run", *options, "--name", "shared", "--pid", "host", "--network", "none",
+                  "busybox", "sh", "-c", script, status=0 if options else 3)  # fmt: skip
+    assert done.stderr == ""
+    assert rl.out("wait", "shared") == "3"
+    left = [line for line in traces.processes(rl.worker, rl.root).values() if "4243" in line]
+    assert not left
+    rl.run("rm", "shared")
