@@ -41,10 +41,10 @@ def rl(tmp_path: object) -> Run:
     ("words", "message"),
     [
         (["run"], "IMAGE is missing; see rl run --help [RL-USAGE]"),
-        (["run", "--foo", "x"], "unknown option --foo; see rl run --help [RL-USAGE]"),
+        (["run", "--qqq", "x"], "unknown option --qqq; see rl run --help [RL-USAGE]"),
         (["run", "--nam", "x"], "unknown option --nam (did you mean --name?)"),
         (["rnu"], "unknown command: rl rnu (did you mean run?); see rl --help [RL-USAGE]"),
-        (["container", "stat"], "unknown command: rl container stat (did you mean start?)"),
+        (["container", "stat"], "unknown command: rl container stat (did you mean stats?)"),
         (["stop", "-t"], "option '-t' requires an argument; see rl stop --help"),
         (["stop", "-t", "x", "c"], "see rl stop --help [RL-USAGE]"),
         (["ps", "--format", "table {{.Foo}}"], "there is no field Foo"),
@@ -153,7 +153,7 @@ def test_completion_scripts(rl: Run, shell: str) -> None:
     ("line", "expected"),
     [
         ("rl in", ["inspect", "info"]),
-        ("rl container p", ["port", "ps"]),
+        ("rl container p", ["pause", "port", "prune", "ps"]),
         ("rl run --net", ["--net", "--network"]),
         ("rl run --network ho", ["host"]),
         ("rl explain port-t", ["port-taken"]),
