@@ -81,6 +81,13 @@ class Filters:
             raise bad_value("health", value, f"known are {', '.join(HEALTH)}")
         return value
 
+    def no_swarm(self, value: str) -> str:
+        raise UsageError(
+            "there is no filter is-task: tasks are of a swarm, and rl has none",
+            remedy="leave it out",
+            code="RL-FILTER",
+        )
+
     def exit_code(self, value: str) -> int:
         if not value.isascii() or not value.isdecimal():
             raise bad_value("exited", value, "it is an exit code")
@@ -163,6 +170,7 @@ _KEYS: "dict[str, tuple[Callable[..., Any] | None, Callable[..., bool]]]" = {
         Filters.port,
         lambda one, value: bool(value.intersection(words.exposed_ports(one))),
     ),
+    "is-task": (Filters.no_swarm, lambda one, value: False),
     "health": (
         Filters.health,
         lambda one, value: one.state.get("health", "none") == value,

@@ -81,3 +81,7 @@ def test_only_a_running_container_is_paused(rl: Rl) -> None:
     rl.run("create", "--name", name, "busybox", "true")
     rl.fails("pause", name, status=1, code="RL-CONTAINER-NOT-RUNNING")
     rl.fails("unpause", name, status=1, code="RL-CONTAINER-NOT-RUNNING")
+
+
+def test_tasks_of_a_swarm_are_not_there(rl: Rl) -> None:
+    assert "swarm" in rl.fails("ps", "--filter", "is-task=true", code="RL-FILTER")
