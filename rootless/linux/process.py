@@ -124,3 +124,28 @@ class Spawned:
             output = pipe.read()
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status), output.decode("utf-8", "replace").strip()
+
+
+def spawn_tied(argv: "Sequence[str]", environ: "Mapping[str, str]", error_fd: int) -> int:
+    """Start a program that is killed when this process ends, however it ends; its PID.
+
+    prctl(2) PR_SET_PDEATHSIG, which posix_spawn(3) cannot set.  `error_fd` is its standard output
+    and error.
+    """
+    from rootless.linux import signals
+
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != parent:
+            os._exit(127)
+        null = os.open("/dev/null", os.O_RDONLY)
+        for number, fd in enumerate((null, error_fd, error_fd)):
+            os.dup2(fd, number)
+        signals.reset_for_exec()
+        os.execve(argv[0], list(argv), dict(environ))
+    finally:
+        os._exit(127)

@@ -1,12 +1,14 @@
 """The driver pasta: the host's addresses in the container, translated socket by socket.  Warm.
 
-pasta(1).  Without --foreground it returns when the container is connected and its ports are
-bound, and goes on in the background; its PID file says where.  It gives IPv6 too.
+pasta(1).  It stays in the foreground, as our child, so that the kernel can end it when we are
+killed (a parent-death signal; it does not outlive the fork of going to the background).  Its PID
+file, a FIFO here, says when the container is connected and its ports are bound.  It gives IPv6 too.
 """
 
 import _socket
 import errno
 import os
+import select
 
 from rootless.errors import NetworkError
 from rootless.linux import process
@@ -35,42 +37,64 @@ class Pasta(driver.Driver):
             "pasta", environ, "ask the admin for: apt-get install passt", "RL-NETWORK-NO-HELPER"
         )
         self._pid_path = f"{runtime_directory}.pasta"
-        self._spawned: process.Spawned | None = None
+        self._messages = self._ready = -1  # what it says, and its PID file
+        self._pid = 0
         self._pidfd = -1
         self.ip = host_address()
 
     def start(self, pid: int) -> None:
         argv = [
-            self._program, "--config-net", "--stderr", "--quiet", "--no-map-gw",
+            self._program, "--foreground", "--config-net", "--stderr", "--quiet", "--no-map-gw",
             "--dns-forward", DNS_FORWARD, "--pid", self._pid_path,
             "-T", "none", "-U", "none",
         ]  # fmt: skip
         tcp = [_forward(port) for port in self.ports if port.protocol == "tcp"]
         argv += ["-t", ",".join(tcp) or "none", "-u", "none"]
-        self._spawned = process.Spawned([*argv, str(pid)], self._environ)
+        try:
+            os.unlink(self._pid_path)
+        except FileNotFoundError:
+            pass
+        os.mkfifo(self._pid_path, 0o600)
+        self._ready = os.open(self._pid_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._messages, write_fd = os.pipe()
+        # Nobody reads them later: what does not fit is lost, and pasta does not wait.
+        os.set_blocking(write_fd, False)
+        os.set_blocking(self._messages, False)
+        self._pid = process.spawn_tied([*argv, str(pid)], self._environ, write_fd)
+        os.close(write_fd)
+        self._pidfd = os.pidfd_open(self._pid)
 
     def finish(self) -> None:
-        assert self._spawned is not None
-        # Its output pipe is closed by the child that stays; the parent's status is the answer.
-        status, said = self._spawned.finish()
-        self._spawned = None
-        if status != 0:
-            raise self._failure(said)
-        with open(self._pid_path) as file:
-            pid = int(file.read())
+        poll = select.poll()
+        poll.register(self._ready, select.POLLIN)
+        poll.register(self._pidfd, select.POLLIN)
+        while True:
+            events = dict(poll.poll())
+            if events.get(self._ready, 0) & select.POLLIN:
+                break
+            if self._pidfd in events:
+                raise self._failure(self._said())
+            poll.unregister(self._ready)  # closed without a PID: its end comes
         os.unlink(self._pid_path)
-        started = process.start_time(pid)
-        self._pidfd = process.open_pidfd(pid, started)
-        self.helpers = [{"name": self.name, "pid": pid, "start_time": started}]
+        os.close(self._ready)
+        self._ready = -1
+        started = process.start_time(self._pid)
+        self.helpers = [{"name": self.name, "pid": self._pid, "start_time": started}]
+
+    def _said(self) -> str:
+        try:
+            return os.read(self._messages, 65536).decode("utf-8", "replace").strip()
+        except BlockingIOError:
+            return ""
 
     def close(self) -> None:
-        if self._spawned is not None:
-            self._spawned.finish()
-            self._spawned = None
         if self._pidfd >= 0:
             process.signal_process(self._pidfd, 9)
-            os.close(self._pidfd)
-            self._pidfd = -1
+            os.waitpid(self._pid, 0)
+        for fd in (self._pidfd, self._messages, self._ready):
+            if fd >= 0:
+                os.close(fd)
+        self._pidfd = self._messages = self._ready = -1
         try:
             os.unlink(self._pid_path)
         except OSError:

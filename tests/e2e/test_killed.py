@@ -240,3 +240,15 @@ def test_what_a_container_of_the_hosts_pids_has_started_ends_with_it(
     left = [line for line in traces.processes(rl.worker, rl.root).values() if "4243" in line]
     assert not left
     rl.run("rm", "shared")
+
+
+@pytest.mark.needs("pasta")
+@pytest.mark.parametrize("network", ["slirp4netns", "pasta"])
+def test_the_network_helper_ends_with_a_supervisor_that_is_killed(rl: Rl, network: str) -> None:
+    """By itself: no command has to look first."""
+    rl.run("run", "-d", "--network", network, "busybox", "sleep", "1000")
+    processes = traces.processes(rl.worker, rl.root)
+    (supervisor,) = [pid for pid, line in processes.items() if "supervisor.py" in line]
+    assert [line for line in processes.values() if network in line]
+    kill(supervisor)
+    wait_until(lambda: not traces.processes(rl.worker, rl.root), what="the end of all")
