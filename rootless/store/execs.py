@@ -130,10 +130,17 @@ def find(everyone: "list[Container]", text: str) -> "dict[str, Any]":
 
 
 def _forget_old(container: "Container") -> None:
-    for record in list_all(container):
-        ended = record["finished"] or (0 if record["running"] else record["started"])
-        if ended and time.time() - ended > KEPT_S:
+    """Remove what ended more than KEPT_S ago: a record is written at the start and at the end."""
+    oldest = time.time() - KEPT_S
+    try:
+        with os.scandir(_directory(container)) as entries:
+            old = {entry.name for entry in entries if entry.stat().st_mtime < oldest}
+    except OSError:
+        return
+    for record in list_all(container) if old else ():
+        name = f"{record['id']}.json"
+        if name in old and not record["running"]:
             try:
-                os.unlink(f"{_directory(container)}/{record['id']}.json")
+                os.unlink(f"{_directory(container)}/{name}")
             except OSError:
                 pass

@@ -140,3 +140,14 @@ def test_exec_goes_on_when_its_terminal_is_left(rl: Rl, container: str) -> None:
     rl.run("exec", container, "sh", "-c", "echo > /tmp/fifo", timeout=20)
     wait_until(lambda: rl.run("exec", container, "ls", "/tmp/end", check=False).returncode == 0)
     assert execs(rl, container)[1]["Running"] is True
+
+
+def test_exec_is_forgotten_some_time_after_its_end(rl: Rl, container: str) -> None:
+    rl.run("exec", container, "true")
+    rl.run("exec", "-d", container, "sleep", "1000")
+    directory = f"{rl.store}/containers/{rl.inspect(container)['Id']}/execs"
+    for name in os.listdir(directory):
+        os.utime(f"{directory}/{name}", (1, 1))  # as if ten minutes had passed
+    rl.run("exec", container, "true")
+    left = [record["ProcessConfig"]["entrypoint"] for record in execs(rl, container)]
+    assert left == ["sleep", "true"]
