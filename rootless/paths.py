@@ -178,6 +178,11 @@ class Paths:
         """What containers had written when a snapshot was taken: layers without a digest."""
         return f"{self.store}/frozen"
 
+    @property
+    def frozen_lock(self) -> str:
+        """flock, see store/frozen.py."""
+        return f"{self.store}/frozen/.lock"
+
     def frozen_diff(self, frozen_id: str) -> str:
         return f"{self.store}/frozen/{frozen_id}/diff"
 

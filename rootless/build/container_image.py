@@ -93,7 +93,7 @@ def _copy(
     stopped = not container.running
     pausing = pausing and not stopped and not pause_mark.is_paused(container)
     if stopped:
-        lock = start.again(ctx, container)
+        lock = start.hold(ctx, container)
     elif pausing:
         pause.pause(ctx, container)
     try:

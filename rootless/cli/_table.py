@@ -745,6 +745,64 @@ TABLE: "dict[str, Row]" = {
             'output': None,
         },
     ),
+    'snapshot': (
+        'snapshot',
+        True,
+        {
+            '--rm': ('rm', 0),
+        },
+        (
+            ('container', 0),
+            ('name', 1),
+        ),
+        {
+            'name': None,
+            'rm': False,
+        },
+    ),
+    'snapshots': (
+        'snapshots',
+        True,
+        {
+            '--format': ('format', 2),
+            '--quiet': ('quiet', 0),
+            '-q': ('quiet', 0),
+        },
+        (
+            ('containers', 3),
+        ),
+        {
+            'format': None,
+            'quiet': False,
+        },
+    ),
+    'rollback': (
+        'rollback',
+        True,
+        {},
+        (
+            ('container', 0),
+            ('name', 0),
+        ),
+        {},
+    ),
+    'fork': (
+        'fork',
+        True,
+        {
+            '--snapshot': ('snapshot', 2),
+            '--start': ('start', 0),
+        },
+        (
+            ('container', 0),
+            ('name', 1),
+        ),
+        {
+            'name': None,
+            'snapshot': None,
+            'start': False,
+        },
+    ),
     'port': (
         'port',
         True,

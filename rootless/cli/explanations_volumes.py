@@ -16,6 +16,16 @@ VOLUMES: dict[str, tuple[str, str]] = {
         "for the container: what it has changed since then is not known. `rl export` and `rl cp` "
         "work.",
     ),
+    "RL-SNAPSHOT-EXISTS": (
+        "The container has a snapshot of that name",
+        "A snapshot is never written over. Choose another name, or forget the old one with `rl "
+        "snapshot --rm CONTAINER NAME`.",
+    ),
+    "RL-SNAPSHOT-NOT-FOUND": (
+        "The container has no such snapshot",
+        "`rl snapshots CONTAINER` lists those that it has. A snapshot belongs to one container and "
+        "goes with it.",
+    ),
     "RL-CONTAINER-IDS": (
         "Two containers see different IDs",
         "One of them was made with --userns, so that the same owner has two numbers. Copy the "

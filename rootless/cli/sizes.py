@@ -12,8 +12,16 @@ if TYPE_CHECKING:
 
 
 def written(ctx: "Context", containers: "list[Container]") -> "dict[str, int]":
-    """Container ID -> bytes on disk of its writable layer."""
-    return trees(ctx, {one.id: f"{one.directory}/upper" for one in containers})
+    """Container ID -> bytes on disk of what it has written, also before a snapshot."""
+    tops = {f"{one.id} ": f"{one.directory}/upper" for one in containers}
+    for one in containers:
+        if os.path.exists(one.snapshots_path):
+            for frozen in one.runtime_config()["rl"].get("frozen", ()):
+                tops[f"{one.id} {frozen}"] = ctx.paths.frozen_diff(frozen)
+    found = dict.fromkeys((one.id for one in containers), 0)
+    for key, size in trees(ctx, tops).items():
+        found[key.partition(" ")[0]] += size
+    return found
 
 
 def trees(ctx: "Context", tops: "dict[str, str]") -> "dict[str, int]":

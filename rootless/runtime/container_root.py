@@ -89,7 +89,7 @@ class _Place:
             finally:
                 os.close(pidfd)
         if self._fd < 0:
-            self._lock = start.again(ctx, container)
+            self._lock = start.hold(ctx, container)
 
     def _open_running(self, pidfd: int) -> None:
         try:

@@ -12,7 +12,7 @@ from rootless.store import atomic, containers, events, layout, mapping, volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from rootless.context import Context
@@ -28,11 +28,12 @@ def create(
     options: "RunOptions",
     record: "dict[str, Any]",
     notify: "Callable[[str], None]",
+    frozen: "Sequence[str]" = (),
 ) -> "tuple[Container, Lock, dict[str, Any]]":
     """Make a container of the image `record`; it, its lock (held by us) and its config.json.
 
-    `notify` gets a sentence when something costs more than usual.  Raises RlError with nothing
-    left.
+    `notify` gets a sentence when something costs more than usual.  `frozen` are layers to put upon
+    the image's (runtime/snapshots.py).  Raises RlError with nothing left.
     """
     _check_files_limit()
     layout.prepare(ctx.paths)
@@ -68,6 +69,8 @@ def create(
         tty_group=mapping.default_map(ctx).has_gid(5),
     )
     extension = config["rl"]
+    if frozen:
+        extension["frozen"] = list(frozen)
     if options.secrets:
         from rootless.store import secrets
 

@@ -174,6 +174,7 @@ def root_plan(
 ) -> stage.RootPlan:
     """The layers below the container's own upper directory, topmost first."""
     layers = [f"layers/{one.rpartition(':')[2]}" for one in reversed(extension["layers"])]
+    frozen = [f"frozen/{one}/diff" for one in reversed(extension.get("frozen", ()))]
     name = f"containers/{container.id}"
     suffix = extension.get("layer_directory", "diff")
     driver = extension["rung"].get("storage", "overlay")
@@ -188,7 +189,7 @@ def root_plan(
         driver=driver,
         base=ctx.paths.store,
         # An overlay needs a lower directory; an image may have no layer.
-        lower=lower or [f"{name}/links"],
+        lower=[*frozen, *lower] or [f"{name}/links"],
         upper=f"{name}/upper",
         work=f"{name}/work",
         target=target,

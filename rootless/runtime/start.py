@@ -140,10 +140,10 @@ def _spawn(ctx: "Context", channel_fd: int) -> int:
     )
 
 
-def again(ctx: "Context", container: "Container") -> "Lock":
-    """The lock of a container that is to be started (again).
+def hold(ctx: "Context", container: "Container") -> "Lock":
+    """The lock of a container that does not run: nobody starts or removes it meanwhile.
 
-    Raises ContainerError RL-CONTAINER-BUSY while another command starts or ends it.
+    Raises ContainerError RL-CONTAINER-BUSY while another command has it.
     """
     lock = containers.try_lock(container.directory)
     if lock is None:
@@ -153,6 +153,16 @@ def again(ctx: "Context", container: "Container") -> "Lock":
             code="RL-CONTAINER-BUSY",
         )
     container.read_state()
+    if os.path.exists(container.pending_path):
+        from rootless.runtime import snapshots
+
+        snapshots.finish_pending(ctx, container)
+    return lock
+
+
+def again(ctx: "Context", container: "Container") -> "Lock":
+    """hold() for a container that is to be started (again)."""
+    lock = hold(ctx, container)
     if container.restarts:
         try:
             os.unlink(container.stop_mark)

@@ -16,17 +16,17 @@ _STUBS = ("/dev", "/proc", "/sys")
 class Written:
     """The directories behind a container's root file system.
 
-    Raises ContainerError RL-CONTAINER-COPY for a container of the storage driver "copy", whose
-    files are all in one directory.
+    Raises ContainerError RL-CONTAINER-COPY for a container that has no layers of its own: of the
+    storage driver "copy", or with --rootfs.
     """
 
     def __init__(self, ctx: "Context", container: "Container", purpose: str) -> None:
         self.config: dict[str, Any] = container.runtime_config()
         extension = self.config["rl"]
-        if extension["rung"].get("storage") == "copy":
+        if extension["rung"].get("storage") in ("copy", "directory"):
             raise ContainerError(
-                f"cannot {purpose} {container.name}: its image was copied for it, and what has "
-                "changed since was not noted",
+                f"cannot {purpose} {container.name}: its files are all in one directory, and what "
+                "has changed since it was made was not noted",
                 remedy="use a storage driver with layers (overlay, fuse-overlayfs) for that",
                 code="RL-CONTAINER-COPY",
             )

@@ -62,6 +62,16 @@ class Container:
         return f"{self.directory}/lock"
 
     @property
+    def snapshots_path(self) -> str:
+        """What is known of snapshots; there when the container has frozen layers."""
+        return f"{self.directory}/snapshots.json"
+
+    @property
+    def pending_path(self) -> str:
+        """A change of layers that has begun: see runtime/snapshots.py."""
+        return f"{self.directory}/pending.json"
+
+    @property
     def log_path(self) -> str:
         return f"{self.directory}/log"
 
@@ -331,6 +341,10 @@ def remove(ctx: "Context", container: Container, lock: Lock) -> None:
         _record(paths, container, "destroy")
         # Before the slow part: whoever waits for the lock sees that the container is gone.
         lock.close()
+        if os.path.exists(f"{temporary}/c/snapshots.json"):
+            from rootless.store import frozen
+
+            frozen.collect(ctx)
         if not remove_mapped_tree(ctx, f"{temporary}/c"):
             raise ContainerError(
                 f"cannot remove all files of the container {container.name}",

@@ -6,7 +6,7 @@ or blob while an image, a container or a lease names it (leases.py).
 
 from typing import TYPE_CHECKING
 
-from rootless.store import atomic, image_changes
+from rootless.store import atomic, frozen, image_changes
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -15,4 +15,5 @@ if TYPE_CHECKING:
 def collect(ctx: "Context") -> "tuple[int, set[str]]":
     """Sweep tmp/ and remove unused layers and blobs: how many directories, and the digests."""
     swept = atomic.sweep(ctx)
+    frozen.collect(ctx)
     return swept, image_changes.collect(ctx)

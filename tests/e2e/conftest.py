@@ -1,7 +1,8 @@
 """Fixtures of the end-to-end tests."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.builds import Project
@@ -66,3 +67,17 @@ def small_store(test_dir: str) -> str:
     if not directory:
         (pytest.fail if strict() else pytest.skip)("no RL_TEST_SMALL_DIR: run scripts/test as root")
     return f"{directory}/{os.path.basename(test_dir)}"
+
+
+@pytest.fixture
+def small_rl(rl: Rl, small_store: str) -> Iterator[tuple[Rl, str]]:
+    """rl with busybox in a store on such a file system, and the place of that store."""
+    place = f"{small_store}-full"
+    rl.env["RL_STORE"] = place
+    try:
+        rl.run("bootstrap", "busybox", "-t", "busybox:latest", timeout=170)
+        yield rl, place
+        rl.run("rm", "-f", *rl.run("ps", "-aq").stdout.split(), check=False)
+    finally:
+        rl.env["RL_STORE"] = rl.store
+        shutil.rmtree(place, ignore_errors=True)

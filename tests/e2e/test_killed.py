@@ -5,7 +5,6 @@ RL_TEST_FULL=1 kills every process at every point, and starts 200 containers.
 
 import json
 import os
-import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from support import traces
-from support.needs import faketime, strict
+from support.needs import faketime
 from support.program import Rl
 from support.traces import wait_until
 
@@ -142,23 +141,6 @@ def test_after_an_unclean_reboot_all_is_exited_and_startable(rl: Rl) -> None:
         rl.run("start", name)
         assert rl.out("exec", name, "echo", "up") == "up"
     rl.run("rm", "-f", *names.values())
-
-
-@pytest.fixture
-def small_rl(rl: Rl, test_dir: str) -> Any:
-    """rl with a store on a file system of some MiB; scripts/test as root makes it."""
-    directory = os.environ.get("RL_TEST_SMALL_DIR", "")
-    if not directory:
-        (pytest.fail if strict() else pytest.skip)("no RL_TEST_SMALL_DIR: run scripts/test as root")
-    place = f"{directory}/{os.path.basename(test_dir)}-full"
-    rl.env["RL_STORE"] = place
-    try:
-        rl.run("bootstrap", "busybox", "-t", "busybox:latest", timeout=170)
-        yield rl, place
-        rl.run("rm", "-f", *rl.run("ps", "-aq").stdout.split(), check=False)
-    finally:
-        rl.env["RL_STORE"] = rl.store
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def test_a_full_disk_costs_lines_and_never_the_container(small_rl: tuple[Rl, str]) -> None:

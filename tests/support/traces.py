@@ -1,6 +1,7 @@
 """What a container leaves on the host: processes, mounts, directories.  Read from /proc."""
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -83,3 +84,9 @@ def snapshot(root: str, store: str) -> dict[str, set[str]]:
     places = [f"{store}/{name}" for name in ("containers", "containers/by-name", "tmp")]
     places += [f"{root}/run/rl", f"{root}/tmp"]
     return {place: entries(place) for place in places}
+
+
+def size_of(directory: str) -> int:
+    """Bytes that files below `directory` take on the disk, whoever owns them: du(1) counts."""
+    command = ["unshare", "--user", "--map-auto", "--map-root-user", "du", "-s", "-B1", directory]
+    return int(subprocess.run(command, capture_output=True, text=True).stdout.split()[0])

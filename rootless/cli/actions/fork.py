@@ -1,0 +1,23 @@
+"""`rl fork`."""
+
+from rootless import log
+from rootless.cli.actions import several
+from rootless.cli.output import write
+from rootless.context import Context
+from rootless.runtime import snapshots, start
+
+
+def main(ctx: Context, values: dict[str, object]) -> int:
+    """Make a container like another one, and print its ID."""
+    container = several.find(ctx, str(values["container"]))
+    made = snapshots.fork(
+        ctx, container, str(values["name"] or ""), str(values["snapshot"] or ""), log.note
+    )
+    if values["start"]:
+        with start.again(ctx, made) as lock:
+            start.start_or_record(
+                made,
+                lambda: start.supervised(ctx, made, lock, attach=False, notify=log.note),
+            )
+    write(f"{made.id}\n")
+    return 0

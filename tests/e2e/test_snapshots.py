@@ -1,0 +1,172 @@
+"""Snapshots: taken, gone back to and forked; and that no kill and no full disk loses anything."""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import traces
+from support.program import Rl
+
+
+def made(rl: Rl, script: str, *options: str) -> str:
+    """A container that has run a script and has ended."""
+    name = rl.name()
+    rl.run("run", "--name", name, "--network", "none", *options, "busybox", "sh", "-c", script)
+    return name
+
+
+def again(rl: Rl, container: str, script: str) -> None:
+    """Let the stopped container write more: a file `go`, if it is there, is its script."""
+    path = f"{rl.root}/tmp/go-{os.getpid()}"
+    Path(path).write_text(script)
+    rl.run("cp", "-q", path, f"{container}:/go")
+    os.unlink(path)
+    rl.run("start", "-a", container)
+
+
+RUNS = "[ -e /go ] && . /go; :"
+
+
+@pytest.mark.parametrize("userns", ["", "keep-id"])
+def test_back_and_forth(rl: Rl, userns: str) -> None:
+    how = ["--userns", userns, "-u", "0"] if userns else []
+    container = made(rl, f"{RUNS}; echo one >>/root/f; chown 5:6 /root/f; rm -f /etc/group", *how)
+    assert rl.out("snapshot", container) == "1"
+    first = rl.out("diff", container)
+    again(rl, container, "rm /root/f; echo two >/root/g; mkdir /root/d; chmod 711 /")
+    assert rl.out("snapshot", container, "second") == "second"
+    second = rl.out("diff", container)
+    assert "A /root/g" in second and first != second
+    again(rl, container, "rm -r /root; touch /new")
+    third = rl.out("diff", container)
+    rl.run("rollback", container, "1")
+    assert rl.out("diff", container) == first
+    rl.run("rollback", container, "second")
+    assert rl.out("diff", container) == second != third
+    rl.run("start", "-a", container)
+    rl.run("rollback", container, "1")
+    assert rl.out("diff", container) == first
+    lines = rl.out("snapshots", container).splitlines()
+    assert lines[0].split() == ["CONTAINER", "SNAPSHOT", "CREATED", "SIZE"]
+    assert rl.out("snapshots", "-q", container).split() == ["1", "second"]
+    assert lines[1].split()[0] == container and lines[1].endswith("B")
+    assert rl.out("snapshot", "--rm", container, "1") == "1"
+    assert rl.out("snapshots", "-q", container) == "second"
+    rl.fails("rollback", container, "1", status=1, code="RL-SNAPSHOT-NOT-FOUND")
+    rl.fails("snapshot", container, "second", status=1, code="RL-SNAPSHOT-EXISTS")
+    rl.fails("snapshot", container, "a/b", code="RL-USAGE")
+    rl.fails("snapshot", "--rm", container, code="RL-USAGE")
+
+
+def test_a_running_container(rl: Rl) -> None:
+    container = rl.start()
+    rl.run("exec", container, "sh", "-c", "echo one >/root/f; rm /etc/group")
+    rl.run("snapshot", container, "before")
+    rl.run("exec", container, "sh", "-c", "echo two >/root/f; touch /root/g")
+    assert rl.out("exec", container, "cat", "/root/f") == "two"  # it goes on
+    rl.fails("rollback", container, "before", status=1, code="RL-CONTAINER-RUNNING")
+    rl.run("stop", "-t", "0", container)
+    rl.run("rollback", container, "before")
+    rl.run("start", container)
+    shown = rl.out("exec", container, "sh", "-c", "cat /root/f; ls /root; ls /etc/group || echo no")
+    assert shown.split() == ["one", "f", "no"]
+
+
+def test_a_fork_has_a_life_of_its_own(rl: Rl, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    origin = made(rl, f"{RUNS}; echo one >/root/f", "-e", "A=b", "-l", "of=test", "-v",
+                  f"{tmp_path}/shared:/s", "-w", "/root")  # fmt: skip
+    rl.run("snapshot", origin, "early")
+    again(rl, origin, "echo two >/root/g")
+    name = rl.name()
+    new = rl.out("fork", origin, name)
+    shown = rl.inspect(name)
+    assert shown["Id"] == new and shown["State"]["Status"] == "created"
+    assert "A=b" in shown["Config"]["Env"] and shown["Config"]["Labels"] == {"of": "test"}
+    assert rl.out("diff", name) == rl.out("diff", origin)
+    early = rl.out("fork", "--snapshot", "early", origin)
+    assert "A /root/g" not in rl.out("diff", early)
+    rl.run("rm", "-f", origin)
+    again(rl, name, "cat /root/g >/s/out; echo more >>/root/g")
+    assert (tmp_path / "shared" / "out").read_text() == "two\n"
+    rl.fails("fork", name, name, status=1, code="RL-CONTAINER-NAME-TAKEN")
+    running = rl.out("fork", "--start", name)
+    rl.run("wait", running)
+    assert rl.inspect(running)["State"]["ExitCode"] == 0
+
+
+def test_removal_frees_what_nothing_needs(fresh_store: Callable[..., Rl]) -> None:
+    rl = fresh_store(busybox=True)
+    write = "head -c 3000000 /dev/zero >/root/$(date +%N); chown 33 /root/*"
+    container = made(rl, f"{RUNS}; {write}")
+    before = traces.size_of(rl.store) - 3_000_000
+    rl.run("snapshot", container)
+    rl.run("start", "-a", container)
+    assert "6MB" in rl.out("ps", "-as")
+    rl.run("snapshot", container)
+    name = rl.out("fork", container)
+    rl.run("rm", container)
+    assert traces.size_of(rl.store) > before + 5_000_000  # the fork stands on it
+    rl.run("rm", name)
+    assert traces.size_of(rl.store) < before + 500_000
+    assert set(os.listdir(f"{rl.store}/frozen")) <= {".lock"}
+
+
+def test_kills_leave_it_as_it_was_or_as_it_should_be(fresh_store: Callable[..., Rl]) -> None:
+    rl = fresh_store(busybox=True)
+    container = made(rl, f"{RUNS}; echo one >/root/f; chown 33 /root/f")
+    rl.run("snapshot", container, "start")
+    start = rl.out("diff", container)
+    again(rl, container, "touch /root/g")
+    later = rl.out("diff", container)
+    generator = random.Random(7)
+    for turn in range(24):
+        words = ["snapshot", container] if turn % 3 else ["rollback", container, "start"]
+        process = rl.popen(*words)
+        try:
+            process.communicate(timeout=generator.uniform(0.02, 0.16))
+        except Exception:
+            process.kill()
+            process.communicate()
+        now = rl.out("diff", container)
+        assert now in (start, later)
+        if now == start:
+            rl.run("start", "-a", container)
+            assert rl.run("wait", container).stdout == "0\n"
+            later = rl.out("diff", container)
+    rl.run("rollback", container, "start")
+    assert rl.out("diff", container) == start
+
+
+def test_a_full_disk_loses_nothing(small_rl: tuple[Rl, str]) -> None:
+    rl, place = small_rl
+    container = made(rl, f"{RUNS}; echo one >/root/f")
+    rl.run("snapshot", container, "start")
+    before = rl.out("diff", container)
+    filler = f"{place}/filler"
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096) == 4096:
+                pass
+        except OSError:
+            pass
+    for words in (["snapshot", container], ["rollback", container, "start"], ["commit", container],
+                  ["fork", container]):  # fmt: skip
+        done = rl.run(*words, check=False)
+        assert done.returncode == 0 or "[RL-STORE-FULL]" in done.stderr, done.stderr
+    os.unlink(filler)
+    assert rl.out("diff", container) == before
+    rl.run("start", "-a", container)
+    rl.run("snapshot", container)
+
+
+def test_other_storage(rl: Rl) -> None:
+    fuse = made(rl, f"{RUNS}; echo one >/root/f", "--storage-driver", "fuse-overlayfs")
+    rl.run("snapshot", fuse)
+    again(rl, fuse, "rm /root/f; touch /root/g")
+    rl.run("rollback", fuse, "1")
+    assert rl.out("diff", fuse).splitlines()[-1] == "A /root/f"
+    copied = made(rl, "true", "--storage-driver", "copy")
+    rl.fails("snapshot", copied, status=1, code="RL-CONTAINER-COPY")
