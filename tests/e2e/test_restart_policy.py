@@ -151,3 +151,15 @@ def test_timeout_kills_and_the_pid_file_comes_and_goes(rl: Rl, tmp_path: object)
     assert "--timeout" in state(rl, name)["Error"] and not os.path.exists(pidfile)
     rl.run("run", "--rm", "--timeout", "1", "--network", "none", "busybox", "sleep", "100",
            status=137)  # fmt: skip
+
+
+def test_a_policy_that_is_updated_holds_at_the_next_end(rl: Rl) -> None:
+    name = rl.start(command="sleep 2; exit 1")
+    rl.run("update", "--restart", "on-failure:1", name)
+    wait_until(lambda: rl.inspect(name)["RestartCount"] == 1, what="the restart")
+    rl.run("update", "--restart", "no", name)
+    assert rl.out("wait", name) == "1"
+    # While it waits, too.
+    waiting = restarting(rl)
+    rl.run("update", "--restart", "no", waiting)
+    wait_until(lambda: state(rl, waiting)["Status"] == "exited", 3, "the end of the back-off")
