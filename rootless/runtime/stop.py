@@ -260,6 +260,12 @@ def remove(ctx: "Context", container: "Container", *, force: bool, volumes: bool
         if lock is None:
             return  # it was run with --rm, and has removed itself
     with lock:
+        container.read_state()
+        if container.running:
+            # Its supervisor was killed between our look and the lock.
+            from rootless.store import reconciliation
+
+            reconciliation.clean_up(ctx, container)
         if volumes:
             volume_store.discard(ctx, container, lock)
         else:

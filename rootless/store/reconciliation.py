@@ -29,8 +29,7 @@ def reconcile(ctx: "Context", container: "Container") -> "Container | None":
         container.read_state()
         if not container.running and container.state.get("status") != "removing":
             return container
-        _end_leftovers(container)
-        _remove_sockets(ctx.paths, container.id)
+        clean_up(ctx, container)
         # A supervisor that could not write the end leaves the code in the lock: a full disk.
         code, error = lock.exit_code(), str(container.state.get("error", ""))
         if code < 0 or container.state.get("status") == "starting":
@@ -52,6 +51,12 @@ def reconcile(ctx: "Context", container: "Container") -> "Container | None":
             volumes.discard(ctx, container, lock)
             return None
     return container
+
+
+def clean_up(ctx: "Context", container: "Container") -> None:
+    """End and remove what a killed supervisor has left.  The caller holds the lock."""
+    _end_leftovers(container)
+    _remove_sockets(ctx.paths, container.id)
 
 
 def _end_leftovers(container: "Container") -> None:
