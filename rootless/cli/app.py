@@ -96,7 +96,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "secret inspect": ("secret_inspect", "Secrets", "Show what is known of secrets"),
     "secret exists": ("secret_exists", "Secrets", "Say by the exit status if there is one"),
     "secret rm": ("secret_rm", "Secrets", "Remove secrets"),
-    "inspect": ("inspect", "Information", "Show everything about containers and images"),
+    "inspect": ("inspect", "Information", "Show everything about containers, images and volumes"),
     "doctor": ("doctor", "Information", "Say what this host can do, and what to ask its admin for"),
     "explain": ("explain", "Information", "Explain an error code"),
     "events": ("events", "Information", "Show what happens to containers, images and volumes"),

@@ -42,5 +42,5 @@ def inspect(
         bool, option("--size", "-s", help="Show how much a container has written.")
     ] = False,
 ) -> int:
-    """Show everything about containers and images, as JSON."""
+    """Show everything about containers, images and volumes, as JSON."""
     return call(ctx)
