@@ -51,7 +51,6 @@ def commit(
         # All empty layers are the same one.
         size = _settle(root_fd, 0 if empty else epoch)
         found = _hash(root_fd)
-        _syncfs(root_fd)
         os.mkdir(staged, 0o700)
         os.rename(f"{directory}/upper", f"{staged}/diff")
         return {**found, "size": size}
@@ -248,10 +247,3 @@ def _hash(root_fd: int) -> dict[str, Any]:
 
     write_tree(root_fd, write)
     return {"diff_id": f"sha256:{digest.hexdigest()}", "tar_size": size}
-
-
-def _syncfs(fd: int) -> None:
-    """syncfs(2): one wait for all files, before the layer gets its name."""
-    import ctypes
-
-    ctypes.CDLL(None, use_errno=True).syncfs(fd)

@@ -1,6 +1,5 @@
 """What a worker can be asked to do.  Each takes its arguments as JSON and returns JSON."""
 
-import ctypes
 import hashlib
 import os
 import threading
@@ -96,7 +95,6 @@ def unpack(arguments: Arguments) -> object:
             raise DigestMismatch("the layer's content is not what its image says", wanted, diff_id)
         if failure is not None:
             raise failure
-        spent.timed("sync", _syncfs)(root_fd)
     except BaseException:
         remove_tree(directory)
         raise
@@ -118,11 +116,6 @@ def _drain(source: _Source) -> None:
             pass
     except BadDocument:
         pass
-
-
-def _syncfs(fd: int) -> None:
-    """syncfs(2): one wait for all files, before the layer gets its name."""
-    ctypes.CDLL(None, use_errno=True).syncfs(fd)
 
 
 def archive(arguments: Arguments) -> object:

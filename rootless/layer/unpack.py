@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -64,24 +65,31 @@ def unpack(
     blob_source: "Readable | int",
     media_type: str = "",
     diff_id: str = "",
+    unpacked: Callable[[], object] = lambda: None,
 ) -> Unpacked:
-    """unpack_layer() that tells all; without `diff_id` the layer gets the one it has."""
+    """unpack_layer() that tells all; without `diff_id` the layer gets the one it has.
+
+    unpacked() is called when the files are there and verified, before they are made to last.
+    """
     with _Temporary(ctx, paths) as directory:
         staged = f"{directory}/layer"
         os.mkdir(staged, 0o700)
         result = _run_worker(ctx, blob_source, media_type, diff_id, f"{staged}/diff")
-        unpacked = Unpacked(**result)
+        layer = Unpacked(**result)
+        unpacked()
         meta = {
-            "diff_id": unpacked.diff_id,
-            "size": unpacked.size,
+            "diff_id": layer.diff_id,
+            "size": layer.size,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "lost_owners": unpacked.lost_owners,
-            "skipped_devices": unpacked.skipped_devices,
-            "skipped_xattrs": unpacked.skipped_xattrs,
+            "lost_owners": layer.lost_owners,
+            "skipped_devices": layer.skipped_devices,
+            "skipped_xattrs": layer.skipped_xattrs,
         }
-        layers.commit(paths, staged, meta)
-        ctx.unpacked.append(unpacked)
-        return unpacked
+        spent = Spent(on=bool(layer.spent))
+        spent.timed("sync", layers.commit)(paths, staged, meta)
+        layer.spent.update(spent.seconds)
+        ctx.unpacked.append(layer)
+        return layer
 
 
 def squashes(ctx: "Context") -> bool:

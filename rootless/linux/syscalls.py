@@ -173,6 +173,11 @@ def umount2(target: str, flags: int = 0) -> None:
     _check(_libc.umount2(_bytes(target), flags), "umount2", target)
 
 
+def syncfs(fd: int) -> None:
+    """syncfs(2): write what is unwritten of the file system of `fd`."""
+    _check(_libc.syncfs(fd), "syncfs")
+
+
 def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2)."""
     result = _libc.syscall(_long(_NR_PIVOT_ROOT), _bytes(new_root), _bytes(put_old))

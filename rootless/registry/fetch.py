@@ -5,17 +5,18 @@ arrived stays (store/partials.py): the next pull, of whatever image, goes on fro
 that two commands want is fetched by one of them, and the other waits.
 """
 
+import threading
 from collections.abc import Callable
 from functools import partial
 
 from rootless.context import Context
 from rootless.errors import RegistryError, RlError, StoreError
-from rootless.layer.unpack import unpack_layer
+from rootless.layer.unpack import unpack, unpack_layer
 from rootless.oci import digest as digests
 from rootless.oci.descriptor import Descriptor
 from rootless.registry.blobs import BlobStream
 from rootless.registry.client import Client
-from rootless.registry.parallel import run_all
+from rootless.registry.parallel import PARALLEL, run_all
 from rootless.registry.transport import Cancelled
 from rootless.store import blobs, layers
 from rootless.store.partials import Partial
@@ -37,6 +38,8 @@ class LayerFetcher:
         self.paths = ctx.paths
         self.client = client
         self.tell = tell
+        # A layer that waits for the disk has given its slot to the next one.
+        self._slots = threading.Semaphore(PARALLEL)
 
     def fetch(self, wanted: dict[str, Descriptor]) -> dict[str, int]:
         """Have the layers (diffID to blob) unpacked and their blobs in the store.
@@ -52,9 +55,15 @@ class LayerFetcher:
                 diff_id: partial(self._layer, descriptor, diff_id)
                 for diff_id, descriptor in wanted.items()
             },
+            2 * PARALLEL,
         )
 
     def _layer(self, descriptor: Descriptor, diff_id: str) -> int:
+        with _Slot(self._slots) as slot:
+            self.client.transport.check_cancelled()
+            return self._with_slot(descriptor, diff_id, slot)
+
+    def _with_slot(self, descriptor: Descriptor, diff_id: str, slot: "_Slot") -> int:
         short = _short(descriptor.digest)
         size = self._stored(descriptor, diff_id)
         phase = "exists"
@@ -63,7 +72,7 @@ class LayerFetcher:
                 size = self._stored(descriptor, diff_id)  # whom we waited for may have got it
                 if size is None:
                     phase = "done"
-                    size = self._download(descriptor, diff_id, held)
+                    size = self._download(descriptor, diff_id, held, slot)
         self.tell(short, phase, descriptor.size, descriptor.size)
         return size
 
@@ -92,7 +101,7 @@ class LayerFetcher:
                 raise
             return None  # what comes now replaces it
 
-    def _download(self, descriptor: Descriptor, diff_id: str, held: Partial) -> int:
+    def _download(self, descriptor: Descriptor, diff_id: str, held: Partial, slot: "_Slot") -> int:
         """Fetch, unpack and keep; once more from the beginning when what was put together of
         several transfers makes no sense."""
         if held.kept > descriptor.size:
@@ -101,7 +110,7 @@ class LayerFetcher:
         for last in (False, True):
             with self.client.blob(descriptor, what) as stream:
                 try:
-                    return self._transfer(_Incoming(self, stream, descriptor, held), diff_id)
+                    return self._transfer(_Incoming(self, stream, descriptor, held), diff_id, slot)
                 except RlError as e:
                     if isinstance(e, Cancelled) or _is_transient(e):
                         raise
@@ -110,16 +119,21 @@ class LayerFetcher:
                         raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _transfer(self, source: "_Incoming", diff_id: str) -> int:
+    def _transfer(self, source: "_Incoming", diff_id: str, slot: "_Slot") -> int:
         if layers.exists(self.paths, diff_id):
             size = layers.size(self.paths, diff_id)
-        else:
-            media_type = source.descriptor.media_type
-            size = unpack_layer(self.ctx, self.paths, source, media_type, diff_id)
-        while source.read():  # what stands behind the tar's end is part of the blob
-            pass
-        source.held.commit()
-        return size
+            source.read_rest()
+            source.held.commit()
+            return size
+
+        def unpacked() -> None:
+            source.read_rest()
+            slot.release()
+
+        media_type = source.descriptor.media_type
+        layer = unpack(self.ctx, self.paths, source, media_type, diff_id, unpacked)
+        source.held.commit(synced=True)  # with the layer
+        return layer.size
 
 
 def _is_transient(error: RlError) -> bool:
@@ -170,6 +184,31 @@ class _Incoming:
         self._ended = not data
         self._shown.add(len(data))
         return data
+
+    def read_rest(self) -> None:
+        """What stands behind the tar's end is part of the blob."""
+        while self.read():
+            pass
+
+
+class _Slot:
+    """One of the places for transfers; given back early, it is not given back again."""
+
+    def __init__(self, slots: threading.Semaphore) -> None:
+        self._slots = slots
+        self._held = False
+
+    def __enter__(self) -> "_Slot":
+        self._held = self._slots.acquire()
+        return self
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._slots.release()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 class _Shown:

@@ -12,12 +12,14 @@ T = TypeVar("T")
 PARALLEL = 3  # as Docker's max-concurrent-downloads; its uploads are 5, on more cores
 
 
-def run_all(client: Client, jobs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+def run_all(
+    client: Client, jobs: Mapping[str, Callable[[], T]], threads: int = PARALLEL
+) -> dict[str, T]:
     """What each job returns, by its key.
 
     The first failure is raised, and Ctrl-C; both cancel all transfers of `client` before.
     """
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="rl-layer") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="rl-layer") as pool:
         try:
             futures = {key: pool.submit(job) for key, job in jobs.items()}
             wait(futures.values(), return_when=FIRST_EXCEPTION)

@@ -46,12 +46,17 @@ def size(paths: "Paths", diff_id: str) -> int:
 
 
 def commit(paths: "Paths", staged: str, meta: "dict[str, object]") -> bool:
-    """Give the synced directory `staged` (with diff/ in it) its name; False if it had one.
+    """Make the directory `staged` (with diff/ in it) last and give it its name; False if it had
+    one.
 
     `staged` is a child of a TemporaryDirectory, which removes it in that case.  Idempotent, and
-    safe against others who commit the same layer now.
+    safe against others who commit the same layer now.  What the process had written to the store
+    before is on disk then, too.  Raises StoreError.
     """
-    atomic.write_json(f"{staged}/meta.json", meta, paths.file_mode)
+    from rootless.store import syncing
+
+    atomic.write_json(f"{staged}/meta.json", meta, paths.file_mode, sync=False)
+    syncing.file_system(paths.layers)
     target = paths.layer(str(meta["diff_id"]))
     try:
         os.rename(staged, target)
@@ -59,17 +64,8 @@ def commit(paths: "Paths", staged: str, meta: "dict[str, object]") -> bool:
         if e.errno in (errno.ENOTEMPTY, errno.EEXIST):
             return False
         raise atomic.store_error(e, f"put a layer into {paths.layers}") from e
-    sync_directory(paths.layers)
+    syncing.directory(paths.layers)
     return True
-
-
-def sync_directory(path: str) -> None:
-    """Make a rename in `path` last."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def remove(ctx: "Context", diff_id: str) -> bool:

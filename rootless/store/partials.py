@@ -81,10 +81,14 @@ class Partial:
         except OSError as e:
             raise store_error(e, f"write {self._path}") from e
 
-    def commit(self) -> None:
-        """Make it the blob.  The caller has verified all bytes, those that were kept, too."""
+    def commit(self, *, synced: bool = False) -> None:
+        """Make it the blob.  The caller has verified all bytes, those that were kept, too.
+
+        Bytes that are `synced` are on disk.
+        """
         try:
-            os.fsync(self._fd)
+            if not synced:
+                os.fsync(self._fd)
             os.rename(self._path, self._blob)
         except OSError as e:
             raise store_error(e, f"write {self._blob}") from e
