@@ -8,16 +8,19 @@ TYPE_CHECKING = False  # typing costs 12 ms of import; type checkers take this n
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rootless.trace import Trace
+
 
 class Context:
     """Who runs rl, where, and how it is configured.
 
     `config` is the parsed ~/.config/rl/config.toml ({} without one): storage-driver, network,
     limits, store, and others named in docs/configuration.md.  `unpacked` collects what became of
-    the layers that this command brings (layer/unpack.py), for the user to be told.
+    the layers that this command brings (layer/unpack.py), for the user to be told; `trace` what is
+    done when, if that was asked for (rootless/trace.py).
     """
 
-    __slots__ = ("config", "debug", "environ", "gid", "home", "paths", "uid", "unpacked")
+    __slots__ = ("config", "debug", "environ", "gid", "home", "paths", "trace", "uid", "unpacked")
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Context:
         self.config = config
         self.debug = debug
         self.unpacked: list[object] = []
+        self.trace: Trace | None = None
 
     def with_paths(self, paths: Paths) -> "Context":
         """The same caller on another store."""

@@ -1,8 +1,8 @@
 """Forked children that do the steps of a build, and what they say on the way.
 
 The parent stays with one thread and never blocks in a step.  A child answers in lines of JSON:
-{"note": …} any number of times, then {"result": …} or {"error": …}; or {"hold": …}, which is an
-error whose files are kept until the parent says how to go on.
+{"note": …} any number of times, with a trace {"spans": …}, then {"result": …} or {"error": …}; or
+{"hold": …}, which is an error whose files are kept until the parent says how to go on.
 """
 
 import json
@@ -11,10 +11,14 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rootless.errors import BuildError, KernelError, RlError
 from rootless.linux import syscalls
+from rootless.trace import Trace
+
+if TYPE_CHECKING:
+    from rootless.context import Context
 
 _CHUNK = 65536
 STOP_S = 10.0  # for a child to clean up
@@ -63,12 +67,29 @@ class Link:
         return os.read(self._control_fd, 1) == b"s"
 
 
+def traced(ctx: "Context", work: Work) -> Work:
+    """`work` with a trace of its own, which is told before the result."""
+
+    def with_trace(link: Link) -> object:
+        trace = ctx.trace = Trace()
+        try:
+            result = work(link)
+            trace.lap("kept what was written as a layer, and noted it in the cache")
+            return result
+        finally:
+            trace.finish()
+            link.send({"spans": trace.spans})
+
+    return with_trace
+
+
 class Job:
     """One child.  The parent polls `descriptors()` and calls handle() for those that are ready."""
 
     def __init__(self, work: Work) -> None:
         self.began = time.monotonic()
         self.notes: list[str] = []
+        self.spans: list[Any] = []  # of its trace: rootless/trace.py
         self.outputs: list[tuple[str, bytes]] = []
         self._answer = b""
         self._failed: Failed | None = None
@@ -125,6 +146,9 @@ class Job:
     def _take(self, message: dict[str, Any]) -> None:
         if "note" in message:
             self.notes.append(str(message["note"]))
+            return
+        if "spans" in message:
+            self.spans = message["spans"]
             return
         self._answered = True
         if "result" in message:

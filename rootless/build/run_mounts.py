@@ -26,6 +26,9 @@ class Private:
     def __init__(self, path: str) -> None:
         self.path = path
 
+    def describe(self) -> str:
+        return f"mount tmpfs on {self.path}, for what must not reach a disk"
+
     def execute(self, root: mount.Root) -> None:
         syscalls.mount("tmpfs", self.path, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV,
                        "mode=0755")  # fmt: skip
@@ -42,6 +45,9 @@ class MemoryFile:
         self.target = target
         self.mode = mode
         self.owner = (uid, gid)
+
+    def describe(self) -> str:
+        return f"mount a file in memory on {self.target}"
 
     def execute(self, root: mount.Root) -> None:
         fd = os.open(self.place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -80,6 +86,9 @@ class FromLayers:
         self.scratch = scratch
         self.place = place
         self.read_only = read_only
+
+    def describe(self) -> str:
+        return f"bind {self.source} of an overlay of {len(self.lower)} layers on {self.target}"
 
     def execute(self, root: mount.Root) -> None:
         source_fd = self.open_source()
@@ -151,6 +160,9 @@ class CacheDirectory:
         self.read_only = read_only
         self.content = content  # what it starts with
 
+    def describe(self) -> str:
+        return f"bind the cache {self.directory} on {self.target}"
+
     def execute(self, root: mount.Root) -> None:
         data = f"{self.directory}/data"
         fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -192,6 +204,9 @@ class Socket:
         self.target = target
         self.mode = mode
         self.owner = (uid, gid)
+
+    def describe(self) -> str:
+        return f"bind the socket {self.path} on {self.target}"
 
     def execute(self, root: mount.Root) -> None:
         os.chmod(self.path, self.mode)

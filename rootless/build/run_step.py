@@ -190,6 +190,10 @@ def _execute(
     resources = {"memory": options.memory, "memory_swap": options.memory_swap}
     policy = options.limits or str(ctx.config.get("limits", "strict"))
     cgroup = limits.prepare(ctx, box.id, resources, policy)
+    trace = ctx.trace
+    if trace is not None:
+        trace.lap(f"planned its container: the layers below, {len(plan.operations)} mounts")
+        trace.open("started its container", container=box.id)
     for sentence in cgroup.notes if cgroup is not None else ():
         note(sentence)
     started = launch.launch(
@@ -202,6 +206,8 @@ def _execute(
         environ=ctx.environ,
         links=f"{box.directory}/{commit.LINKS}",
     )
+    if trace is not None:
+        trace.close()
     # The output ends with the last writer, which must not be us.
     for fd in stdio[1:]:
         os.close(fd)
@@ -220,6 +226,8 @@ def _execute(
         oom = cgroup is not None and cgroup.oom_killed()
         if cgroup is not None:
             cgroup.remove()
+    if trace is not None:
+        trace.lap("the command ran, and its container was cleaned up", status=status)
     if oom:
         note("the kernel has killed a process of this step for its memory limit")
     code = os.waitstatus_to_exitcode(status)

@@ -8,6 +8,7 @@ import hashlib
 import os
 import select
 import signal
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from rootless.build.dockerfile.scope import unknown_arguments
 from rootless.build.dockerfile.stages import syntax_note
 from rootless.build.events import Emit, Event, Result
 from rootless.build.inputs import Inputs
-from rootless.build.jobs import Failed, Job, Link
+from rootless.build.jobs import Failed, Job, Link, traced
 from rootless.build.plan import BaseImage, Plan, Planner, StagePlan, Step
 from rootless.errors import BuildError
 from rootless.oci import reference
@@ -126,11 +127,17 @@ class _Build:
         planner = Planner(self.dockerfile, self.options)
         found = self.inputs.images(planner.needs(), self.emit)
         plan = planner.plan(found)
+        trace = self.ctx.trace
+        if trace is not None:
+            trace.lap(f"found the base images, and planned {len(plan.steps)} steps")
         self.total = len(plan.steps)
         self.inputs.check(plan)
         self.stages = {one.stage.index: _Stage(one) for one in plan.stages}
         self._read_contexts(plan)
         self._import_caches()
+        if trace is not None:
+            trace.lap("looked at the context: what there is to be copied")
+            trace.open("did the steps")
         try:
             self._loop(plan)
         except BaseException:
@@ -138,7 +145,12 @@ class _Build:
             raise
         finally:
             self.last.save()
-        return self._finish(plan)
+        if trace is not None:
+            trace.close()
+        result = self._finish(plan)
+        if trace is not None:
+            trace.lap(f"wrote the image {result.image_id}: its config and manifest")
+        return result
 
     def _notes(self) -> None:
         note = syntax_note(self.dockerfile.syntax) if self.dockerfile.syntax else None
@@ -207,6 +219,7 @@ class _Build:
                 self._start(stage, step, prepared)
             else:
                 self._event("cached", step)
+                self._trace(step, "cache hit")
                 self._done(stage, step, prepared.key, prepared.parts, entry, cached=True)
         return taken
 
@@ -248,7 +261,7 @@ class _Build:
             made = steps.make(self.inputs.around, ready, link, fresh=fresh)
             return {**made, "key": ready.key, "parts": ready.parts}
 
-        stage.job = Job(work)
+        stage.job = Job(work if self.ctx.trace is None else traced(self.ctx, work))
         self.jobs[step.number] = (stage.job, step, prepared is None)
 
     def _explain(self, step: Step, parts: Mapping[str, object]) -> str:
@@ -297,6 +310,7 @@ class _Build:
         if late and not cached and self.options.explain_cache:
             self._event("note", step, text=self._explain(step, parts))
         self._event("cached" if cached else "done", step, seconds=job.seconds)
+        self._trace(step, "cache hit" if cached else "cache miss, done", job)
         self._done(stage, step, result["key"], parts, Entry(**result["entry"]), cached=cached)
 
     def _done(
@@ -318,6 +332,7 @@ class _Build:
         error = failure.as_error()
         self.dockerfile.locate(error, step.instruction)
         tail = _last_lines(self.tails.get(step.number, b""))
+        self._trace(step, f"failed: {error.problem}", job)
         if not failure.held:
             del self.jobs[step.number]
         self._event("failed", step, text=error.problem, data=tail, seconds=job.seconds)
@@ -333,6 +348,7 @@ class _Build:
             job.stop()
         for job, step, _ in self.jobs.values():
             job.wait_stopped()
+            self._trace(step, "cancelled", job)
             self._event("cancelled", step, seconds=job.seconds)
         self.jobs.clear()
 
@@ -347,6 +363,20 @@ class _Build:
                 **fields,
             )
         )
+
+    def _trace(self, step: Step, outcome: str, job: Job | None = None) -> None:
+        trace = self.ctx.trace
+        if trace is None:
+            return
+        text = f"{step.name}: {outcome}"
+        if job is None:
+            trace.lap(text, step=step.number, cached=True)
+            return
+        cached = outcome == "cache hit"
+        facts = {"step": step.number, "cached": cached, "track": f"step {step.number}"}
+        now = time.monotonic_ns()
+        trace.add([text, int(job.began * 10**9), now, job.spans, facts])
+        trace.since(now)
 
     def _finish(self, plan: Plan) -> Result:
         target = self.stages[plan.target.stage.index]

@@ -113,6 +113,7 @@ TABLE: "dict[str, Row]" = {
             '--cidfile': ('cidfile', 2),
             '--log-driver': ('log_driver', 2),
             '--log-opt': ('log_opt', 3),
+            '--trace': ('trace', 5),
         },
         (
             ('image', 0),
@@ -205,6 +206,7 @@ TABLE: "dict[str, Row]" = {
             'cidfile': None,
             'log_driver': None,
             'log_opt': [],
+            'trace': None,
         },
     ),
     'exec': (
@@ -403,6 +405,7 @@ TABLE: "dict[str, Row]" = {
             '--cidfile': ('cidfile', 2),
             '--log-driver': ('log_driver', 2),
             '--log-opt': ('log_opt', 3),
+            '--trace': ('trace', 5),
         },
         (
             ('image', 0),
@@ -492,6 +495,7 @@ TABLE: "dict[str, Row]" = {
             'cidfile': None,
             'log_driver': None,
             'log_opt': [],
+            'trace': None,
         },
     ),
     'start': (
@@ -503,6 +507,7 @@ TABLE: "dict[str, Row]" = {
             '--interactive': ('interactive', 0),
             '-i': ('interactive', 0),
             '--detach-keys': ('detach_keys', 2),
+            '--trace': ('trace', 5),
         },
         (
             ('containers', 2),
@@ -511,6 +516,7 @@ TABLE: "dict[str, Row]" = {
             'attach': False,
             'interactive': False,
             'detach_keys': None,
+            'trace': None,
         },
     ),
     'attach': (
@@ -884,6 +890,7 @@ TABLE: "dict[str, Row]" = {
             '--cache-from': ('cache_from', 3),
             '--cache-to': ('cache_to', 3),
             '--explain-cache': ('explain_cache', 0),
+            '--trace': ('trace', 5),
             '--secret': ('secret', 3),
             '--ssh': ('ssh', 3),
             '--network': ('network', 2),
@@ -935,6 +942,7 @@ TABLE: "dict[str, Row]" = {
             'cache_from': [],
             'cache_to': [],
             'explain_cache': False,
+            'trace': None,
             'secret': [],
             'ssh': [],
             'network': None,

@@ -101,7 +101,14 @@ def act(command: str, values: "dict[str, object]", debug: bool) -> int:
         ctx.config = {**ctx.config, "squash-ids": True}
     if values.get("require_signature"):
         ctx.config = {**ctx.config, "require-signatures": _keys(ctx, values["require_signature"])}
-    status = sys.modules[action].main(ctx, values)
+    if values.get("trace") is not None:
+        from rootless.cli import trace_output
+
+        status = trace_output.follow(
+            ctx, str(values["trace"]), lambda: sys.modules[action].main(ctx, values)
+        )
+    else:
+        status = sys.modules[action].main(ctx, values)
     tell_unpacked(ctx)
     assert isinstance(status, int)
     return status

@@ -20,6 +20,7 @@ OFF = 1  # a flag that sets False: the --no-x of an --x that is on by default
 TEXT = 2
 LIST = 3
 INTEGER = 4
+MAYBE = 5  # --trace[=FILE]: alone it is ""
 
 # Kinds of arguments; the last two only at the end.
 ONE = 0
@@ -52,7 +53,7 @@ def parse(row: "Row", words: "list[str]") -> "dict[str, object] | None":
             found = options.get(flag)
             if found is None:
                 return None
-            if found[1] > OFF and not equals:
+            if OFF < found[1] < MAYBE and not equals:
                 if position == end:
                     return None
                 value = words[position]
@@ -109,7 +110,7 @@ def _put(
         several = values.setdefault(name, [])
         assert isinstance(several, list)
         several.append(value)
-    elif kind == TEXT:
+    elif kind in (TEXT, MAYBE):
         values[name] = value
     elif kind == INTEGER:
         digits = value.removeprefix("-")
@@ -146,9 +147,12 @@ def _arguments(
 
 def normalise(options: "Options", interspersed: bool, words: "list[str]") -> "list[str]":
     """`words` as Typer understands them: `--flag=false` takes the flag's earlier uses away, or
-    becomes its --no-flag, and `-p=80` becomes `-p80`.  What is not understood stays as it is.
+    becomes its --no-flag, `-p=80` becomes `-p80`, and a `--trace` alone `--trace=`.  What is not
+    understood stays as it is.
     """
-    if not any(word[:1] == "-" and "=" in word for word in words):
+    if not any(word[:1] == "-" and "=" in word for word in words) and not any(
+        options.get(word, ("", ON))[1] == MAYBE for word in words
+    ):
         return words
     out: list[str] = []
     position, end = 0, len(words)
@@ -167,6 +171,8 @@ def normalise(options: "Options", interspersed: bool, words: "list[str]") -> "li
             found = options.get(flag)
             if found is None or (found[1] > OFF and equals):
                 out.append(word)
+            elif found[1] == MAYBE:
+                out.append(f"{word}=")
             elif found[1] > OFF:
                 out += words[position - 1 : position + 1]
                 position += 1
@@ -230,5 +236,5 @@ def _without(out: "list[str]", options: "Options", flags: "list[str]") -> "list[
     for word in out:
         if is_value or word not in flags:
             kept.append(word)
-        is_value = not is_value and options.get(word, ("", ON))[1] > OFF
+        is_value = not is_value and OFF < options.get(word, ("", ON))[1] < MAYBE
     return kept

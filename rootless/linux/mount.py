@@ -121,7 +121,8 @@ class Filesystem:
         self.attributes = attributes
 
     def describe(self) -> str:
-        return f"mount {self.fstype} on {self.target} ({','.join(self.options)})"
+        options = f" ({','.join(self.options)})" if self.options else ""
+        return f"mount {self.fstype} on {self.target}{options}"
 
     def execute(self, root: Root) -> None:
         mount_fd = new_filesystem(self.fstype, self.options, self.attributes)
@@ -164,7 +165,8 @@ class Bind:
         self.submounts = submounts
 
     def describe(self) -> str:
-        return f"bind {self.source} on {self.target} ({self.attributes:#x})"
+        words = ",".join(word for word, bit in ATTRIBUTES.items() if self.attributes & bit)
+        return f"bind {self.source} on {self.target}" + (f" ({words})" if words else "")
 
     def execute(self, root: Root) -> None:
         # Without submounts the kernel refuses (EINVAL) to uncover what is mounted below a place

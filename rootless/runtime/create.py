@@ -68,6 +68,8 @@ def create(
         host_devices=_host_devices() if options.privileged else (),
         tty_group=mapping.default_map(ctx).has_gid(5),
     )
+    if ctx.trace is not None:
+        ctx.trace.lap("put image and options together: config.json, as the OCI runtime-spec has it")
     extension = config["rl"]
     if frozen:
         extension["frozen"] = list(frozen)
@@ -100,6 +102,8 @@ def create(
             container, lock = _add(ctx, container_id, options.name, document, config)
     else:
         container, lock = _add(ctx, container_id, options.name, document, config)
+    if ctx.trace is not None:
+        ctx.trace.lap(f"made its directory in the store: containers/{container_id}")
     if extension["rung"]["storage"] == "copy":
         _copy_image(ctx, container, lock, extension, notify)
     events.record_container(ctx.paths, container, "create")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
+    from rootless.trace import Trace
+
 KEEP_GROUPS = "keep-groups"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -99,10 +101,12 @@ def execute(
     *,
     dies_with_parent: bool = True,
     give_listener: "Callable[[int], None] | None" = None,
+    trace: "Trace | None" = None,
 ) -> "NoReturn":
     """Become the program of `plan`, in the container's root, with `stdio` as 0, 1 and 2.
 
-    `give_listener` takes the listener of changes of owners, if there is to be one.
+    `give_listener` takes the listener of changes of owners, if there is to be one.  `trace` is
+    saved before the rights go that this may take; its last span ends with the execve(2).
     """
     env = dict(entry.partition("=")[::2] for entry in plan.env)
     uid, gid, groups, home = resolve_user(plan.user, () if plan.keeps_groups else plan.groups)
@@ -110,6 +114,8 @@ def execute(
         env["HOME"] = home
     _enter_directory(plan.cwd)
     path = find_command(plan.args[0], env.get("PATH", DEFAULT_PATH))
+    if trace is not None:
+        trace.lap(f"found the program {path} and the user {uid}:{gid} in the container's files")
     for number, fd in enumerate(stdio):
         os.dup2(fd, number, inheritable=True)
     if plan.terminal:
@@ -119,6 +125,17 @@ def execute(
     for name, soft, hard in plan.rlimits:
         rlimit.set_limit(name, soft, hard)
     os.umask(plan.umask)
+    if trace is not None:
+        if plan.rlimits:
+            trace.lap("set limits: " + " ".join(f"{n[7:].lower()}={s}" for n, s, _ in plan.rlimits))
+        kept = plan.capabilities.get("bounding", ())
+        trace.lap(
+            f"gave up all capabilities but {len(kept)}, became {uid}:{gid}"
+            + (f", loaded a seccomp filter of {len(plan.seccomp) // 8} steps" * bool(plan.seccomp))
+            + f", execve({path})",
+            argv=list(plan.args), uid=uid, gid=gid, capabilities=list(kept),
+        )  # fmt: skip
+        trace.save()
     _drop(plan, uid, gid, groups, give_listener)
     if dies_with_parent:
         # After the last change of credentials, which clears it: prctl(2).

@@ -62,17 +62,30 @@ def launch(
     `stdio` are the descriptors for 0, 1 and 2, unused with a terminal.  `links` is the file for a
     recorder of owners (rootfs.note_owners).  Raises RlError.
     """
+    trace = plan.trace
+    if trace is not None:
+        from rootless.runtime import trace_words as words
+
+        plan.stage_trace = trace.branch()
     pid, ours = _clone_stage(plan, namespaces, stdio)
     pidfd = os.pidfd_open(pid)
+    if trace is not None:
+        trace.lap(words.namespaces(namespaces), pid=pid, namespaces=words.names(namespaces))
     fuse_pids: dict[int, str] = {}
     recorder = None
     try:
         if cgroup is not None:
             cgroup.enter(pid)
+            if trace is not None:
+                trace.lap(f"set its limits: {cgroup.describe()}")
         idmaps.write_maps(idmap, pid, environ)
+        if trace is not None:
+            trace.lap(words.id_maps(idmap), uids=idmap.uids, gids=idmap.gids)
         ours.send("ids-mapped")
         _expect(ours, "identity")
         network.start(pid)
+        if trace is not None:
+            trace.lap(words.network_started(network), driver=network.name)
         name, body, fds = ours.receive()
         while name == "squashfs":
             assert isinstance(body, int)
@@ -84,7 +97,12 @@ def launch(
             name, body, fds = ours.receive()
         _check(name, body, "rootfs")
         master_fd = fds[0] if fds else -1
+        if trace is not None:
+            trace.lap("waited until the root file system was built")
         network.finish()
+        if trace is not None:
+            trace.lap(words.network_up(network), driver=network.name, address=network.ip,
+                      ports=[port.to_dict() for port in network.ports])  # fmt: skip
         ours.send("network-ready")
         name, body, fds = ours.receive()
         if name == "owners":
@@ -97,6 +115,8 @@ def launch(
             _check(name, body, "")
         if not process.start_time(pid) and not _exited_by_itself(pidfd):
             raise ContainerError("the container ended before its program started")
+        if trace is not None:
+            trace.lap("started the process: " + words.command(plan), argv=list(plan.process.args))
     except BaseException as e:
         _undo(pid, pidfd, network, cgroup, fuse_pids)
         if recorder is not None:
@@ -106,6 +126,8 @@ def launch(
         raise
     finally:
         ours.close()
+        if trace is not None and plan.stage_trace is not None:
+            trace.adopt(words.STAGE, plan.stage_trace, ended=True, track="container", pid=pid)
     started = Started(pid, pidfd, network, cgroup, master_fd)
     started.recorder = recorder
     for number, program in fuse_pids.items():

@@ -87,7 +87,7 @@ def plan(
         program.env = [*program.env, *secrets.environment(ctx, extension["secrets"])]
     operations += [mount.ReadOnly(path) for path in config["linux"]["readonlyPaths"]]
     operations += [mount.Mask(path) for path in config["linux"]["maskedPaths"]]
-    return stage.Plan(
+    made = stage.Plan(
         root=root_plan(ctx, container, extension, idmap, read_only=config["root"]["readonly"]),
         operations=operations,
         copy_ups=[tuple(pair) for pair in extension["copy_up"]],
@@ -103,6 +103,8 @@ def plan(
         propagation=propagation,
         passwd_entry=_kept_user(ctx, extension, config["process"]["cwd"]),
     )
+    made.trace = ctx.trace
+    return made
 
 
 def _kept_user(ctx: "Context", extension: "Doc", home: str) -> str:

@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
+    from rootless.trace import Trace
 
 # What only the target of a mount can be the reason for.
 _TARGET_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.EROFS)
 _TEXT_MAX = 2000  # characters, of what an error names
+_LAYERS_SHOWN = 8  # of those that a trace names in a line
 
 
 class RootPlan:
@@ -70,6 +72,20 @@ class RootPlan:
         self.links = links
         self.read_only = read_only
 
+    def describe(self) -> str:
+        """In a few words, for a person who wants to see where the files come from."""
+        if self.driver == "directory":
+            return f"took the directory {self.target} as it is"
+        if self.driver == "copy":
+            return "took the container's own copy of the image's files"
+        more = ":…" if len(self.lower) > _LAYERS_SHOWN else ""
+        layers = ":".join(self.lower[:_LAYERS_SHOWN]) + more
+        return (
+            f"mounted {'an overlay' if self.driver == 'overlay' else 'fuse-overlayfs'} of "
+            f"{len(self.lower)} layer{'s' * (len(self.lower) != 1)} "
+            f"(lowerdir={layers}, upperdir={self.upper}: what the container writes)"
+        )
+
 
 class Plan:
     """All that the stage does, as data."""
@@ -77,7 +93,7 @@ class Plan:
     __slots__ = (
         "chowns", "copy_ups", "domainname", "hostname", "loopback", "new_cgroup_namespace",
         "new_pid_namespace", "operations", "passwd_entry", "process", "propagation", "root",
-        "sysctls", "tmpfs_copy_ups",
+        "stage_trace", "sysctls", "tmpfs_copy_ups", "trace",
     )  # fmt: skip
 
     def __init__(
@@ -112,27 +128,38 @@ class Plan:
         self.new_cgroup_namespace = new_cgroup_namespace
         self.propagation = propagation
         self.passwd_entry = passwd_entry  # a line for a user whom the image may not know, or ""
+        self.trace: Trace | None = None  # the parent's, with --trace
+        self.stage_trace: Trace | None = None  # the stage's
 
 
 def run(plan: Plan, channel: channels.Channel, stdio: "Sequence[int]") -> "NoReturn":
     """Build the container around this process and execute its program.  Never returns."""
+    trace = plan.stage_trace
     try:
         _expect(channel, "ids-mapped")
+        if trace is not None:
+            trace.lap("waited for the ID maps, which only a process outside may write")
         set_oom_score(plan.process)
         become_root(keep_groups=plan.process.keeps_groups)
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
         os.setsid()
         channel.send("identity")
+        if trace is not None:
+            trace.lap("became root of the user namespace: UID 0, with every capability inside it")
         if plan.new_cgroup_namespace:
             syscalls.unshare(syscalls.CLONE_NEWCGROUP)
         if plan.loopback:
             loopback_up()
+            if trace is not None:
+                trace.lap("set the interface lo up in the new network namespace")
         os.umask(0)
         build_root(plan, channel)
         if plan.hostname:
             syscalls.sethostname(plan.hostname)
         if plan.domainname:
             syscalls.setdomainname(plan.domainname)
+        if trace is not None and plan.hostname:
+            trace.lap(f"set the host name {plan.hostname}")
         master = -1
         if plan.process.terminal:
             master, stdio = _open_terminal()
@@ -141,8 +168,18 @@ def run(plan: Plan, channel: channels.Channel, stdio: "Sequence[int]") -> "NoRet
         else:
             channel.send("rootfs")
         _expect(channel, "network-ready")
-        execute(plan.process, stdio, give_listener=lambda fd: channel.send("owners", fds=[fd]))
+        if trace is not None:
+            trace.lap("waited for the network")
+        execute(
+            plan.process,
+            stdio,
+            give_listener=lambda fd: channel.send("owners", fds=[fd]),
+            trace=trace,
+        )
     except BaseException as e:
+        if trace is not None:
+            trace.lap(f"failed: {e}")
+            trace.save()
         report(channel, e)
     os._exit(1)
 
@@ -209,23 +246,23 @@ def loopback_up() -> None:
 
 def build_root(plan: Plan, channel: channels.Channel) -> None:
     """Mount everything, and make it the root of this mount namespace."""
+    trace = plan.stage_trace
+    if trace is not None:
+        trace.open("built the root file system", driver=plan.root.driver)
     propagation = mount.PROPAGATION[plan.propagation]
     syscalls.mount(None, "/", None, syscalls.MS_REC | propagation)
+    if trace is not None:
+        trace.lap(f"made all mounts {plan.propagation}: what is mounted here, the host never sees")
     mount_root(plan.root, channel)
+    if trace is not None:
+        trace.lap(plan.root.describe(), lower=list(plan.root.lower), upper=plan.root.upper)
     root = mount.Root(plan.root.target)
-    given: list[int] = []
     for source, directory in plan.copy_ups:
         _copy_up(root, source, directory)
-    for operation in plan.operations:
-        if isinstance(operation, mount.Filesystem) and operation.target in plan.tmpfs_copy_ups:
-            _fill_tmpfs(root, operation)
-            continue
-        try:
-            operation.execute(root)
-        except KernelError as e:
-            raise _explain_mount(operation, e) from e
-        if isinstance(operation, mount.Filesystem) and operation.fstype == "proc":
-            _write_sysctls(root, plan.sysctls)
+        if trace is not None:
+            trace.lap(f"filled a new volume with the image's {source}")
+    _mount_all(plan, root)
+    given: list[int] = []
     if plan.passwd_entry:
         _add_user(root, plan.passwd_entry)
     for directory in plan.chowns:
@@ -241,6 +278,26 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
     os.chdir("/")
     if given:
         _give_away(given, plan.process.user)
+    if trace is not None:
+        trace.lap("pivot_root(2): this tree is / now, and the host's is out of reach")
+        trace.close()
+
+
+def _mount_all(plan: Plan, root: mount.Root) -> None:
+    for operation in plan.operations:
+        if isinstance(operation, mount.Filesystem) and operation.target in plan.tmpfs_copy_ups:
+            _fill_tmpfs(root, operation)
+        else:
+            try:
+                operation.execute(root)
+            except KernelError as e:
+                raise _explain_mount(operation, e) from e
+        if isinstance(operation, mount.Filesystem) and operation.fstype == "proc":
+            _write_sysctls(root, plan.sysctls)
+        if plan.stage_trace is not None:
+            plan.stage_trace.lap(
+                operation.describe(), kind=type(operation).__name__, target=operation.target
+            )
 
 
 def _explain_mount(operation: "Operation", failure: KernelError) -> RlError:

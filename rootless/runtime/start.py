@@ -9,6 +9,7 @@ from rootless.linux import channel as channels
 from rootless.linux import process, signals
 from rootless.runtime import stage
 from rootless.store import containers
+from rootless.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,14 +94,25 @@ def supervised(
     """
     supervisor = supervisor or Supervisor(ctx)
     client, client_end = _socket.socketpair() if attach else (None, None)
-    fds = [lock.fd]
+    given = [lock.fd]
     if client_end is not None:
-        fds.append(client_end.fileno())
-    supervisor.channel.send("serve", container.id, fds)
+        given.append(client_end.fileno())
+    trace = ctx.trace
+    if trace is not None:
+        trace.lap("waited for the lock of the container, and for its supervisor")
+        supervisor.channel.send("trace", trace.path)
+    supervisor.channel.send("serve", container.id, given)
     if client_end is not None:
         client_end.close()
-    name, body, _ = supervisor.channel.receive()
-    supervisor.channel.close()
+    name, body, fds = supervisor.channel.receive()
+    if trace is None:
+        supervisor.channel.close()
+    else:
+        trace.later = supervisor.channel
+        if name == "trace":
+            text = f"the supervisor, PID {supervisor.pid}, which stays with the container"
+            trace.adopt(text, Trace(fd=fds[0]), track="supervisor", pid=supervisor.pid)
+            name, body, _ = supervisor.channel.receive()
     if name == "started" and isinstance(body, dict):
         for note in body["notes"]:
             notify(note)
@@ -113,6 +125,18 @@ def supervised(
         remedy="it may have been killed for memory; try again, and report it if it stays",
         code="RL-SUPERVISOR",
     )
+
+
+def take_end(ctx: "Context") -> None:
+    """For a trace: what the supervisor has done at the end of the container, which has come."""
+    trace = ctx.trace
+    if trace is None or not isinstance(trace.later, channels.Channel):
+        return
+    trace.lap("was attached to the container, until its end")
+    name, _, fds = trace.later.receive()
+    if name == "end":
+        trace.adopt("the supervisor, at the end", Trace(fd=fds[0]), track="supervisor")
+        trace.later.send("taken")
 
 
 def _spawn(ctx: "Context", channel_fd: int) -> int:

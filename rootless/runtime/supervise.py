@@ -60,9 +60,13 @@ class Supervision:
 
     def start(self, config: "dict[str, Any]") -> None:
         """Start the program of `config` (config.json).  Raises RlError with nothing left."""
-        container, extension = self._container, config["rl"]
+        container, extension, trace = self._container, config["rl"], self._ctx.trace
+        if trace is not None:
+            trace.open(f"started {container.name}", container=container.id)
         network, cgroup = self._prepare(config)
         self._write_network_files(network, extension)
+        if trace is not None:
+            trace.lap("wrote the container's /etc/hosts, /etc/resolv.conf and /etc/hostname")
         idmap = id_map(self._ctx, extension)
         if idmap.single:
             self.notes.append(
@@ -80,6 +84,8 @@ class Supervision:
             host_pids.adopt_orphans()
         plan = rootfs.plan(self._ctx, container, config, idmap, network)
         terminal, interactive = container.config["tty"], container.config["interactive"]
+        if trace is not None:
+            trace.lap(f"planned {len(plan.operations)} mounts from config.json (runtime-spec)")
         theirs, ours = ([], {}) if terminal else streams.pipes(interactive)
         try:
             self._started = launch.launch(
@@ -106,6 +112,9 @@ class Supervision:
         self._forward_udp(network.ip)
         self._record_start(network, config, one_id=bool(plan.process.one_id))
         self._watch_over(extension)
+        if trace is not None:
+            trace.lap("recorded it as running (state.json)")
+            trace.close()
 
     def _prepare(self, config: "dict[str, Any]") -> "tuple[drivers.Driver, limits.Cgroup | None]":
         """What can be refused is refused before there is a process."""
@@ -125,6 +134,10 @@ class Supervision:
         )
         if cgroup is not None:
             self.notes += cgroup.notes
+        if self._ctx.trace is not None:
+            from rootless.runtime import trace_words as words
+
+            self._ctx.trace.lap(words.prepared(network, cgroup, extension["resources"]))
         return network, cgroup
 
     def _write_network_files(self, network: drivers.Driver, extension: "dict[str, Any]") -> None:
@@ -221,6 +234,14 @@ class Supervision:
         code = os.waitstatus_to_exitcode(status)
         exit_code = 128 - code if code < 0 else code
         self.ran_ns = time.monotonic_ns() - self._began_ns
+        trace = self._ctx.trace
+        if trace is not None:
+            trace.lap(f"the program ran, and ended with {exit_code}", exit_code=exit_code)
+            trace.open("cleaned up")
+            trace.lap(
+                "with its last process the kernel took the namespaces away: the mounts, the "
+                "network, the ID maps"
+            )
         if self._monitor is not None:
             self._monitor.close()
         if _shares_pids(self._container):
@@ -230,14 +251,26 @@ class Supervision:
         started.network.close()
         for forwarder in self._forwarders:
             forwarder.close()
+        if trace is not None and started.helpers:
+            names = ", ".join(str(one["name"]) for one in started.helpers)
+            trace.lap(f"ended its helper {names}, and released its ports")
         oom_killed = False
         if started.cgroup is not None:
             oom_killed = started.cgroup.oom_killed()
             started.cgroup.remove()
+            if trace is not None:
+                trace.lap(f"ended its limits: {started.cgroup.describe()}")
         # Another command may have renamed or updated it.
         self._container.read_config()
         self._record_end(exit_code, oom_killed=oom_killed)
         _reap()
+        if trace is not None:
+            trace.lap(
+                "removed the container, what it wrote and its anonymous volumes (--rm)"
+                if self._container.config["auto_remove"] and not self.restarting
+                else "recorded its end (state.json); what it wrote stays in upper/"
+            )
+            trace.close()
         return exit_code
 
     def close(self) -> None:

@@ -18,6 +18,10 @@ from rootless.runtime.supervise import Supervision, record_stopped
 from rootless.store import atomic
 from rootless.store.containers import Container, Lock
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.trace import Span
+
 _NUDGE = 10  # SIGUSR1: see rootless.runtime.restart
 
 
@@ -25,11 +29,18 @@ def main(argv: list[str]) -> int:
     """STORE RUNTIME CHANNEL-FD, the descriptor inherited.
 
     It gives the message "serve": the container's ID, its lock, and a client's socket if there is
-    one already; the answer is "started" or "error".
+    one already; the answer is "started" or "error".  A message "trace" before asks for a trace: it
+    comes as "trace" before the answer, and for what is done at the end of the container as "end".
     """
     store, runtime, channel_fd = argv
     report = channels.from_fd(int(channel_fd))
+    trace = None
     name, container_id, fds = report.receive()
+    if name == "trace":
+        from rootless.trace import Trace
+
+        trace = Trace(str(container_id))
+        name, container_id, fds = report.receive()
     if name != "serve":
         return 0  # there is no container to be started after all
     assert isinstance(container_id, str)
@@ -43,6 +54,7 @@ def main(argv: list[str]) -> int:
         config={},
         debug=False,
     )
+    ctx.trace = trace
     # A terminal that hangs up, or Ctrl-C in a shell, is not meant for a detached container.
     for number in (signals.SIGHUP, signals.SIGINT, signals.SIGQUIT):
         signals.ignore(number)
@@ -54,13 +66,20 @@ def main(argv: list[str]) -> int:
         container.read_state()
         run = _Run(ctx, container, lock)
     except (RlError, OSError) as e:
+        if trace is not None:
+            trace.hand_over(lambda fd: report.send("trace", fds=[fd]))
         stage.report(report, e)
         return 125
     for client_fd in fds[1:]:
         run.listener.adopt(client_fd)
+    if trace is not None:
+        trace.hand_over(lambda fd: report.send("trace", fds=[fd]))
+        run.report = report
     report.send("started", {"notes": run.supervision.notes})
-    report.close()
+    if trace is None:
+        report.close()
     run.serve()
+    ctx.trace = None  # it was of the first run
     if run.supervision.restarting:
         _restart(ctx, container, lock, run)
     return 0
@@ -71,6 +90,8 @@ class _Run:
 
     def __init__(self, ctx: Context, container: Container, lock: Lock) -> None:
         self._lock = lock
+        self.trace = ctx.trace
+        self.report: channels.Channel | None = None  # who wants the end of the trace
         self.supervision = Supervision(ctx, container, lock)
         self.exit_code = 0
         # Those who want it to look again have no need to while it runs.
@@ -91,6 +112,10 @@ class _Run:
         clients = list(pump.clients)
         self.listener.close()
         self.exit_code = self.supervision.finish()
+        if self.trace is not None and self.report is not None:
+            spans = self.trace.spans
+            channel = self.report
+            self.trace.hand_over(lambda fd: channel.send("end", fds=[fd]))
         if not self.supervision.restarting:
             end_clients(clients, self.exit_code)
         elif clients and os.fork() == 0:
@@ -101,6 +126,18 @@ class _Run:
         else:
             for client in clients:
                 client.close()
+        if self.trace is not None and self.report is not None:
+            self._keep_trace(spans)
+
+    def _keep_trace(self, spans: "list[Span]") -> None:
+        """Put the end into the trace's file, when the command that began it has gone."""
+        assert self.trace is not None
+        assert self.report is not None
+        if self.report.receive()[0] != "taken" and self.trace.path:
+            from rootless.runtime import trace_file
+
+            trace_file.add(self.trace.path, spans)
+        self.report.close()
 
 
 def _restart(ctx: Context, container: Container, lock: Lock, run: _Run) -> None:

@@ -71,6 +71,8 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
         record = create.record_of_directory(options.rootfs)
     else:
         record = find_image(ctx, options)
+    if ctx.trace is not None:
+        _trace_image(ctx, options, record)
     if options.replace:
         _remove_namesake(ctx, options.name)
     # The image can't be removed between the look at it and the container that uses it.
@@ -79,7 +81,11 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
             names = record.get("names")
             record = images.resolve_own(ctx.paths, str(record["id"]))
             record["names"] = record.get("names") or names  # those of a shared store are its own
+        if ctx.trace is not None:
+            ctx.trace.open("made the container")
         container, lock, config = create.create(ctx, options, record, log.note)
+        if ctx.trace is not None:
+            ctx.trace.close()
     if options.cidfile:
         try:
             create.write_cidfile(options.cidfile, container.id)
@@ -87,6 +93,16 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
             volumes.discard(ctx, container, lock)
             raise
     return container, lock, config
+
+
+def _trace_image(ctx: "Context", options: RunOptions, record: "dict[str, Any]") -> None:
+    assert ctx.trace is not None
+    layers = record["layers"]
+    noun = "layer" if len(layers) == 1 else "layers"
+    text = f"found the image {options.image}: {record['id']}, {len(layers)} {noun}"
+    if options.rootfs:
+        text = f"took the directory {options.rootfs} instead of an image"
+    ctx.trace.lap(text, image=record["id"], layers=layers)
 
 
 def _remove_namesake(ctx: "Context", name: str) -> None:
@@ -180,9 +196,11 @@ def _attached(
         streams=streams,
     )
     try:
-        return connection.relay()
+        status = connection.relay()
     except Detached:
         return 0
+    start.take_end(ctx)
+    return status
 
 
 def _undo(ctx: "Context", options: RunOptions, container: "Container") -> None:

@@ -41,6 +41,8 @@ def _start(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.
     if not attach and (container.pidfd() >= 0 or container.state.get("status") == "restarting"):
         return None
     with start.again(ctx, container) as lock:
+        if ctx.trace is not None:
+            ctx.trace.lap(f"found the container {container.name} and took its lock")
         return start.start_or_record(
             container,
             lambda: start.supervised(ctx, container, lock, attach=attach, notify=log.note),
@@ -59,6 +61,8 @@ def _attached(ctx: "Context", name: str, values: "dict[str, object]", *, interac
         sig_proxy=True,
     )
     try:
-        return connection.relay()
+        status = connection.relay()
     except Detached:
         return 0
+    start.take_end(ctx)
+    return status

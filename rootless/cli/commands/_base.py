@@ -10,7 +10,19 @@ from typer import _click as click
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from rootless.cli import entry
-from rootless.cli.parse import ANY, INTEGER, LIST, MANY, OFF, ON, ONE, OPTIONAL, TEXT, normalise
+from rootless.cli.parse import (
+    ANY,
+    INTEGER,
+    LIST,
+    MANY,
+    MAYBE,
+    OFF,
+    ON,
+    ONE,
+    OPTIONAL,
+    TEXT,
+    normalise,
+)
 
 Declaration = TypeVar("Declaration", bound=Callable[..., int])
 
@@ -51,6 +63,7 @@ def help_sections(command: click.Command, ctx: click.Context) -> dict[str, list[
             continue
         record = param.get_help_record(ctx)
         if record is not None:
+            record = (record[0].replace(" [=", "[="), record[1])
             title = getattr(param, "rich_help_panel", None) or "Options"
             sections.setdefault(title, []).append(record)
     options = sections.pop("Options", [])
@@ -86,7 +99,10 @@ def option(
     complete: Callable[[str], list[str]] | None = None,
     default: bool = False,
 ) -> Any:
-    """An option of a command, in a section of the help.  `default`: the help shows it."""
+    """An option of a command, in a section of the help.  `default`: the help shows it.
+
+    A metavar in the form [=FILE] is for a value that may be left out; it is "" then.
+    """
     return typer.Option(
         *flags,
         help=help,
@@ -170,4 +186,6 @@ def _kind(option: TyperOption) -> int:
         return ON
     if option.multiple:
         return LIST
+    if (option.metavar or "").startswith("[="):
+        return MAYBE
     return INTEGER if option.type.name in ("int", "integer") else TEXT

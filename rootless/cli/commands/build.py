@@ -156,6 +156,14 @@ def build(
             section=CACHE,
         ),
     ] = False,
+    trace: Annotated[
+        str | None,
+        option(
+            "--trace",
+            help="Show what is done and how long it takes; also in FILE, for chrome://tracing.",
+            metavar="[=FILE]",
+        ),
+    ] = None,
     secret: Annotated[
         list[str] | None,
         option(

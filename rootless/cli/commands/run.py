@@ -129,6 +129,7 @@ def run(
     cidfile: metadata.Cidfile = None,
     log_driver: metadata.LogDriver = None,
     log_opt: metadata.LogOpt = None,
+    trace: metadata.Trace = None,
 ) -> int:
     """Make a container of an image and run a command in it.
 

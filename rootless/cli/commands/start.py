@@ -36,6 +36,14 @@ def start(
             metavar="KEYS",
         ),
     ] = None,
+    trace: Annotated[
+        str | None,
+        option(
+            "--trace",
+            help="Show what is done and how long it takes; also in FILE, for chrome://tracing.",
+            metavar="[=FILE]",
+        ),
+    ] = None,
 ) -> int:
     """Start stopped or created containers."""
     return call(ctx)

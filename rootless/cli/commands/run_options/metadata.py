@@ -48,6 +48,16 @@ LogOpt = Annotated[
     ),
 ]
 
+Trace = Annotated[
+    str | None,
+    option(
+        "--trace",
+        help="Show what is done and how long it takes; also in FILE, for chrome://tracing.",
+        section=SECTION,
+        metavar="[=FILE]",
+    ),
+]
+
 Annotation = Annotated[
     list[str] | None,
     option(
