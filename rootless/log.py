@@ -12,8 +12,13 @@ def _say(word: str, colour: str, text: str) -> None:
 
 def printable(text: str) -> str:
     """`text` without control characters: names from images and registries must not steer a
-    terminal."""
-    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)
+    terminal.  In messages only: tables and names that are to be used again, cli/output.py."""
+    return "".join(c if c.isprintable() or c == "\t" else _escaped(ord(c)) for c in text)
+
+
+def _escaped(code: int) -> str:
+    # U+DC80 to U+DCFF stand for bytes that are not UTF-8: PEP 383.
+    return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
 
 
 def error(text: str) -> None:

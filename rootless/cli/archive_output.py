@@ -28,7 +28,7 @@ def archive_output(path: str, verb: str) -> Iterator[Callable[[bytes], None]]:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
             fd = os.open(part or path, flags, 0o600)
         try:
-            yield lambda data: _write(fd, data)
+            yield lambda data: _write(fd, data, path)
             if part:
                 os.rename(part, path)
         except BaseException:
@@ -41,14 +41,24 @@ def archive_output(path: str, verb: str) -> Iterator[Callable[[bytes], None]]:
     except BrokenPipeError:
         raise
     except OSError as e:
-        raise RlError(
-            f"cannot write {path or 'standard output'}: {e.strerror}",
-            remedy="check the path, and the space there",
-            code="RL-SAVE-TARGET",
-        ) from e
+        raise _cannot_write(path, e) from e
 
 
-def _write(fd: int, data: bytes) -> None:
+def _write(fd: int, data: bytes, path: str) -> None:
+    """Also in a worker, whose errors come out as they are while an OSError would lose its file."""
     view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    try:
+        while view:
+            view = view[os.write(fd, view) :]
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        raise _cannot_write(path, e) from e
+
+
+def _cannot_write(path: str, e: OSError) -> RlError:
+    return RlError(
+        f"cannot write {'standard output' if path in ('', '-') else path}: {e.strerror}",
+        remedy="check the path, and the space there",
+        code="RL-SAVE-TARGET",
+    )

@@ -261,11 +261,14 @@ def _unfit(path: str, uid: int) -> str:
 
 
 def _understood(e: RlError) -> RlError:
-    """`e`, but a system call that failed for want of descriptors or memory as _explain() has it:
-    the call that was the first to fail says nothing."""
+    """`e`, but what the kernel refused as _explain() has it, where the call itself says nothing:
+    for want of descriptors or memory, and what a worker met with files."""
+    if not isinstance(e, KernelError) or e.code != KernelError.code:
+        return e
     short = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
-    if isinstance(e, KernelError) and e.code == KernelError.code and e.errno in short:
-        return _explain(OSError(e.errno, os.strerror(e.errno)))
+    files = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+    if e.errno in short or (e.call == "worker" and e.errno in files):
+        return _explain(OSError(e.errno, os.strerror(e.errno), e.target or None))
     return e
 
 

@@ -133,9 +133,9 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "input is a file or a pipe here. In scripts and CI jobs use -i alone.",
     ),
     "RL-CIDFILE": (
-        "The container ID file exists",
+        "The container ID file exists, or cannot be written",
         "--cidfile writes a new file only, as Docker does: the old one may name a container that "
-        "somebody still needs.",
+        "somebody still needs. No container is left where the file cannot be written.",
     ),
     "RL-PIDFILE": (
         "The PID file cannot be written",

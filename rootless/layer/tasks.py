@@ -26,12 +26,13 @@ class _Source:
     Both drop the interpreter's lock: on two cores an image unpacks in the time of the slower.
     """
 
-    def __init__(self, media_type: str, *, timing: bool) -> None:
+    def __init__(self, media_type: str, *, timing: bool, what: str = "the layer") -> None:
         self.hash = hashlib.sha256()
         self.spent = Spent(on=timing)
         self.error: BaseException | None = None
         self._ended = False
         self._media_type = media_type
+        self._what = what
         self._queue: Queue[bytes] = Queue(_QUEUE)
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -48,7 +49,7 @@ class _Source:
             with open(0, "rb", buffering=0, closefd=False) as stdin:
                 timed = self.spent.timed
                 source = _Timed(timed("input", stdin.read))
-                inflate = timed("inflate", Decompressed(source, self._media_type).read)
+                inflate = timed("inflate", Decompressed(source, self._media_type, self._what).read)
                 hash_chunk, hand_over = timed("hash", self.hash.update), timed("ahead", self._put)
                 while chunk := inflate(_CHUNK):
                     hash_chunk(chunk)
@@ -143,9 +144,10 @@ def archive(arguments: Arguments) -> object:
 def fill(arguments: Arguments) -> object:
     """Put the files of the archive on standard input into `directory`; how many there were.
 
+    `what` is what errors call the archive.
     On failure what was there before the bad place of the archive stays.
     """
-    source = _Source("", timing=False)
+    source = _Source("", timing=False, what=str(arguments["what"]))
     root_fd = os.open(str(arguments["directory"]), os.O_RDONLY | os.O_DIRECTORY)
     squash = bool(arguments["squash"])
     extractor = Extractor(root_fd, squash=squash, write_data=write_data, layer=False)

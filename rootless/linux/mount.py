@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from rootless.errors import KernelError
+from rootless.errors import ContainerError, KernelError
 from rootless.linux import syscalls
 
 TYPE_CHECKING = False
@@ -190,7 +190,12 @@ class Bind:
         try:
             source_fd = below.open(self.subpath)
         except KernelError as e:
-            raise KernelError("open_tree", e.errno, f"{self.source}/{self.subpath}") from e
+            raise ContainerError(
+                f"cannot mount {self.source}/{self.subpath} on {self.target}: "
+                f"{os.strerror(e.errno)}",
+                remedy="make the directory first",
+                code="RL-MOUNT-SOURCE",
+            ) from e
         finally:
             os.close(below.fd)
         try:

@@ -169,7 +169,8 @@ def copy(source_place: Place, target_place: Place, copier: Copy, *, follow: bool
             copier.file(source.fd, fd, name)
     except (OSError, KernelError) as e:
         where = posixpath.join(target_place.text, copier.current if not name else "")
-        raise failure(f"cannot copy {source_place.text} to {where.rstrip('/')}", e) from e
+        where = where.rstrip("/") or "/"
+        raise failure(f"cannot copy {source_place.text} to {where}", e) from e
 
 
 def _copy_directory(source: Source, fd: int, name: str, copier: Copy) -> None:

@@ -337,4 +337,8 @@ def write_cidfile(path: str, container_id: str) -> None:
             code="RL-CIDFILE",
         ) from e
     except OSError as e:
-        raise atomic.store_error(e, f"write {path}") from e
+        raise ContainerError(
+            f"cannot write the container ID file {path}: {e.strerror}",
+            remedy="name a file in a directory of yours",
+            code="RL-CIDFILE",
+        ) from e

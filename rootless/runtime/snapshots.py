@@ -110,8 +110,12 @@ def fork(
 ) -> "Container":
     """A new container like `container`, with what it has written so far, or at a snapshot.
 
-    Named volumes are shared, anonymous ones are new.  Raises ImageError when the image is gone.
+    Named volumes are shared, anonymous ones are new.  Raises ImageError when the image is gone,
+    ContainerError RL-CONTAINER-NAME, RL-CONTAINER-NAME-TAKEN.
     """
+    new_name = new_name.removeprefix("/")
+    if new_name:
+        containers.need_name(new_name)
     layers = list(_find(container, snapshot)["frozen"]) if snapshot else None
     record = images.resolve(ctx.paths, str(container.config["image"]["id"]))
     options = RunOptions.from_dict(container.config["options"])

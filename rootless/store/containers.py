@@ -250,10 +250,11 @@ def add(
 
     `documents` are container.json and config.json by file name.  Built in tmp/ and renamed: a
     command that is killed leaves nothing, or a directory whose name was never reserved, which
-    list_all() removes.  Raises ContainerError RL-CONTAINER-NAME-TAKEN.
+    list_all() removes.  Raises ContainerError RL-CONTAINER-NAME-TAKEN, RL-CONTAINER-NAME.
     """
     paths = ctx.paths
     name = str(documents["container.json"]["name"])
+    need_name(name)
     directory = paths.container(container_id)
     with atomic.TemporaryDirectory(paths, ctx) as temporary:
         made = f"{temporary}/c"
@@ -296,6 +297,16 @@ def _name_taken(paths: "Paths", name: str) -> ContainerError:
     )
 
 
+def need_name(name: str) -> None:
+    """Raises ContainerError RL-CONTAINER-NAME for what is no name: it becomes a path."""
+    if not ids.is_name(name):
+        raise ContainerError(
+            f"invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+            remedy="2 to 128 of these characters",
+            code="RL-CONTAINER-NAME",
+        )
+
+
 def rename(ctx: "Context", container: Container, name: str) -> None:
     """Give the container another name; both names are its own for an instant, never none.
 
@@ -303,12 +314,7 @@ def rename(ctx: "Context", container: Container, name: str) -> None:
     """
     paths = ctx.paths
     name = name.removeprefix("/")
-    if not ids.is_name(name):
-        raise ContainerError(
-            f"invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
-            remedy="2 to 128 of these characters",
-            code="RL-CONTAINER-NAME",
-        )
+    need_name(name)
     try:
         os.symlink(f"../{container.id}", paths.container_by_name(name))
     except FileExistsError:
@@ -444,8 +450,3 @@ def _init_lives(container: Container) -> bool:
         and process.is_alive(int(state.get("pid", 0)), int(state.get("start_time", 0)))
         and state.get("boot_id") == process.boot_id()
     )
-
-
-def using_image(ctx: "Context", image_id: str) -> "list[Container]":
-    """The containers made from the image `image_id`."""
-    return [one for one in list_all(ctx) if one.config.get("image", {}).get("id") == image_id]

@@ -144,6 +144,11 @@ def test_export_is_the_whole_file_system(rl: Rl, container: str, tmp_path: Path)
     own = rl.out("commit", container)
     assert plain(rl.out(*probe)) == plain(rl.out(*probe[:4], own, *probe[5:]))
     rl.fails("export", "-o", f"{tmp_path}/no/x", container, status=1, code="RL-SAVE-TARGET")
+    rl.fails("export", "-o", "/dev/full", container, status=1, code="RL-SAVE-TARGET")
+    for command in (f"cp {container}:/etc -", f"export {container}"):
+        done = subprocess.run(["sh", "-c", f"{program()} {command} >/dev/full"], stderr=-1,
+                              env=rl.environment(), text=True)  # fmt: skip
+        assert done.returncode == 1 and "standard output: No space" in done.stderr, done.stderr
 
 
 def test_export_leaves_out_what_is_mounted(rl: Rl, tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ def test_cidfile_has_the_full_id_and_is_never_overwritten(rl: Rl, tmp_path: obje
     container = rl.out("run", "-d", "--cidfile", path, "busybox", "sleep", "100")
     with open(path) as f:
         assert f.read() == container
-    rl.fails("run", "--rm", "--cidfile", path, "busybox", "true")
+    rl.fails("run", "--rm", "--cidfile", path, "busybox", "true", code="RL-CIDFILE")
+    rl.fails("run", "--rm", "--cidfile", f"{path}/x", "busybox", "true", code="RL-CIDFILE")
 
 
 def test_init_reaps_and_is_process_one(rl: Rl) -> None:

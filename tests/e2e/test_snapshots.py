@@ -92,6 +92,9 @@ def test_a_fork_has_a_life_of_its_own(rl: Rl, tmp_path: Path) -> None:
     again(rl, name, "cat /root/g >/s/out; echo more >>/root/g")
     assert (tmp_path / "shared" / "out").read_text() == "two\n"
     rl.fails("fork", name, name, status=1, code="RL-CONTAINER-NAME-TAKEN")
+    for bad in ("../../outside", "a/b", "a b", "x"):  # a name becomes a path
+        rl.fails("fork", name, bad, status=1, code="RL-CONTAINER-NAME")
+    assert not os.path.lexists(f"{rl.store}/outside")
     running = rl.out("fork", "--start", name)
     rl.run("wait", running)
     assert rl.inspect(running)["State"]["ExitCode"] == 0

@@ -187,7 +187,9 @@ def test_subpath_stays_in_the_volume(rl: Rl, volume: Any) -> None:
     sh(rl, "-v", f"{name}:/d", script="mkdir -p /d/a/b; echo in >/d/a/b/f; ln -s /etc /d/out")
     mount = f"type=volume,source={name},target=/s,volume-subpath="
     assert sh(rl, "--mount", f"{mount}a/b", script="cat /s/f") == "in"
-    error = rl.fails("run", "--rm", "--mount", f"{mount}out", "busybox", "true")
+    error = rl.fails(
+        "run", "--rm", "--mount", f"{mount}out", "busybox", "true", code="RL-MOUNT-SOURCE"
+    )
     assert "/out" in error and "No such file" in error  # the volume's own /etc, not the host's
     rl.fails("run", "--rm", "--mount", f"{mount}../x", "busybox", "true", code="RL-USAGE")
 
@@ -207,7 +209,9 @@ def test_export_and_import_keep_everything(rl: Rl, volume: Any, tmp_path: Any) -
     look = "cd /d; stat -c '%n %u %g %a %F %h %s %y' .wh.odd d f hard hole p soft; du hole"
     before, after = (sh(rl, "-v", f"{one}:/d", script=look) for one in (name, copy))
     assert before == after and "4711" in after
-    rl.fails("volume", "import", copy, "/etc/hostname", status=1)
+    error = rl.fails("volume", "import", copy, "/etc/hostname", status=1)
+    assert "/etc/hostname is neither" in error
+    assert "standard input is empty" in rl.fails("volume", "import", copy, status=1)
     rl.fails("volume", "export", "nothing-there", status=1, code="RL-VOLUME-NOT-FOUND")
 
 

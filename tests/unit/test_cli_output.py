@@ -1,12 +1,14 @@
 """Tables, sizes, durations and times, as Docker writes them."""
 
 import calendar
+import os
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rootless import log
 from rootless.cli import container_words as words
 from rootless.cli.output import (
     familiar,
@@ -92,6 +94,7 @@ def test_table_columns_are_at_least_ten_wide() -> None:
 
 def test_a_terminal_is_not_steered_by_names() -> None:
     assert printable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\x0a"
+    assert log.printable(os.fsdecode(b"\ta\xff\x1b")) == "\ta\\xff\\x1b"
 
 
 def test_pretty_json_is_dockers() -> None:

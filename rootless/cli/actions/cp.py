@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from rootless import log
 from rootless.cli.actions import several
+from rootless.cli.archive_output import archive_output
 from rootless.cli.output import human_size
 from rootless.errors import UsageError
 from rootless.layer.compression import Readable
@@ -91,8 +92,8 @@ class _Job:
             return 0, 0
         source = self._place(self._source, "source", roots)
         if self._target == (None, "-"):
-            with open(1, "wb", buffering=1 << 18, closefd=False) as stdout:
-                copying.write_archive(source, stdout.write, follow=self._follow)
+            with archive_output("-", "copy") as write:
+                copying.write_archive(source, write, follow=self._follow)
             return 0, 0
         copier = self._copier()
         copying.copy(

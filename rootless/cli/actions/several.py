@@ -39,7 +39,8 @@ def detach_keys(ctx: "Context", asked: object) -> bytes:
 def for_each(ctx: "Context", given: list[str], act: "Callable[[Container], str | None]") -> int:
     """Call `act` for each container and print what it returns, its name as given by default.
 
-    A failure is reported at once and doesn't keep the others; it makes the status 1, as docker's.
+    A failure is reported at once and doesn't keep the others; it makes the status 1, as docker's,
+    and 125 where the command line is wrong.
     """
     status = 0
     for name in given:
@@ -49,5 +50,5 @@ def for_each(ctx: "Context", given: list[str], act: "Callable[[Container], str |
             print(name if answer is None else answer, flush=True)
         except RlError as e:
             log.error(e.one_line())
-            status = 1
+            status = max(status, e.exit_status if isinstance(e, UsageError) else 1)
     return status

@@ -18,10 +18,12 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     """Put the files of an archive into a volume, which is made if it is missing."""
     name = str(values["name"])
     check_volume_name(name)
-    stream = cast(Readable, import_image.open_source(str(values["source"] or "-"), "volume import"))
+    source = str(values["source"] or "-")
+    stream = cast(Readable, import_image.open_source(source, "volume import"))
     volume_changes.create(ctx, name, {}, {})
     directory = volume_changes.data_directory(ctx, volume_changes.find(ctx, name))
-    arguments: dict[str, object] = {"directory": directory, "squash": squashes(ctx)}
+    what = "standard input" if source == "-" else source
+    arguments: dict[str, object] = {"directory": directory, "squash": squashes(ctx), "what": what}
     with Worker(ctx, "fill", arguments, stdin=-1) as worker:
         while chunk := stream.read(_CHUNK):
             if not worker.feed(chunk):
