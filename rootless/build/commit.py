@@ -4,22 +4,20 @@ The work is root's of the user namespace, in a child: the files may belong to an
 """
 
 import hashlib
-import json
 import os
 import stat
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from rootless.build.cache import Entry, timestamp
-from rootless.layer import whiteout
+from rootless.layer import link_owners
 from rootless.store import layers, mapping, shared_mounts
 
 if TYPE_CHECKING:
     from rootless.context import Context
 
-LINKS = "links.json"  # the owners of symbolic links, by inode: runtime/owners.py
+LINKS = "link-owners"  # a list of layer/link_owners.py
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -47,7 +45,7 @@ def commit(
         empty = not os.listdir(root_fd)
         if empty and not keep_empty:
             return {"diff_id": "", "size": 0, "tar_size": 0}
-        _note_links(root_fd, f"{directory}/{LINKS}")
+        link_owners.settle(root_fd, f"{directory}/{LINKS}")
         # All empty layers are the same one.
         size = _settle(root_fd, 0 if empty else epoch)
         found = _hash(root_fd)
@@ -180,36 +178,6 @@ def _same(ours: os.stat_result, theirs: os.stat_result) -> bool:
         theirs.st_uid,
         theirs.st_gid,
     )
-
-
-def _note_links(root_fd: int, path: str) -> None:
-    """Give each directory the owners of the symbolic links that it has, where they are not ours."""
-    try:
-        with open(path, "rb") as file:
-            owners = json.loads(file.read() or b"{}")
-    except FileNotFoundError:
-        return
-    if not owners:
-        return
-    for _, directories, files, fd in os.fwalk(".", dir_fd=root_fd):
-        try:  # copied up with the directory: it speaks of links further below, too
-            before = json.loads(os.getxattr(fd, whiteout.LINK_OWNERS_XATTR))
-        except (OSError, ValueError):
-            before = {}
-        now = {name: owner for name, owner in before.items() if name not in directories}
-        for name in files:
-            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            noted = now.pop(name, None)
-            owner = owners.get(str(status.st_ino)) or noted
-            if stat.S_ISLNK(status.st_mode) or stat.S_ISFIFO(status.st_mode):
-                now |= {name: owner} if owner and owner != [0, 0] else {}
-        if now == before:
-            continue
-        with suppress(OSError):  # more than the file system takes: they stay root's
-            if now:
-                os.setxattr(fd, whiteout.LINK_OWNERS_XATTR, json.dumps(now).encode())
-            else:
-                os.removexattr(fd, whiteout.LINK_OWNERS_XATTR)
 
 
 def _settle(root_fd: int, epoch: int | None) -> int:

@@ -204,10 +204,16 @@ def _execute(
         cgroup=cgroup,
         stdio=stdio,
         environ=ctx.environ,
-        links=f"{box.directory}/{commit.LINKS}",
     )
     if trace is not None:
         trace.close()
+    recorder = None
+    if started.listener_fd >= 0:
+        from rootless.runtime import owners
+
+        upper = f"{plan.root.base}/{plan.root.upper}"
+        links = f"{box.directory}/{commit.LINKS}"
+        recorder = owners.Recorder(started.listener_fd, started.pidfd, upper, links)
     # The output ends with the last writer, which must not be us.
     for fd in stdio[1:]:
         os.close(fd)
@@ -220,8 +226,8 @@ def _execute(
         raise
     finally:
         _, status = os.waitpid(started.pid, 0)
-        if started.recorder is not None:
-            started.recorder.finish()
+        if recorder is not None:
+            recorder.finish()
         started.network.close()
         oom = cgroup is not None and cgroup.oom_killed()
         if cgroup is not None:

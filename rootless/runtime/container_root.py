@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rootless.errors import ContainerError, KernelError
 from rootless.linux import fuse, mount, namespaces, syscalls
-from rootless.runtime import rootfs, stage, start
+from rootless.runtime import owners, rootfs, stage, start
 from rootless.runtime.supervise import id_map
 from rootless.store import shared_mounts
 from rootless.store.containers import Container, Lock
@@ -90,6 +90,8 @@ class _Place:
                 os.close(pidfd)
         if self._fd < 0:
             self._lock = start.hold(ctx, container)
+        if container.state.get("one_id"):
+            owners.settle(ctx, container)
 
     def _open_running(self, pidfd: int) -> None:
         try:

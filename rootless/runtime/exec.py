@@ -54,11 +54,13 @@ def _begin(
 ) -> "tuple[int, int, dict[int, str]]":
     """(PID, terminal's master or -1, our ends of the pipes) of the process, which runs."""
     stdio, ends = _stdio(document["rl"], bool(document["terminal"]))
-    joining = Joining(ctx, container, document, stdio)
+    joining = Joining(ctx, container, document, stdio, note_owners=True)
     try:
-        pid, master = _started(joining.channel)
+        pid, master, listener_fd = _started(joining.channel)
     finally:
         joining.close()
+    if listener_fd >= 0:
+        _note_owners(container, listener_fd)
     return pid, master, ends
 
 
@@ -95,14 +97,21 @@ def _start_detached(ctx: "Context", container: "Container", document: "dict[str,
 class Joining:
     """A process on its way into the container: a joiner, and the channel that tells how it goes.
 
-    The channel gives "pid" and "terminal", or "error", and ends when the program runs.  Closes
-    `stdio`, the descriptors of the process.  Raises RlError when the container does not run.
+    The channel gives "pid" and "terminal", or "error", and ends when the program runs; with
+    `note_owners` and one ID "owners", too.  Closes `stdio`, the descriptors of the process.
+    Raises RlError when the container does not run.
     """
 
     __slots__ = ("_joiner", "channel")
 
     def __init__(
-        self, ctx: "Context", container: "Container", document: "dict[str, Any]", stdio: list[int]
+        self,
+        ctx: "Context",
+        container: "Container",
+        document: "dict[str, Any]",
+        stdio: list[int],
+        *,
+        note_owners: bool = False,
     ) -> None:
         extension = document["rl"]
         plan = rootfs.process_plan(
@@ -110,6 +119,8 @@ class Joining:
         )
         if container.state.get("one_id"):
             plan.one_id = rootfs.one_id_program(ctx)
+            if note_owners:
+                rootfs.note_owners(ctx, plan)
             plan.env = [f"APT_CONFIG={rootfs.APT_CONF_PATH}", *plan.env]
         try:
             pidfd = container.need_running("execute a command in")
@@ -174,15 +185,41 @@ def _join(
         else:
             channel.send("terminal")
         # A terminal hangs up with its holder; who detaches from it leaves the process running.
-        become(plan, stdio, dies_with_parent=not detach and not plan.terminal)
+        become(
+            plan,
+            stdio,
+            dies_with_parent=not detach and not plan.terminal,
+            give_listener=lambda fd: channel.send("owners", fds=[fd]),
+        )
     except BaseException as e:
         stage.report(channel, e)
     os._exit(1)
 
 
-def _started(channel: channels.Channel) -> tuple[int, int]:
-    """(PID, terminal's master or -1) once the program runs.  Raises what was reported."""
-    pid, master = 0, -1
+def _note_owners(container: "Container", listener_fd: int) -> None:
+    """A recorder for the process and what it leaves behind; it ends with the container."""
+    from rootless.runtime import owners
+
+    pidfd = container.pidfd()
+    if pidfd < 0:
+        os.close(listener_fd)
+        return
+    owners.Recorder(
+        listener_fd,
+        pidfd,
+        f"{container.directory}/upper",
+        container.link_owners_path,
+        outlives_us=True,
+    )
+    os.close(pidfd)
+
+
+def _started(channel: channels.Channel) -> tuple[int, int, int]:
+    """(PID, terminal's master or -1, listener of changes of owners or -1) once the program runs.
+
+    Raises what was reported.
+    """
+    pid, master, listener_fd = 0, -1, -1
     failure: object = None
     while True:
         name, body, fds = channel.receive()
@@ -192,6 +229,8 @@ def _started(channel: channels.Channel) -> tuple[int, int]:
             pid = body
         elif name == "terminal" and fds:
             master = fds[0]
+        elif name == "owners":
+            listener_fd = fds[0]
         elif name == "error":
             failure = body
     if failure is not None:
@@ -200,7 +239,7 @@ def _started(channel: channels.Channel) -> tuple[int, int]:
         stage.raise_reported(failure)
     if not pid:
         raise KernelError("clone", 3, "the container has just ended")
-    return pid, master
+    return pid, master, listener_fd
 
 
 def _relay(

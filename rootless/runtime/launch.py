@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rootless.linux.idmap import IdMap
     from rootless.network.driver import Driver
     from rootless.runtime.limits import Cgroup
-    from rootless.runtime.owners import Recorder
 
 KILL = 9
 
@@ -30,7 +29,7 @@ class Started:
     """A container whose program runs, as its parent knows it."""
 
     __slots__ = (
-        "cgroup", "helpers", "master_fd", "network", "pid", "pidfd", "recorder", "start_time",
+        "cgroup", "helpers", "listener_fd", "master_fd", "network", "pid", "pidfd", "start_time",
     )  # fmt: skip
 
     def __init__(
@@ -43,7 +42,7 @@ class Started:
         self.cgroup = cgroup
         self.master_fd = master_fd  # of the terminal, -1 without one
         self.helpers = list(network.helpers)
-        self.recorder: Recorder | None = None  # of owners, to be finished when it has ended
+        self.listener_fd = -1  # of changes of owners (rootfs.note_owners), if there is to be one
 
 
 def launch(
@@ -55,12 +54,10 @@ def launch(
     cgroup: "Cgroup | None",
     stdio: "Sequence[int]",
     environ: "Mapping[str, str]",
-    links: str = "",
 ) -> Started:
     """Start the container of `plan` in new `namespaces` (CLONE_NEW* bits).
 
-    `stdio` are the descriptors for 0, 1 and 2, unused with a terminal.  `links` is the file for a
-    recorder of owners (rootfs.note_owners).  Raises RlError.
+    `stdio` are the descriptors for 0, 1 and 2, unused with a terminal.  Raises RlError.
     """
     trace = plan.trace
     if trace is not None:
@@ -72,7 +69,7 @@ def launch(
     if trace is not None:
         trace.lap(words.namespaces(namespaces), pid=pid, namespaces=words.names(namespaces))
     fuse_pids: dict[int, str] = {}
-    recorder = None
+    listener_fd = -1
     try:
         if cgroup is not None:
             cgroup.enter(pid)
@@ -106,10 +103,7 @@ def launch(
         ours.send("network-ready")
         name, body, fds = ours.receive()
         if name == "owners":
-            from rootless.runtime import owners
-
-            upper = f"{plan.root.base}/{plan.root.upper}"
-            recorder = owners.Recorder(fds[0], pidfd, upper, links)
+            listener_fd = fds[0]
             name, body, _ = ours.receive()
         if name:
             _check(name, body, "")
@@ -119,8 +113,8 @@ def launch(
             trace.lap("started the process: " + words.command(plan), argv=list(plan.process.args))
     except BaseException as e:
         _undo(pid, pidfd, network, cgroup, fuse_pids)
-        if recorder is not None:
-            recorder.finish()
+        if listener_fd >= 0:
+            os.close(listener_fd)
         if isinstance(e, KernelError):
             raise _explain(e, plan) from e
         raise
@@ -129,7 +123,7 @@ def launch(
         if trace is not None and plan.stage_trace is not None:
             trace.adopt(words.STAGE, plan.stage_trace, ended=True, track="container", pid=pid)
     started = Started(pid, pidfd, network, cgroup, master_fd)
-    started.recorder = recorder
+    started.listener_fd = listener_fd
     for number, program in fuse_pids.items():
         started.helpers.append(
             {"name": program, "pid": number, "start_time": process.start_time(number)}

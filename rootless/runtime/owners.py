@@ -3,9 +3,9 @@
 The filter helpers/seccomp/one-id.json stops the chown family.  Its calls are answered by the
 recorder, a process of ours in the container's user and mount namespace: it resolves the path as
 the process that asks would, and writes the owner down beside the file, in the extended attribute
-of layer/whiteout.py.  Symbolic links and pipes take none: those are listed by the inode of the
-container's upper directory, in a file that commit() of the build turns into attributes of their
-directories.  A file of a volume is the host's: nothing is noted there.
+of layer/whiteout.py.  Symbolic links and pipes take none: those are listed by their inode in the
+container's upper directory (layer/link_owners.py).  A file of a volume is the host's: nothing is
+noted there.
 
 docs/decisions/046-one-id.md.  Source: seccomp_unotify(2), chown(2).
 """
@@ -16,14 +16,18 @@ import select
 import stat
 import struct
 
-from rootless import fastjson
 from rootless.errors import KernelError
+from rootless.layer import link_owners
 from rootless.layer.whiteout import OWNER_XATTR
-from rootless.linux import notify, syscalls
+from rootless.linux import namespaces, notify, syscalls
+from rootless.store import mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from rootless.context import Context
+    from rootless.store.containers import Container
 
 _RETURN = 0x06  # BPF_RET | BPF_K
 _MARK = struct.pack("=HBBI", _RETURN, 0, 0, 0x00050000 | 4094)
@@ -65,41 +69,64 @@ def noting(program: bytes) -> bytes:
 class Recorder:
     """The recorder as its parent knows it."""
 
-    __slots__ = ("_end_fd", "pid")
+    __slots__ = ("pid",)
 
-    def __init__(self, listener_fd: int, pidfd: int, upper: str, links: str) -> None:
-        """Start it for the container of `pidfd`, which waits for no answer yet.
+    def __init__(
+        self, listener_fd: int, pidfd: int, upper: str, links: str, *, outlives_us: bool = False
+    ) -> None:
+        """Start it for the container whose init is `pidfd`; it ends with the container, or with
+        the last process that can ask.
 
-        `upper` is the container's upper directory; `links` the file that it writes at its end:
-        {inode: [UID, GID]} of the symbolic links and pipes there.  Closes `listener_fd`.
+        `upper` is the container's upper directory; `links` the file of layer/link_owners.py.
+        With `outlives_us` it stays when this process ends: `rl exec` leaves daemons behind.
+        Closes `listener_fd`.
         """
-        end_read, self._end_fd = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _serve(listener_fd, end_read, pidfd, upper, links)
-        os.close(end_read)
+            _serve(listener_fd, pidfd, upper, links, outlives_us=outlives_us)
         os.close(listener_fd)
 
     def finish(self) -> None:
         """Wait for its end; the container has ended."""
-        os.close(self._end_fd)
         os.waitpid(self.pid, 0)
 
 
-def _serve(listener_fd: int, end_fd: int, pidfd: int, upper: str, links: str) -> "NoReturn":
+def has_call(listener_fd: int) -> bool:
+    """Whether a call waits; what makes the listener ready otherwise is that nobody can ask."""
+    look = select.poll()
+    look.register(listener_fd, select.POLLIN)
+    return any(events & select.POLLIN for _, events in look.poll(0))
+
+
+def settle(ctx: "Context", container: "Container") -> None:
+    """Write down where they are read what the recorder has listed of the container so far."""
+    path = container.link_owners_path
+    if not os.path.exists(path):
+        return
+    upper = f"{container.directory}/upper"
+
+    def work() -> None:
+        link_owners.settle(os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
+
+    namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
+
+
+def _serve(
+    listener_fd: int, pidfd: int, upper: str, links: str, *, outlives_us: bool
+) -> "NoReturn":
     status = 1
     try:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        os.setsid()  # Ctrl-C is the program's
+        if not outlives_us:
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
         upper_fd = os.open(upper, os.O_PATH | os.O_DIRECTORY)
-        links_fd = os.open(links, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        links_fd = os.open(links, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         proc_fd = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
         syscalls.setns(pidfd, syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
-        _keep_only(listener_fd, end_fd, upper_fd, links_fd, proc_fd)
-        recording = _Recording(listener_fd, proc_fd, upper_fd)
-        recording.run(end_fd)
-        os.write(links_fd, fastjson.dumps(recording.links).encode())
+        _keep_only(listener_fd, pidfd, upper_fd, links_fd, proc_fd)
+        _Recording(listener_fd, proc_fd, upper_fd, links_fd).run(pidfd)
         status = 0
     finally:
         os._exit(status)
@@ -118,18 +145,18 @@ def _keep_only(*wanted: int) -> None:
 
 
 class _Recording:
-    def __init__(self, listener_fd: int, proc_fd: int, upper_fd: int) -> None:
+    def __init__(self, listener_fd: int, proc_fd: int, upper_fd: int, links_fd: int) -> None:
         self._listener_fd = listener_fd
         self._proc_fd = proc_fd
         self._upper_fd = upper_fd
+        self._links_fd = links_fd
         self._root_mount = self._mount_of(os.open("/", os.O_PATH | os.O_DIRECTORY))
-        self.links: dict[str, list[int]] = {}
 
-    def run(self, end_fd: int) -> None:
-        """Answer until the last process under the filter has gone."""
+    def run(self, pidfd: int) -> None:
+        """Answer until the last process under the filter has gone, or the container's init."""
         waiting = select.poll()
         waiting.register(self._listener_fd, select.POLLIN)
-        waiting.register(end_fd, select.POLLIN)
+        waiting.register(pidfd, select.POLLIN)
         while True:
             ready = dict(waiting.poll())
             if ready.get(self._listener_fd, 0) & select.POLLIN:
@@ -238,10 +265,13 @@ class _Recording:
             resolve=syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS,
         )
         try:
-            inode = str(os.lstat(name, dir_fd=above).st_ino)
+            inode = os.lstat(name, dir_fd=above).st_ino
         finally:
             os.close(above)
-        self.links[inode] = _merged(self.links.get(inode, []), uid, gid)
+        old = []
+        if _KEEP in (uid, gid):
+            old = link_owners.read(self._links_fd).get(inode, [])
+        link_owners.add(self._links_fd, inode, *_merged(old, uid, gid))
 
     def _mount_of(self, fd: int) -> bytes:
         """The ID of the mount that the descriptor is on: proc_pid_fdinfo(5)."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rootless.context import Context
     from rootless.linux.idmap import IdMap
-    from rootless.runtime import health
+    from rootless.runtime import health, owners
     from rootless.store.containers import Container, Lock
 
 
@@ -42,6 +42,7 @@ class Supervision:
         self._forwarders: list[Any] = []
         self._began_ns = 0  # monotonic
         self._monitor: health.Monitor | None = None
+        self._recorder: owners.Recorder | None = None
         self._pidfile = ""
         self._why_ended = ""
         self.ran_ns = 0  # how long it ran, after finish()
@@ -83,6 +84,7 @@ class Supervision:
 
             host_pids.adopt_orphans()
         plan = rootfs.plan(self._ctx, container, config, idmap, network)
+        rootfs.note_owners(self._ctx, plan.process)
         terminal, interactive = container.config["tty"], container.config["interactive"]
         if trace is not None:
             trace.lap(f"planned {len(plan.operations)} mounts from config.json (runtime-spec)")
@@ -109,6 +111,8 @@ class Supervision:
             for fd in theirs:
                 os.close(fd)
         self._make_pump(ours)
+        if self._started.listener_fd >= 0:
+            self.pump.watch(self._started.listener_fd, self._on_owner, self._started.listener_fd)
         self._forward_udp(network.ip)
         self._record_start(network, config, one_id=bool(plan.process.one_id))
         self._watch_over(extension)
@@ -153,6 +157,33 @@ class Supervision:
             outputs = {self._started.master_fd: "stdout"}
             input_fd = self._started.master_fd
         self._pump = Pump(self._started.pidfd, outputs, input_fd, self._log)
+
+    def _on_owner(self, listener_fd: int) -> None:
+        """Somebody in the container changes an owner: only then there is a recorder."""
+        from rootless.runtime import owners
+
+        assert self._started is not None
+        self.pump.forget(listener_fd)
+        self._started.listener_fd = -1
+        if owners.has_call(listener_fd):
+            directory = self._container.directory
+            self._recorder = owners.Recorder(
+                listener_fd, self.pidfd, f"{directory}/upper", self._container.link_owners_path
+            )
+        else:
+            os.close(listener_fd)
+
+    def _end_recorder(self) -> None:
+        assert self._started is not None
+        if self._started.listener_fd >= 0:
+            os.close(self._started.listener_fd)
+        if self._recorder is not None:
+            self._recorder.finish()
+        if os.path.exists(self._container.link_owners_path):
+            from rootless.runtime import owners
+
+            owners.settle(self._ctx, self._container)
+            os.unlink(self._container.link_owners_path)
 
     def _watch_over(self, extension: "dict[str, Any]") -> None:
         """What is done while it runs, where that was asked for."""
@@ -244,6 +275,7 @@ class Supervision:
             )
         if self._monitor is not None:
             self._monitor.close()
+        self._end_recorder()
         if _shares_pids(self._container):
             from rootless.runtime import host_pids
 

@@ -30,6 +30,10 @@ class Written:
                 remedy="use a storage driver with layers (overlay, fuse-overlayfs) for that",
                 code="RL-CONTAINER-COPY",
             )
+        if container.state.get("one_id"):
+            from rootless.runtime import owners
+
+            owners.settle(ctx, container)
         suffix = extension.get("layer_directory", "diff")
         self.own = [f"{container.directory}/upper"]
         self.own += [ctx.paths.frozen_diff(one) for one in reversed(extension.get("frozen", ()))]

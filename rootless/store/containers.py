@@ -72,6 +72,11 @@ class Container:
         return f"{self.directory}/pending.json"
 
     @property
+    def link_owners_path(self) -> str:
+        """A list of layer/link_owners.py: where one ID is mapped."""
+        return f"{self.directory}/link-owners"
+
+    @property
     def log_path(self) -> str:
         return f"{self.directory}/log"
 
