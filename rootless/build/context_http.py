@@ -89,11 +89,17 @@ def download_if(url: str, path: str, conditions: Mapping[str, str]) -> Download 
             return None
         raise _failed(url, f"the server answers {e.code} {printable(str(e.reason))[:100]}") from e
     except (OSError, http.client.HTTPException, ValueError) as e:
-        raise _failed(url, printable(str(getattr(e, "reason", e) or e))[:200]) from e
+        raise _failed(url, printable(reason(e))[:200]) from e
     if length.isdecimal() and size != int(length):
         raise _failed(url, f"the transfer broke off, {int(length) - size} bytes short")
     value = f"sha256:{digest.hexdigest()}"
     return Download(path, name_of(url), size, value, _time_ns(modified), etag, modified)
+
+
+def reason(e: Exception) -> str:
+    """Why urllib could not, in words: URLError wraps the kernel's error and its number."""
+    inner = getattr(e, "reason", None) or e
+    return (inner.strerror if isinstance(inner, OSError) else None) or str(inner)
 
 
 def _time_ns(text: str) -> int:

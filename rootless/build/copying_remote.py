@@ -102,7 +102,7 @@ class _Remembered:
     def __init__(self, ctx: "Context", url: str) -> None:
         self._url = url
         self._directory = f"{ctx.paths.store}/buildcache/http"
-        self._place = f"{self._directory}/{hashlib.sha256(url.encode()).hexdigest()}"
+        self._place = f"{self._directory}/{hashlib.sha256(os.fsencode(url)).hexdigest()}"
 
     def get(self, path: str, checksum: str) -> Download:
         """The file at `path`; the server is asked, but for one whose `checksum` is known."""

@@ -286,6 +286,9 @@ def _explain(e: Exception) -> RlError:
         if e.errno in (errno.EACCES, errno.EPERM):
             remedy = "check the owner and mode of that path"
             return HostError(what, remedy=remedy, code="RL-HOST-PERMISSION")
+        if e.errno == errno.ENOTDIR:
+            remedy = "a file is where a directory should be: move it away, or set RL_STORE"
+            return StoreError(what, remedy=remedy, code="RL-STORE-UNWRITABLE")
         if e.errno in (errno.EMFILE, errno.ENFILE):
             remedy = "raise the limit of open files: ulimit -n"
             return HostError(what, remedy=remedy, code="RL-HOST-FILES")

@@ -73,7 +73,7 @@ def search(
 def _by_search(client: Client, domain: str, term: str, limit: int) -> list[Found] | None:
     """What /v1/search says; None where there is none."""
     base = _HUB if domain == DEFAULT_DOMAIN else client.transport.base()
-    query = urlencode({"q": term, "n": str(limit)})
+    query = urlencode({"q": term, "n": str(limit)}, errors="surrogateescape")
     response = client.send("GET", f"{base}/v1/search?{query}", {"Accept": "application/json"})
     if domain != DEFAULT_DOMAIN and response.status != 200:
         client.transport.read(response)

@@ -238,7 +238,9 @@ def test_add_from_a_url_with_checksum(project: Project, web: str) -> None:
     ]  # fmt: skip
     err = project.fails(f"ADD --checksum=sha256:{'0' * 64} {web}/file.txt /\n")
     assert "Dockerfile:2" in err
-    assert "Dockerfile:2" in project.fails(f"ADD {web}/missing /\n")
+    for missing in ("missing", os.fsdecode(b"not-utf-8-\xff")):
+        err = project.fails(f"ADD {web}/{missing} /\n")
+        assert "Dockerfile:2" in err and "[RL-BUILD-DOWNLOAD]" in err
 
 
 @pytest.mark.needs("git")

@@ -1,6 +1,7 @@
 """search: the catalogue of a real registry, and a server that answers as Docker Hub does."""
 
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -85,6 +86,7 @@ def test_a_registry_without_search_has_its_catalogue_looked_through(
 
 def test_what_cannot_be_searched_is_told(rl: Rl, hub: str) -> None:
     rl.fails("search", f"{hub}/none", status=1, code="RL-REGISTRY-NO-SEARCH")
+    assert "ann/alpine" in rl.out("search", f"{hub}/" + os.fsdecode(b"not-utf-8-\xff"))
     rl.fails("search", "--list-tags", f"{hub}/none", status=1, code="RL-REGISTRY-NOT-FOUND")
     for words in (("--limit", "101", "x"), ("--limit", "0", "x"), ("--limit", "x", "x"),
                   ("--list-tags", "a:b"), ("docker.io/",), ()):  # fmt: skip

@@ -32,7 +32,7 @@ class Project:
             if isinstance(content, str) and content.startswith("-> "):
                 os.symlink(content[3:], path)
                 continue
-            data = content.encode() if isinstance(content, str) else content
+            data = os.fsencode(content) if isinstance(content, str) else content
             with open(path, "wb") as file:
                 file.write(data)
             os.chmod(path, 0o755 if data.startswith(b"#!") else 0o644)

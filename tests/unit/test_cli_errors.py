@@ -63,6 +63,12 @@ def test_a_failure_is_one_line_with_a_remedy_and_a_code(
     assert message in done.stderr
 
 
+def test_a_file_in_the_place_of_the_store_is_told(rl: Run) -> None:
+    done = rl("ps", RL_STORE="/etc/passwd")
+    assert done.returncode == 1
+    assert "/etc/passwd" in done.stderr and "[RL-STORE-UNWRITABLE]" in done.stderr
+
+
 def test_what_is_not_there_has_status_1_as_dockers(rl: Run) -> None:
     done = rl("port", "nothing")
     assert done.returncode == 1

@@ -100,7 +100,9 @@ class _Download:
             # The scheme was checked: no file:// or ftp:// comes here.
             self._response = urllib.request.urlopen(url, timeout=60)  # noqa: S310
         except (OSError, http.client.HTTPException, ValueError) as e:
-            raise _unreadable(url, str(getattr(e, "reason", e) or e)) from e
+            from rootless.build.context_http import reason
+
+            raise _unreadable(url, reason(e)) from e
         length = self._response.headers.get("Content-Length") or ""
         self._left = int(length) if length.isdecimal() else None
 

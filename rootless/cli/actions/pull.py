@@ -37,7 +37,7 @@ def _wanted(ctx: Context, text: str, values: dict[str, object]) -> list[str]:
     named = reference.parse(text)
     if not values.get("all_tags"):
         if not (named.tag or named.digest) and not values.get("quiet"):
-            print("Using default tag: latest")
+            print("Using default tag: latest", flush=True)
         return [text]
     if named.tag or named.digest:
         raise UsageError("tag can't be used with --all-tags/-a", remedy="leave the tag out")

@@ -27,7 +27,7 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     how = export.packing(compression) if compression else export.Packing()
     if not values["all_tags"]:
         if not (named.tag or named.digest or quiet):
-            print("Using default tag: latest")
+            print("Using default tag: latest", flush=True)
         wanted = [named]
     elif named.tag or named.digest:
         raise UsageError("tag can't be used with --all-tags/-a", remedy="leave the tag out")
