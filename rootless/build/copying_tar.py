@@ -13,14 +13,13 @@ from typing import BinaryIO
 from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs
 from rootless.errors import BadDocument, BuildError
 from rootless.layer import tarstream
-from rootless.layer.attributes import shown
+from rootless.layer.attributes import shown, times_ns
 from rootless.layer.compression import Decompressed, Readable
 from rootless.layer.directories import clean
 from rootless.layer.tarstream import Member, TarReader
 from rootless.layer.view import View
 
 _CHUNK = 1 << 18
-_TIME_MAX_NS = (1 << 34) * 1_000_000_000  # the year 2514, the end of an ext4 inode's range
 _RESERVED = (b"user.overlay.", b"user.fuseoverlayfs.", b"user.rl.", b"trusted.")
 
 
@@ -72,7 +71,7 @@ class _Unpacker:
     def member(self, member: Member, reader: TarReader) -> None:
         name = os.fsdecode(clean(member.name))
         owner = self._owner or (member.uid, member.gid)
-        time = max(-_TIME_MAX_NS, min(_TIME_MAX_NS, member.mtime_ns))
+        time, _ = times_ns(member.mtime_ns)
         if not name:
             if member.kind == tarstream.DIRECTORY and self._destination:
                 real = self._target.ready(self._destination)

@@ -5,6 +5,7 @@ Runs in the worker.
 
 import errno
 import os
+from functools import lru_cache
 
 from rootless.errors import ImageError
 from rootless.layer import whiteout
@@ -83,9 +84,11 @@ class Attributes:
                 self.skipped_xattrs += 1
 
 
-def time_ns(ns: int) -> int:
-    """`ns` within what file systems and utimensat(2) take."""
-    return max(-_TIME_MAX_NS, min(_TIME_MAX_NS, ns))
+@lru_cache(1024)
+def times_ns(ns: int) -> tuple[int, int]:
+    """`ns` within what file systems and utimensat(2) take, for both times of a file."""
+    ns = max(-_TIME_MAX_NS, min(_TIME_MAX_NS, ns))
+    return ns, ns
 
 
 def shown(name: bytes) -> str:

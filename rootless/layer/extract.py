@@ -15,7 +15,7 @@ import stat
 
 from rootless.errors import BadDocument, KernelError, StoreError
 from rootless.layer import directories, tarstream, whiteout
-from rootless.layer.attributes import Attributes, shown, time_ns
+from rootless.layer.attributes import Attributes, shown, times_ns
 from rootless.layer.directories import Directories, below, clean
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ class Extractor:
         self._write_data = write_data
         self._directories = Directories(root_fd, layer=layer)
         # By path: mode and time, which are set at the end; and the number of the entry.
-        self._to_finish: dict[bytes, tuple[int, int, int]] = {}
+        self._to_finish: dict[bytes, tuple[int, tuple[int, int], int]] = {}
         self._whiteouts: dict[tuple[bytes, bytes], int] = {}  # directory and name, likewise
         self._layer = layer
         self._below = below
@@ -139,8 +139,7 @@ class Extractor:
                 os.fchmod(fd, mode)
             if member.xattrs:
                 self.attributes.set_xattrs(fd, member.xattrs)
-            mtime = time_ns(member.mtime_ns)
-            os.utime(fd, ns=(mtime, mtime))
+            os.utime(fd, ns=times_ns(member.mtime_ns))
         finally:
             os.close(fd)
         self.size += member.length
@@ -169,7 +168,7 @@ class Extractor:
         self._remember_directory(b"", member)
 
     def _remember_directory(self, path: bytes, member: "Member") -> None:
-        self._to_finish[path] = (member.mode, time_ns(member.mtime_ns), self.entries)
+        self._to_finish[path] = (member.mode, times_ns(member.mtime_ns), self.entries)
 
     def _symlink(self, at: int, name: bytes, path: bytes, member: "Member") -> None:
         if not member.link:
@@ -221,8 +220,7 @@ class Extractor:
         """Owner and time of what isn't opened: symlinks and FIFOs."""
         if member.uid or member.gid:
             self.attributes.own_node(at, name, member)
-        mtime = time_ns(member.mtime_ns)
-        os.utime(name, ns=(mtime, mtime), dir_fd=at, follow_symlinks=False)
+        os.utime(name, ns=times_ns(member.mtime_ns), dir_fd=at, follow_symlinks=False)
 
     # Whiteouts.
 
@@ -248,8 +246,7 @@ class Extractor:
                 self._directories.make_opaque(at, hidden, below(parent, hidden))
             return
         # The archive of this layer is to have it again, and to have the same digest.
-        mtime = time_ns(mtime_ns)
-        os.utime(hidden, ns=(mtime, mtime), dir_fd=at, follow_symlinks=False)
+        os.utime(hidden, ns=times_ns(mtime_ns), dir_fd=at, follow_symlinks=False)
         self._whiteouts[parent, hidden] = self.entries
 
     def _finish(self) -> None:
@@ -258,7 +255,7 @@ class Extractor:
         for (path, name), entry in self._whiteouts.items():
             if self._directories.in_opaque(path) and self._directories.is_current(path, entry):
                 self._drop_whiteout(path, name)
-        for path, (mode, mtime, entry) in self._to_finish.items():
+        for path, (mode, times, entry) in self._to_finish.items():
             if not self._directories.is_current(path, entry):
                 continue
             parent, _, name = path.rpartition(b"/")
@@ -269,7 +266,7 @@ class Extractor:
                 continue  # a later member replaced it
             try:
                 os.fchmod(fd, mode)
-                os.utime(fd, ns=(mtime, mtime))
+                os.utime(fd, ns=times)
             finally:
                 os.close(fd)
 
@@ -291,7 +288,7 @@ def write_data(fd: int, member: "Member", reader: "TarReader") -> None:
     if member.sparse is not None:
         _write_sparse(fd, member, reader)
         return
-    for piece in reader.data():
+    while piece := reader.piece():
         if os.write(fd, piece) != len(piece):
             raise OSError(errno.ENOSPC, "short write")
 
