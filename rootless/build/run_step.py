@@ -5,7 +5,6 @@ run() is called in a forked child of the solver, which has one thread.
 
 import hashlib
 import os
-import select
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +18,7 @@ from rootless.linux import mount, process, rlimit
 from rootless.network import driver as drivers
 from rootless.runtime import launch, limits, network_files, rootfs, seccomp, spec, stage
 from rootless.runtime.options import RunOptions
+from rootless.runtime.streams import Pump
 from rootless.store import buildcache, mapping
 from rootless.store.locks import Locked
 
@@ -85,7 +85,13 @@ def run(
     box = _Sandbox(directory)
     run_options = _run_options(options, asked)
     name = drivers.choose(run_options.network, ctx.environ)
-    network = drivers.make(name, [], ctx.paths.container_runtime(box.id), ctx.environ)
+    network = drivers.make(
+        name,
+        [],
+        ctx.paths.container_runtime(box.id),
+        ctx.environ,
+        {"options": run_options.network_options, "add_hosts": run_options.add_hosts},
+    )
     config = spec.build(
         run_options,
         {"config": {}, "layers": []},
@@ -218,9 +224,9 @@ def _execute(
     for fd in stdio[1:]:
         os.close(fd)
     try:
-        waiting = select.poll()
-        waiting.register(started.pidfd, select.POLLIN)
-        waiting.poll()
+        pump = Pump(started.pidfd, {}, -1, None)
+        network.serve(pump)
+        pump.run()
     except BaseException:
         process.signal_process(started.pidfd, launch.KILL)
         raise

@@ -97,7 +97,7 @@ def files(incomplete: str) -> "list[str]":
 
 
 def networks(incomplete: str) -> "list[str]":
-    drivers = ("host", "none", "pasta", "slirp4netns")
+    drivers = ("host", "netstack", "none", "pasta", "slirp4netns")
     return [name for name in drivers if name.startswith(incomplete)]
 
 

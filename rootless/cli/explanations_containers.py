@@ -202,18 +202,25 @@ CONTAINERS: dict[str, tuple[str, str]] = {
     "RL-NETWORK": ("A network cannot be made", "The line says why; `rl doctor` tries each driver."),
     "RL-NETWORK-UNKNOWN": (
         "There is no such network",
-        "--network takes slirp4netns or pasta (a network of its own, with a way out and published "
-        "ports), host (the host's network) and none. Without it the best that works is taken.",
+        "--network takes netstack, slirp4netns or pasta (a network of its own, with a way out and "
+        "published ports), host (the host's network) and none. Without it the best that works is "
+        "taken.",
     ),
     "RL-NETWORK-NO-HELPER": (
         "No program connects the container",
-        "Without root a container's network needs a helper: slirp4netns (Debian's package "
-        "slirp4netns) or pasta (package passt). --network host and none need neither.",
+        "The network that was asked for needs a helper: slirp4netns (Debian's package "
+        "slirp4netns) or pasta (package passt). --network netstack, host and none need neither.",
     ),
     "RL-NETWORK-HELPER": (
         "The network helper failed",
         "slirp4netns or pasta ended, or did not answer; the line has its own words. `rl doctor` "
         "tries both. /dev/net/tun must be there and be writable for everybody.",
+    ),
+    "RL-NETWORK-NETSTACK": (
+        "The kernel does not let rl connect the container",
+        "--network netstack needs veth devices and nftables with tproxy in the kernel (modules "
+        "veth, nf_tables, nft_tproxy), usable from a user namespace. The line says what was "
+        "refused; --network slirp4netns and pasta need none of it, but a program.",
     ),
     "RL-PORT": ("A port cannot be published", "The host refused to open it; the line says why."),
     "RL-PORT-TAKEN": (
@@ -235,7 +242,7 @@ CONTAINERS: dict[str, tuple[str, str]] = {
     ),
     "RL-PORT-IPV6": (
         "slirp4netns publishes no IPv6 ports",
-        "It forwards IPv4 alone. --network pasta does both.",
+        "It forwards IPv4 alone. --network netstack and pasta do both.",
     ),
     "RL-PORT-NOT-PUBLISHED": (
         "The container does not publish that port",

@@ -23,6 +23,7 @@ def examine(ctx: Context) -> Report:
         ("copy", partial(storage.probe_copy, ctx)),
         ("slirp4netns", partial(network.probe_helper, ctx, maps, "slirp4netns")),
         ("pasta", partial(network.probe_helper, ctx, maps, "pasta")),
+        ("netstack", partial(network.probe_helper, ctx, maps, "netstack")),
         ("limits", partial(host.probe_limits, ctx)),
         ("runtime directory", partial(host.probe_runtime_directory, ctx)),
         ("store", partial(storage.probe_store, ctx)),
@@ -42,7 +43,9 @@ def examine(ctx: Context) -> Report:
         storage.merge(
             together("overlay", "fuse-overlayfs", "copy"), _configured(ctx, "storage-driver")
         ),
-        network.merge(together("slirp4netns", "pasta"), _configured(ctx, "network"), possible),
+        network.merge(
+            together("slirp4netns", "pasta", "netstack"), _configured(ctx, "network"), possible
+        ),
         *together(
             "limits", "runtime directory", "store", "devices", "ports", "programs", "kernel limits"
         ),

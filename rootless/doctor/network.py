@@ -19,27 +19,16 @@ PACKAGES = {"slirp4netns": "slirp4netns", "pasta": "passt"}
 COSTS = {
     "slirp4netns": "0.5 MiB per container, IPv4 only",
     "pasta": "15 MiB per container, IPv6 too",
+    "netstack": "no program needed, IPv6 too",
 }
 
 
 def probe_helper(ctx: Context, maps: IdMap | None, name: str) -> list[Ladder]:
-    """Connect a network namespace with slirp4netns or pasta."""
-    if process.find_program(name, ctx.environ) is None:
-        package = PACKAGES[name]
-        return _one(
-            Rung(
-                name,
-                UNAVAILABLE,
-                f"{name} is not installed",
-                f"install the package {package}",
-                f"sudo apt-get install {package}      # or: sudo dnf install {package}",
-                "RL-NETWORK-NO-HELPER",
-            )
-        )
-    try:
-        os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
-    except OSError as e:
-        return _one(Rung.failed(name, hostfacts.explain_tun_failure(e.errno or errno.EIO)))
+    """Connect a network namespace with slirp4netns, pasta or netstack."""
+    if name != "netstack":
+        problem = _problem_of_program(ctx, name)
+        if problem is not None:
+            return _one(problem)
     if maps is None:
         return _one(Rung(name, UNTESTED, "needs user namespaces"))
     try:
@@ -48,6 +37,25 @@ def probe_helper(ctx: Context, maps: IdMap | None, name: str) -> list[Ladder]:
     except RlError as e:
         return _one(Rung.failed(name, e))
     return _one(Rung(name, why=COSTS[name]))
+
+
+def _problem_of_program(ctx: Context, name: str) -> Rung | None:
+    """What is missing for slirp4netns and pasta."""
+    if process.find_program(name, ctx.environ) is None:
+        package = PACKAGES[name]
+        return Rung(
+            name,
+            UNAVAILABLE,
+            f"{name} is not installed",
+            f"install the package {package}",
+            f"sudo apt-get install {package}      # or: sudo dnf install {package}",
+            "RL-NETWORK-NO-HELPER",
+        )
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
+    except OSError as e:
+        return Rung.failed(name, hostfacts.explain_tun_failure(e.errno or errno.EIO))
+    return None
 
 
 def _connect(ctx: Context, maps: IdMap, name: str, directory: str) -> None:

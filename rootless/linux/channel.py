@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MESSAGE_MAX = 65536
-FDS_MAX = 8
+FDS_MAX = 253  # SCM_MAX_FD, unix(7)
 _SOCK_CLOEXEC = 0o2000000
 
 

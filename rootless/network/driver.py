@@ -5,20 +5,30 @@ so that everything that can be refused is refused first, and then:
 
     start(pid)      the container's namespaces exist: begin to connect them; doesn't wait
     finish()        wait until the network works and the TCP ports are published
-
+    serve(watcher)  the parent's loop begins: carry in it what the driver carries itself
     close()         the container has ended: end the helper, don't wait for it
 
 UDP ports are forwarded by the parent itself: rootless.network.udp_forward.
 """
 
-from rootless.errors import HostError, UsageError
+from rootless.errors import UsageError
 from rootless.linux import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Protocol
 
     from rootless.network.ports import Port
+
+    class Watcher(Protocol):
+        """The parent's loop: rootless.runtime.streams.Pump."""
+
+        def watch(self, fd: int, handler: Callable[[int], None], argument: int) -> None: ...
+
+        def forget(self, fd: int) -> None: ...
+
+        def call_after(self, seconds: float, action: Callable[[], None]) -> None: ...
 
 
 class Driver:
@@ -28,6 +38,7 @@ class Driver:
     new_namespace = True
     ip = ""
     gateway = ""
+    host = ""  # the address that is the host's inside, "" for one of its own
     nameserver = ""  # the address that the driver answers DNS on, "" for none
 
     def __init__(self, ports: "Sequence[Port]" = ()) -> None:
@@ -39,6 +50,9 @@ class Driver:
 
     def finish(self) -> None:
         """Wait until the network works.  Raises NetworkError."""
+
+    def serve(self, watcher: "Watcher") -> None:
+        """Carry the traffic in the parent's loop; nothing to do for those with a helper."""
 
     def close(self) -> None:
         """End the helper."""
@@ -56,12 +70,13 @@ class Host(Driver):
 
 
 def choose(asked: str, environ: "Mapping[str, str]") -> str:
-    """The driver for `--network asked`: "none", "host", "slirp4netns" or "pasta".
+    """The driver for `--network asked`: "none", "host", "netstack", "slirp4netns" or "pasta".
 
     For "default" the first rung that is installed: slirp4netns, which starts in 3 ms and takes
-    0.5 MiB, then pasta.  Raises HostError RL-NETWORK-NO-HELPER, UsageError.
+    0.5 MiB, then pasta; without either netstack, which needs no program.  Raises HostError
+    RL-NETWORK-NO-HELPER, UsageError.
     """
-    if asked in ("none", "host"):
+    if asked in ("none", "host", "netstack"):
         return asked
     if asked in ("slirp4netns", "pasta"):
         process.need_program(
@@ -73,14 +88,10 @@ def choose(asked: str, environ: "Mapping[str, str]") -> str:
         for name in ("slirp4netns", "pasta"):
             if process.find_program(name, environ):
                 return name
-        raise HostError(
-            "neither slirp4netns nor pasta is installed, so a container gets no network",
-            remedy="ask the admin for: apt-get install slirp4netns, or use --network host or none",
-            code="RL-NETWORK-NO-HELPER",
-        )
+        return "netstack"
     raise UsageError(
         f"there is no network named {asked}",
-        remedy="use one of: default, none, host, slirp4netns, pasta",
+        remedy="use one of: default, none, host, netstack, slirp4netns, pasta",
         code="RL-NETWORK-UNKNOWN",
     )
 
@@ -89,9 +100,22 @@ _PACKAGE = {"slirp4netns": "slirp4netns", "pasta": "passt"}
 
 
 def make(
-    name: str, ports: "Sequence[Port]", runtime_directory: str, environ: "Mapping[str, str]"
+    name: str,
+    ports: "Sequence[Port]",
+    runtime_directory: str,
+    environ: "Mapping[str, str]",
+    asked: "Mapping[str, Any] | None" = None,
 ) -> Driver:
-    """The driver `name` for one container; its sockets go below `runtime_directory`."""
+    """The driver `name` for one container; its sockets go below `runtime_directory`.
+
+    `asked` is the network of its runtime config: rootless.runtime.spec.
+    """
+    if name == "netstack":
+        from rootless.network.netstack import Netstack
+
+        wanted = asked or {}
+        addresses = [address for _, address in wanted.get("add_hosts", ())]
+        return Netstack(ports, wanted.get("options", ()), host_gateway="host-gateway" in addresses)
     if name == "slirp4netns":
         from rootless.network.slirp4netns import Slirp4netns
 

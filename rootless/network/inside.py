@@ -11,7 +11,7 @@ from rootless.errors import NetworkError
 from rootless.linux import channel as channels
 from rootless.linux import syscalls
 
-BATCH_MAX = channels.FDS_MAX
+BATCH_MAX = 8
 
 
 def sockets(pidfd: int, family: int, kind: int, count: int) -> "list[_socket.socket]":

@@ -54,7 +54,7 @@ def claim(ports: "Iterable[Port]") -> list[Port]:
     claimed = []
     try:
         for port in ports:
-            sock = _bind(port)
+            sock = bind(port)
             held.append(sock)
             number = port.host_port or sock.getsockname()[1]
             claimed.append(Port(port.host_ip, number, port.container_port, port.protocol))
@@ -70,7 +70,7 @@ def bind_udp(ports: "Iterable[Port]") -> "list[tuple[Port, _socket.socket]]":
     try:
         for port in ports:
             if port.protocol == "udp":
-                bound.append((port, _bind(port)))
+                bound.append((port, bind(port)))
     except NetworkError:
         for _, sock in bound:
             sock.close()
@@ -107,7 +107,8 @@ def _first_free(port: Port, last: int) -> Port:
     return port
 
 
-def _bind(port: Port) -> "_socket.socket":
+def bind(port: Port) -> "_socket.socket":
+    """The bound socket of `port`; a TCP one listens.  Raises NetworkError as claim()."""
     family = _socket.AF_INET6 if ":" in port.host_ip else _socket.AF_INET
     kind = _socket.SOCK_DGRAM if port.protocol == "udp" else _socket.SOCK_STREAM
     sock = _socket.socket(family, kind)

@@ -15,17 +15,10 @@ from rootless.network import inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Protocol
+    from typing import Any
 
+    from rootless.network.driver import Watcher
     from rootless.network.ports import Port
-
-    class Watcher(Protocol):
-        """What of the supervisor's loop is used here."""
-
-        def watch(self, fd: int, handler: Callable[[int], None], argument: int) -> None: ...
-
-        def forget(self, fd: int) -> None: ...
 
 
 IDLE_S = 180  # as the kernel's nf_conntrack_udp_timeout_stream was until Linux 5.1, and Docker's

@@ -19,7 +19,7 @@ def write(container: "Container", network: "Driver", asked: "dict[str, Any]") ->
     domainname = str(container.config.get("domainname", ""))
     entries = [(str(name), str(address)) for name, address in asked["add_hosts"]]
     if any(address == "host-gateway" for _, address in entries):
-        gateway = host_address() or "127.0.0.1"
+        gateway = network.host or host_address() or "127.0.0.1"
         entries = [(name, gateway if ip == "host-gateway" else ip) for name, ip in entries]
     names = [f"{hostname}.{domainname}", hostname] if domainname else [hostname]
     if network.name == "none":

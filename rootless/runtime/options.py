@@ -42,7 +42,7 @@ class RunOptions:
     expose                ["80/tcp", ...]
     mounts                list of dicts, see options_mounts, in order -v, --mount, --tmpfs
     volumes_from          [[container, "ro" or "rw"], ...]
-    network, network_options   "", "host", "none", "slirp4netns", "pasta"; "" is the best one here
+    network, network_options   "", "host", "none", "netstack", "slirp4netns", "pasta"; "": the best
     add_hosts             [[name, IP or "host-gateway"], ...]
     dns, dns_search, dns_options   lists
     userns                {"mode": "" or "keep-id", "uid": int or None, "gid": int or None}

@@ -3,7 +3,7 @@
 from rootless.errors import UsageError
 from rootless.runtime.options_text import closest, is_hostname, parse_address
 
-NETWORKS = ("bridge", "default", "host", "none", "pasta", "private", "slirp4netns")
+NETWORKS = ("bridge", "default", "host", "netstack", "none", "pasta", "private", "slirp4netns")
 LATER = "RL-NOT-YET"  # a feature that has its own issue
 NEEDS_ROOT = "RL-NEEDS-ROOT"  # what no user namespace can give
 
@@ -12,7 +12,7 @@ def parse_network(value: str) -> tuple[str, list[str]]:
     """(mode, options) of --network; the mode is "" when none is named.
 
     "bridge", "default" and "private" stand for whatever driver this host does best: "".
-    "slirp4netns:…" and "pasta:…" have options, as podman writes them.
+    "netstack:…", "slirp4netns:…" and "pasta:…" have options, as podman writes them.
     """
     mode, colon, rest = value.partition(":")
     if value.startswith("container:"):
@@ -27,11 +27,15 @@ def parse_network(value: str) -> tuple[str, list[str]]:
             remedy=closest(mode, NETWORKS) or f"choose one of {', '.join(NETWORKS)}",
             code=LATER,
         )
-    if colon and mode not in ("slirp4netns", "pasta"):
+    if colon and mode not in ("netstack", "slirp4netns", "pasta"):
         raise UsageError(f"network {mode} takes no options: {value}", remedy=f"write {mode}")
     options = [word for word in rest.split(",") if word]
     if mode == "slirp4netns":
         _check_slirp(options)
+    elif mode == "netstack":
+        from rootless.network import netstack
+
+        netstack.parse(options)
     return ("" if mode in ("bridge", "default", "private") else mode), options
 
 

@@ -113,6 +113,7 @@ class Supervision:
         self._make_pump(ours)
         if self._started.listener_fd >= 0:
             self.pump.watch(self._started.listener_fd, self._on_owner, self._started.listener_fd)
+        network.serve(self.pump)
         self._forward_udp(network.ip)
         self._record_start(network, config, one_id=bool(plan.process.one_id))
         self._watch_over(extension)
@@ -131,7 +132,11 @@ class Supervision:
         self._udp = ports.bind_udp(published)
         runtime_directory = self._ctx.paths.container_runtime(container.id)
         network = drivers.make(
-            container.config["network"], published, runtime_directory, self._ctx.environ
+            container.config["network"],
+            published,
+            runtime_directory,
+            self._ctx.environ,
+            extension["network"],
         )
         cgroup = limits.prepare(
             self._ctx, container.id, extension["resources"], extension.get("limits") or "strict"

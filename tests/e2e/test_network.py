@@ -7,7 +7,7 @@ import threading
 import pytest
 from support.program import Rl
 
-DRIVERS = ["slirp4netns", "pasta"]
+DRIVERS = ["slirp4netns", "pasta", "netstack"]
 
 
 @pytest.fixture

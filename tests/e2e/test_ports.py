@@ -10,7 +10,7 @@ from support.program import Rl
 from support.traces import wait_until
 
 HTTPD = "echo page >/tmp/index.html; exec busybox httpd -f -p 8000 -h /tmp"
-DRIVERS = ["slirp4netns", "pasta"]
+DRIVERS = ["slirp4netns", "pasta", "netstack"]
 UDP_ECHO = """
 import socket
 s = socket.socket(type=socket.SOCK_DGRAM)

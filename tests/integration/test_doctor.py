@@ -102,7 +102,7 @@ def test_no_tun_device(ctx):
     if not os.path.isdir("/dev/net"):
         pytest.skip("this host has no /dev/net to hide")
     network = answer_of(poorer(ctx, change), "network")
-    assert network["chosen"] == "host"
+    assert network["chosen"] == "netstack"
     for rung in network["rungs"][:2]:
         assert rung["code"] in ("RL-HOST-TUN-MISSING", "RL-NETWORK-NO-HELPER")
         assert rung["admin"]

@@ -12,7 +12,7 @@ Network = Annotated[
     option(
         "--network",
         "--net",
-        help="slirp4netns, pasta, host or none; else the best that works.",
+        help="netstack, slirp4netns, pasta, host or none; else the best that works.",
         section=SECTION,
         metavar="NETWORK",
         complete=completion.networks,

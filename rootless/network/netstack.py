@@ -1,0 +1,118 @@
+"""The driver netstack: the kernel is the TCP stack, and the container's parent moves the bytes.
+
+There is no helper process: rootless.network.stack runs in the parent's own loop.  Warm only where
+it was chosen.
+"""
+
+import _socket
+
+from rootless.errors import UsageError
+from rootless.network import driver, ports
+from rootless.network.stack import gateway as gateways
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rootless.network.driver import Watcher
+    from rootless.network.ports import Port
+    from rootless.network.stack.network import Network
+
+OPTIONS = ("allow_host_loopback", "allow_local_networks", "mtu")
+MTU_MIN = 1280  # IPv6's: RFC 8200, 5
+_BACKLOG = 4096
+
+
+class Netstack(driver.Driver):
+    """One gateway, and its traffic."""
+
+    name = "netstack"
+    ip = gateways.IP4
+    gateway = gateways.GATEWAY4
+    host = gateways.GATEWAY4
+    nameserver = gateways.DNS4
+
+    def __init__(
+        self, ports: "Sequence[Port]", options: "Sequence[str]", *, host_gateway: bool
+    ) -> None:
+        """`options` as parse() takes them; with `host_gateway` the gateway's address is the
+        host's."""
+        super().__init__(ports)
+        self._options = parse(options)
+        self._host_gateway = host_gateway
+        self._making: gateways.Making | None = None
+        self._made: gateways.Gateway | None = None
+        self._network: Network | None = None
+        self._watcher: Watcher | None = None
+        self._listeners: list[tuple[_socket.socket, int]] = []
+
+    def start(self, pid: int) -> None:
+        self._making = gateways.Making(pid, self._options["mtu"])
+
+    def finish(self) -> None:
+        assert self._making is not None
+        making, self._making = self._making, None
+        self._made = making.finish()
+        for port in self.ports:
+            if port.protocol == "tcp":
+                listener = ports.bind(port)
+                listener.listen(_BACKLOG)
+                self._listeners.append((listener, port.container_port))
+
+    def serve(self, watcher: "Watcher") -> None:
+        from rootless.network.stack.network import Network
+        from rootless.network.stack.policy import Policy
+
+        assert self._made is not None
+        host = ""
+        if self._host_gateway:
+            from rootless.network.pasta import host_address
+
+            host = host_address()
+        policy = Policy(
+            loopback=bool(self._options["allow_host_loopback"]),
+            local_networks=bool(self._options["allow_local_networks"]),
+            host=host,
+        )
+        made, self._made = self._made, None
+        listeners, self._listeners = self._listeners, []
+        network = Network(made, policy, listeners, watcher.call_after)
+        self._network, self._watcher = network, watcher
+        watcher.watch(network.fileno(), lambda _argument: network.step(), 0)
+
+    def close(self) -> None:
+        if self._making is not None:
+            self._making.close()
+        for listener, _ in self._listeners:
+            listener.close()
+        if self._made is not None:
+            self._made.close()
+        if self._network is not None and self._watcher is not None:
+            self._watcher.forget(self._network.fileno())
+            self._network.close()
+        self._making = self._made = self._network = self._watcher = None
+        self._listeners = []
+
+
+def parse(options: "Sequence[str]") -> "dict[str, int]":
+    """The options of `--network netstack:a=b,c=d`.  Raises UsageError."""
+    found = {"allow_host_loopback": 0, "allow_local_networks": 0, "mtu": gateways.MTU_DEFAULT}
+    for option in options:
+        key, _, value = option.partition("=")
+        if key not in found:
+            raise UsageError(
+                f"unknown option of netstack: {option}", remedy=f"known are {', '.join(OPTIONS)}"
+            )
+        if key == "mtu":
+            number = int(value) if value.isdecimal() and len(value) < 6 else 0
+            if not MTU_MIN <= number <= gateways.MTU_DEFAULT:
+                raise UsageError(
+                    f"invalid mtu of netstack: {value}",
+                    remedy=f"a number from {MTU_MIN} to {gateways.MTU_DEFAULT}",
+                )
+            found[key] = number
+        elif value in ("true", "false"):
+            found[key] = int(value == "true")
+        else:
+            raise UsageError(f"invalid {key} of netstack: {value}", remedy="true or false")
+    return found

@@ -1,0 +1,1 @@
+"""The network `netstack`: the kernel is the TCP stack, we move the bytes."""

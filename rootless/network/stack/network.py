@@ -1,0 +1,52 @@
+"""A container's whole network: what goes out, what comes in, in one loop."""
+
+from rootless.network.stack.datagrams import Datagrams
+from rootless.network.stack.echo import Echo
+from rootless.network.stack.incoming import Incoming
+from rootless.network.stack.loop import Loop
+from rootless.network.stack.outgoing import Outgoing
+from rootless.network.stack.relay import Pipes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable, Iterable
+
+    from rootless.network.stack.gateway import Gateway
+    from rootless.network.stack.policy import Policy
+
+
+class Network:
+    """The traffic of one gateway; `step()` does what there is to do when `fileno()` is readable."""
+
+    def __init__(
+        self,
+        gateway: "Gateway",
+        policy: "Policy",
+        published: "Iterable[tuple[_socket.socket, int]]",
+        call_after: "Callable[[float, Callable[[], None]], None]",
+    ) -> None:
+        """`published` are listening sockets, each with the port of the container."""
+        self._gateway = gateway
+        self._loop = Loop(call_after)
+        self._pipes = Pipes()
+        self._outgoing = Outgoing(self._loop, self._pipes, gateway, policy)
+        self._datagrams = Datagrams(self._loop, gateway, policy)
+        self._echo = Echo(self._loop, gateway, policy)
+        self._incoming = Incoming(self._loop, self._pipes, gateway)
+        for listener, port in published:
+            self._incoming.publish(listener, port)
+
+    def fileno(self) -> int:
+        return self._loop.fileno()
+
+    def step(self) -> None:
+        self._loop.step()
+
+    def close(self) -> None:
+        """End all connections, and the gateway with them."""
+        for part in (self._incoming, self._outgoing, self._datagrams, self._echo):
+            part.close()
+        self._pipes.close()
+        self._loop.close()
+        self._gateway.close()

@@ -1,0 +1,162 @@
+"""Where a container's connections may go, and where they go then.
+
+Never: unspecified, loopback and reserved addresses, broadcast and multicast, IPv4 written as IPv6,
+the container's own network.  On request: the host's loopback (through the gateway's address), the
+networks that the host itself is on.  Always: the name server, for DNS.
+"""
+
+import _socket
+import os
+import time
+
+from rootless.network.stack import gateway
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Target = tuple[str, int]
+
+_KNOWN_S = 10.0  # how long the host's addresses are taken for the same
+_DNS_PORT = 53
+
+
+class Prefix:
+    """A network: its address as a number, and the bits that count."""
+
+    __slots__ = ("bits", "size", "value")
+
+    def __init__(self, address: bytes, bits: int) -> None:
+        self.size = len(address)
+        self.bits = self.size * 8 - bits
+        self.value = int.from_bytes(address, "big") >> self.bits
+
+    def has(self, address: bytes) -> bool:
+        return (
+            len(address) == self.size and int.from_bytes(address, "big") >> self.bits == self.value
+        )
+
+
+def prefix(text: str) -> Prefix:
+    """The Prefix of "10.0.0.0/8"."""
+    address, _, bits = text.partition("/")
+    return Prefix(packed(address), int(bits))
+
+
+def packed(address: str) -> bytes:
+    """The bytes of an IPv4 or IPv6 address."""
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    return _socket.inet_pton(family, address)
+
+
+def shown(address: bytes) -> str:
+    """The text of a packed address."""
+    family = _socket.AF_INET if len(address) == 4 else _socket.AF_INET6
+    return _socket.inet_ntop(family, address)
+
+
+_NEVER = [
+    prefix(one)
+    for one in (
+        "0.0.0.0/8", "127.0.0.0/8", "10.0.2.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "::/127", "::ffff:0:0/96", "64:ff9b::/96", "fd00::/64", "fe80::/10", "ff00::/8",
+    )
+]  # fmt: skip
+_LINK_LOCAL4 = prefix("169.254.0.0/16")
+
+
+class Policy:
+    """`loopback`: the gateway's address is the host's loopback.  `local_networks`: those of the
+    host's interfaces may be reached.  `host`: the gateway's address is this one of the host's
+    (host.docker.internal), "" for none."""
+
+    def __init__(
+        self, *, loopback: bool = False, local_networks: bool = False, host: str = ""
+    ) -> None:
+        self._loopback = loopback
+        self._local_networks = local_networks
+        self._host = host
+        self._resolvers = Resolvers()
+        self._own: list[Prefix] = []
+        self._own_until = 0.0
+        self._gateways = {packed(gateway.GATEWAY4): "127.0.0.1", packed(gateway.GATEWAY6): "::1"}
+        self._name_servers = {packed(gateway.DNS4), packed(gateway.DNS6)}
+
+    def target(self, address: bytes, port: int) -> "Target | None":
+        """Where a connection to `address` goes; None where it may not."""
+        if address in self._name_servers:
+            server = self._resolvers.current()
+            return (server, port) if port == _DNS_PORT and server else None
+        if address in self._gateways:
+            if self._loopback:
+                return self._gateways[address], port
+            return (self._host, port) if self._host else None
+        if any(one.has(address) for one in _NEVER):
+            return None
+        if not self._local_networks and self._is_local(address):
+            return None
+        return shown(address), port
+
+    def is_name_server(self, address: bytes) -> bool:
+        return address in self._name_servers
+
+    def is_here(self, address: bytes) -> bool:
+        """Whether it is the gateway's own, which answers pings itself."""
+        return address in self._gateways or address in self._name_servers
+
+    def server_is_silent(self, server: str) -> None:
+        """A question to this name server had no answer: ask another one next."""
+        self._resolvers.give_up(server)
+
+    def _is_local(self, address: bytes) -> bool:
+        now = time.monotonic()
+        if now >= self._own_until:
+            self._own = _own_networks()
+            self._own_until = now + _KNOWN_S
+        return _LINK_LOCAL4.has(address) or any(one.has(address) for one in self._own)
+
+
+def _own_networks() -> "list[Prefix]":
+    from rootless.linux.netlink import Netlink
+
+    netlink = Netlink()
+    try:
+        return [Prefix(address, bits) for _, address, bits in netlink.networks()]
+    finally:
+        netlink.close()
+
+
+class Resolvers:
+    """The host's name servers, as resolv.conf(5) has them now."""
+
+    def __init__(self, path: str = "/etc/resolv.conf") -> None:
+        self._path = path
+        self._stamp = (0, 0)
+        self._servers: list[str] = []
+
+    def current(self) -> str:
+        """The one to ask, "" without any."""
+        try:
+            status = os.stat(self._path)
+            stamp = (status.st_mtime_ns, status.st_ino)
+            if stamp != self._stamp:
+                with open(self._path, encoding="utf-8", errors="replace") as file:
+                    self._servers = _servers(file.read().splitlines())
+                self._stamp = stamp
+        except OSError:
+            pass
+        return self._servers[0] if self._servers else ""
+
+    def give_up(self, server: str) -> None:
+        """Put `server` last, if it is first."""
+        if self._servers[:1] == [server]:
+            self._servers.append(self._servers.pop(0))
+
+
+def _servers(lines: "Sequence[str]") -> "list[str]":
+    found = []
+    for line in lines:
+        words = line.split()
+        if len(words) > 1 and words[0] == "nameserver":
+            found.append(words[1])
+    return found

@@ -1,0 +1,93 @@
+"""Sockets of the gateway, made in advance: whoever needs one doesn't wait for a fork."""
+
+import _socket
+import os
+
+from rootless.network.stack.gateway import Gateway
+from rootless.network.stack.loop import IN, Loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.linux.channel import Channel
+
+    Taker = Callable[[_socket.socket | None], None]
+
+_FIRST, _MOST = 8, 253
+WAITING_MAX = 1024
+
+
+class Spare:
+    """Transparent sockets of one family and kind.
+
+    They come in batches, each of them twice as large as the one before while they go fast.
+    """
+
+    def __init__(self, loop: Loop, gateway: Gateway, family: int, kind: int) -> None:
+        self._loop = loop
+        self._gateway = gateway
+        self._family = family
+        self._kind = kind
+        self._ready: list[_socket.socket] = []
+        self._waiting: list[Taker] = []
+        self._batch = _FIRST
+        self._asked: tuple[int, Channel] | None = None
+
+    def take(self, taker: "Taker") -> None:
+        """Give `taker` a socket, now or soon; None where there is none to be had."""
+        if self._ready:
+            sock = self._ready.pop()
+            if len(self._ready) < self._batch // 4:
+                self.refill()
+            taker(sock)
+        elif len(self._waiting) < WAITING_MAX:
+            self._waiting.append(taker)
+            self.refill()
+        else:
+            taker(None)
+
+    def refill(self) -> None:
+        """Have a batch made, unless one is on its way."""
+        if self._asked is None:
+            try:
+                self._asked = self._gateway.ask_for_sockets(self._family, self._kind, self._batch)
+            except OSError:
+                self._give_up()
+                return
+            self._loop.watch(self._asked[1].fileno(), self._on_sockets, IN)
+
+    def _on_sockets(self, _events: int) -> None:
+        assert self._asked is not None
+        child, channel = self._asked
+        _, _, fds = channel.receive()
+        self._loop.forget(channel.fileno())
+        channel.close()
+        os.waitpid(child, 0)
+        self._asked = None
+        self._ready += [_socket.socket(self._family, self._kind, 0, fd) for fd in fds]
+        if not fds:
+            self._give_up()
+            return
+        if self._waiting:
+            self._batch = min(2 * self._batch, _MOST)
+        waiting, self._waiting = self._waiting, []
+        for taker in waiting:
+            self.take(taker)
+
+    def _give_up(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for taker in waiting:
+            taker(None)
+
+    def close(self) -> None:
+        if self._asked is not None:
+            child, channel = self._asked
+            self._loop.forget(channel.fileno())
+            channel.close()
+            os.waitpid(child, 0)
+            self._asked = None
+        for sock in self._ready:
+            sock.close()
+        self._ready = []
+        self._give_up()
