@@ -3,10 +3,10 @@
 Source: include/uapi/linux/capability.h, capabilities(7).
 """
 
-import ctypes
 import errno
 
 from rootless.errors import KernelError
+from rootless.linux import clib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.prctl.argtypes = (ctypes.c_int,) + (ctypes.c_ulong,) * 4
-_libc.capset.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
-_libc.capget.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+_libc = clib.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = (clib.c_int,) + (clib.c_ulong,) * 4
+_libc.capset.argtypes = (clib.c_void_p, clib.c_void_p)
+_libc.capget.argtypes = (clib.c_void_p, clib.c_void_p)
 
 
 def mask(names: "Sequence[str]") -> int:
@@ -111,7 +111,7 @@ def limit_bounding(names: "Sequence[str]") -> None:
         if keep >> number & 1:
             continue
         if _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == -1:
-            code = ctypes.get_errno()
+            code = clib.get_errno()
             if code == errno.EINVAL:
                 return  # past the last one that this kernel knows
             raise KernelError("prctl", code, f"PR_CAPBSET_DROP {number}")
@@ -119,20 +119,20 @@ def limit_bounding(names: "Sequence[str]") -> None:
 
 def set_sets(*, effective: int, permitted: int, inheritable: int) -> None:
     """capset(2) on the calling thread.  Capabilities unknown to the kernel are ignored by it."""
-    header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
+    header = (clib.c_uint32 * 2)(_VERSION_3, 0)
     word = 0xFFFFFFFF
     sets = (effective, permitted, inheritable)
-    data = (ctypes.c_uint32 * 6)(*(s & word for s in sets), *(s >> 32 for s in sets))
-    if _libc.capset(ctypes.byref(header), ctypes.byref(data)) == -1:
-        raise KernelError("capset", ctypes.get_errno(), f"{permitted:#x}")
+    data = (clib.c_uint32 * 6)(*(s & word for s in sets), *(s >> 32 for s in sets))
+    if _libc.capset(clib.byref(header), clib.byref(data)) == -1:
+        raise KernelError("capset", clib.get_errno(), f"{permitted:#x}")
 
 
 def get_sets() -> tuple[int, int, int]:
     """(effective, permitted, inheritable) of the calling thread: capget(2)."""
-    header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
-    data = (ctypes.c_uint32 * 6)()
-    if _libc.capget(ctypes.byref(header), ctypes.byref(data)) == -1:
-        raise KernelError("capget", ctypes.get_errno())
+    header = (clib.c_uint32 * 2)(_VERSION_3, 0)
+    data = (clib.c_uint32 * 6)()
+    if _libc.capget(clib.byref(header), clib.byref(data)) == -1:
+        raise KernelError("capget", clib.get_errno())
     words = list(data)
     return (
         words[0] | words[3] << 32,
@@ -155,7 +155,7 @@ def bounding() -> int:
 def clear_ambient() -> None:
     """Empty the ambient set, so that execve(2) of a user other than root gains nothing."""
     if _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1:
-        raise KernelError("prctl", ctypes.get_errno(), "PR_CAP_AMBIENT_CLEAR_ALL")
+        raise KernelError("prctl", clib.get_errno(), "PR_CAP_AMBIENT_CLEAR_ALL")
 
 
 def set_ambient(keep: int) -> None:
@@ -165,7 +165,7 @@ def set_ambient(keep: int) -> None:
         if keep >> number & 1 and (
             _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number, 0, 0) == -1
         ):
-            raise KernelError("prctl", ctypes.get_errno(), f"PR_CAP_AMBIENT_RAISE {number}")
+            raise KernelError("prctl", clib.get_errno(), f"PR_CAP_AMBIENT_RAISE {number}")
 
 
 def apply(capabilities: "Mapping[str, Sequence[str]]", uid: int = 0) -> None:

@@ -149,3 +149,20 @@ def spawn_tied(argv: "Sequence[str]", environ: "Mapping[str, str]", error_fd: in
         os.execve(argv[0], list(argv), dict(environ))
     finally:
         os._exit(127)
+
+
+def set_title(title: str) -> None:
+    """Let ps(1) show `title` for this process, as far as the words it was started with have room.
+
+    They may hold what is not for everybody's eyes: -e PASSWORD=… .  proc_pid_stat(5), arg_start.
+    """
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split()
+    except OSError:
+        return
+    begin, end = int(fields[45]), int(fields[46])
+    if 0 < begin < end:
+        # The last byte stays null: the kernel takes another one for a title that goes on.
+        syscalls.write_memory(begin, title.encode()[: end - begin - 1].ljust(end - begin, b"\0"))
+    syscalls.set_name(title.partition(" ")[0])

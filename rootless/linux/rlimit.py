@@ -1,8 +1,7 @@
 """Resource limits: names, numbers, prlimit(2), and the defaults of a container."""
 
-import ctypes
-
 from rootless.errors import KernelError
+from rootless.linux import clib
 
 UNLIMITED = -1  # how rl writes RLIM_INFINITY
 INFINITY = 2**64 - 1
@@ -30,8 +29,8 @@ NUMBERS = {
 # Programs that make tables of nofile entries suffer from the kernel's 2^30: podman's number.
 DEFAULT_MAX = 1048576
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.prlimit.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+_libc = clib.CDLL(None, use_errno=True)
+_libc.prlimit.argtypes = (clib.c_int, clib.c_int, clib.c_void_p, clib.c_void_p)
 
 
 def number_of(name: str) -> int:
@@ -41,18 +40,18 @@ def number_of(name: str) -> int:
 
 def get(name: str, pid: int = 0) -> tuple[int, int]:
     """(soft, hard) of the limit `name` ("nofile"); UNLIMITED for no limit."""
-    pair = (ctypes.c_uint64 * 2)()
-    if _libc.prlimit(pid, number_of(name), None, ctypes.byref(pair)) == -1:
-        raise KernelError("prlimit", ctypes.get_errno(), name)
+    pair = (clib.c_uint64 * 2)()
+    if _libc.prlimit(pid, number_of(name), None, clib.byref(pair)) == -1:
+        raise KernelError("prlimit", clib.get_errno(), name)
     soft, hard = (UNLIMITED if value == INFINITY else value for value in list(pair))
     return soft, hard
 
 
 def set_limit(name: str, soft: int, hard: int, pid: int = 0) -> None:
     """prlimit(2); UNLIMITED (or INFINITY) for no limit."""
-    pair = (ctypes.c_uint64 * 2)(soft & INFINITY, hard & INFINITY)
-    if _libc.prlimit(pid, number_of(name), ctypes.byref(pair), None) == -1:
-        raise KernelError("prlimit", ctypes.get_errno(), f"{name} {soft}:{hard}")
+    pair = (clib.c_uint64 * 2)(soft & INFINITY, hard & INFINITY)
+    if _libc.prlimit(pid, number_of(name), clib.byref(pair), None) == -1:
+        raise KernelError("prlimit", clib.get_errno(), f"{name} {soft}:{hard}")
 
 
 def host_limits() -> dict[str, tuple[int, int]]:

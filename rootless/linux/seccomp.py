@@ -4,11 +4,11 @@ The program is an array of struct sock_filter in the byte order of this machine,
 seccomp_export_bpf writes it.  Source: seccomp(2), include/uapi/linux/{seccomp,filter}.h.
 """
 
-import ctypes
 import errno
 import os
 
 from rootless.errors import KernelError
+from rootless.linux import clib
 
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
@@ -32,21 +32,21 @@ _NUMBERS = {
     "i686": 354,
 }
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.prctl.argtypes = (ctypes.c_int,) + (ctypes.c_ulong,) * 4
-_libc.syscall.restype = ctypes.c_long
+_libc = clib.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = (clib.c_int,) + (clib.c_ulong,) * 4
+_libc.syscall.restype = clib.c_long
 
 
-class _Program(ctypes.Structure):
+class _Program(clib.Structure):
     """struct sock_fprog."""
 
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+    _fields_ = (("length", clib.c_ushort), ("filter", clib.c_void_p))
 
 
 def set_no_new_privs() -> None:
     """prctl(2), PR_SET_NO_NEW_PRIVS: nothing executed from here on can gain privileges."""
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1:
-        raise KernelError("prctl", ctypes.get_errno(), "PR_SET_NO_NEW_PRIVS")
+        raise KernelError("prctl", clib.get_errno(), "PR_SET_NO_NEW_PRIVS")
 
 
 def check(program: bytes) -> str:
@@ -67,25 +67,25 @@ def load(program: bytes) -> None:
     problem = check(program)
     if problem:
         raise KernelError("seccomp", errno.EINVAL, problem)
-    buffer = ctypes.create_string_buffer(program, len(program))
-    header = _Program(len(program) // _INSTRUCTION_SIZE, ctypes.addressof(buffer))
+    buffer = (clib.c_char * len(program)).from_buffer_copy(program)
+    header = _Program(len(program) // _INSTRUCTION_SIZE, clib.addressof(buffer))
     number = _NUMBERS.get(os.uname().machine)
     if number is not None:
         for flags in (_FILTER_FLAG_SPEC_ALLOW, 0):
             result = _libc.syscall(
-                ctypes.c_long(number),
-                ctypes.c_uint(_SECCOMP_SET_MODE_FILTER),
-                ctypes.c_uint(flags),
-                ctypes.byref(header),
+                clib.c_long(number),
+                clib.c_uint(_SECCOMP_SET_MODE_FILTER),
+                clib.c_uint(flags),
+                clib.byref(header),
             )
             if result == 0:
                 return
-            if ctypes.get_errno() != errno.EINVAL:
+            if clib.get_errno() != errno.EINVAL:
                 break
-        raise KernelError("seccomp", ctypes.get_errno(), "SECCOMP_SET_MODE_FILTER")
-    address = ctypes.addressof(header)
+        raise KernelError("seccomp", clib.get_errno(), "SECCOMP_SET_MODE_FILTER")
+    address = clib.addressof(header)
     if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address, 0, 0) == -1:
-        raise KernelError("prctl", ctypes.get_errno(), "PR_SET_SECCOMP")
+        raise KernelError("prctl", clib.get_errno(), "PR_SET_SECCOMP")
 
 
 def load_with_listener(program: bytes) -> int:
@@ -93,19 +93,19 @@ def load_with_listener(program: bytes) -> int:
 
     Raises KernelError: EBUSY where a filter above has a listener, EINVAL on a kernel without.
     """
-    buffer = ctypes.create_string_buffer(program, len(program))
-    header = _Program(len(program) // _INSTRUCTION_SIZE, ctypes.addressof(buffer))
+    buffer = (clib.c_char * len(program)).from_buffer_copy(program)
+    header = _Program(len(program) // _INSTRUCTION_SIZE, clib.addressof(buffer))
     number = _NUMBERS.get(os.uname().machine)
     if number is None:
         raise KernelError("seccomp", errno.ENOSYS, os.uname().machine)
     result = int(
         _libc.syscall(
-            ctypes.c_long(number),
-            ctypes.c_uint(_SECCOMP_SET_MODE_FILTER),
-            ctypes.c_uint(_FILTER_FLAG_NEW_LISTENER | _FILTER_FLAG_SPEC_ALLOW),
-            ctypes.byref(header),
+            clib.c_long(number),
+            clib.c_uint(_SECCOMP_SET_MODE_FILTER),
+            clib.c_uint(_FILTER_FLAG_NEW_LISTENER | _FILTER_FLAG_SPEC_ALLOW),
+            clib.byref(header),
         )
     )
     if result == -1:
-        raise KernelError("seccomp", ctypes.get_errno(), "SECCOMP_FILTER_FLAG_NEW_LISTENER")
+        raise KernelError("seccomp", clib.get_errno(), "SECCOMP_FILTER_FLAG_NEW_LISTENER")
     return result

@@ -5,10 +5,10 @@ Constants: include/uapi/linux/{sched,mount,openat2,prctl,fcntl}.h.  Numbers of c
 Linux 5.1 are the same on every architecture but alpha; the few older ones are listed by machine.
 """
 
-import ctypes
 import os
 
 from rootless.errors import KernelError
+from rootless.linux import clib
 
 # clone(2), unshare(2), setns(2)
 CLONE_NEWNS = 0x00020000
@@ -61,6 +61,8 @@ RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
+FD_MAX = 0xFFFFFFFF  # close_range(2)
+
 # prctl(2)
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -84,37 +86,37 @@ _NR_CLONE, _NR_PIVOT_ROOT = {"x86_64": (56, 155), "i686": (120, 217), "s390x": (
     os.uname().machine, (220, 41)
 )
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.unshare.argtypes = (ctypes.c_int,)
-_libc.setns.argtypes = (ctypes.c_int, ctypes.c_int)
-_libc.mount.argtypes = (ctypes.c_char_p,) * 3 + (ctypes.c_ulong, ctypes.c_char_p)
-_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
-_libc.prctl.argtypes = (ctypes.c_int,) + (ctypes.c_ulong,) * 4
-_libc.setdomainname.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
-_libc.sethostname.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
-_libc.syscall.restype = ctypes.c_long
+_libc = clib.CDLL(None, use_errno=True)
+_libc.unshare.argtypes = (clib.c_int,)
+_libc.setns.argtypes = (clib.c_int, clib.c_int)
+_libc.mount.argtypes = (clib.c_char_p,) * 3 + (clib.c_ulong, clib.c_char_p)
+_libc.umount2.argtypes = (clib.c_char_p, clib.c_int)
+_libc.prctl.argtypes = (clib.c_int,) + (clib.c_ulong,) * 4
+_libc.setdomainname.argtypes = (clib.c_char_p, clib.c_size_t)
+_libc.sethostname.argtypes = (clib.c_char_p, clib.c_size_t)
+_libc.syscall.restype = clib.c_long
 
 
-class _OpenHow(ctypes.Structure):
+class _OpenHow(clib.Structure):
     _fields_ = (
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
+        ("flags", clib.c_uint64),
+        ("mode", clib.c_uint64),
+        ("resolve", clib.c_uint64),
     )
 
 
-class _MountAttr(ctypes.Structure):
+class _MountAttr(clib.Structure):
     _fields_ = (
-        ("attr_set", ctypes.c_uint64),
-        ("attr_clr", ctypes.c_uint64),
-        ("propagation", ctypes.c_uint64),
-        ("userns_fd", ctypes.c_uint64),
+        ("attr_set", clib.c_uint64),
+        ("attr_clr", clib.c_uint64),
+        ("propagation", clib.c_uint64),
+        ("userns_fd", clib.c_uint64),
     )
 
 
 def _check(result: int, call: str, target: str = "") -> int:
     if result == -1:
-        raise KernelError(call, ctypes.get_errno(), target)
+        raise KernelError(call, clib.get_errno(), target)
     return result
 
 
@@ -122,8 +124,8 @@ def _bytes(path: str | None) -> bytes | None:
     return None if path is None else os.fsencode(path)  # keeps names that are not UTF-8
 
 
-def _long(value: int) -> ctypes.c_long:
-    return ctypes.c_long(value)
+def _long(value: int) -> clib.c_long:
+    return clib.c_long(value)
 
 
 def unshare(flags: int) -> None:
@@ -143,9 +145,9 @@ def clone(flags: int) -> int:
     the fork as os.fork() does; a child in CLONE_NEWPID is PID 1 there without a second fork.
     """
     sigchld = 17
-    api = ctypes.pythonapi
-    syscall = ctypes.PyDLL(None, use_errno=True).syscall
-    syscall.restype = ctypes.c_long
+    api = clib.PyDLL(None, use_errno=True)
+    syscall = api.syscall
+    syscall.restype = clib.c_long
     api.PyOS_BeforeFork()
     pid: int = syscall(
         _long(_NR_CLONE), _long(flags | sigchld), _long(0), _long(0), _long(0), _long(0)
@@ -153,7 +155,7 @@ def clone(flags: int) -> int:
     if pid == 0:
         api.PyOS_AfterFork_Child()
         return 0
-    errno = ctypes.get_errno()
+    errno = clib.get_errno()
     api.PyOS_AfterFork_Parent()
     if pid == -1:
         raise KernelError("clone", errno, f"{flags:#x}")
@@ -248,7 +250,7 @@ def mount_setattr(
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     result = _libc.syscall(
         _long(_NR_MOUNT_SETATTR), _long(fd), b"", _long(flags),
-        ctypes.byref(attributes), _long(ctypes.sizeof(attributes)),
+        clib.byref(attributes), _long(clib.sizeof(attributes)),
     )  # fmt: skip
     _check(result, "mount_setattr")
 
@@ -258,7 +260,7 @@ def openat2(dir_fd: int, path: "str | bytes", flags: int, mode: int = 0, resolve
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     result = _libc.syscall(
         _long(_NR_OPENAT2), _long(dir_fd), os.fsencode(path),
-        ctypes.byref(how), _long(ctypes.sizeof(how)),
+        clib.byref(how), _long(clib.sizeof(how)),
     )  # fmt: skip
     return _check(result, "openat2", os.fsdecode(path))
 
@@ -271,17 +273,32 @@ def pidfd_send_signal(pidfd: int, signal: int) -> None:
     _check(result, "pidfd_send_signal", str(signal))
 
 
+def close_range(first: int, last: int, flags: int = 0) -> None:
+    """close_range(2): close the descriptors from `first` to `last`."""
+    result = _libc.syscall(_long(_NR_CLOSE_RANGE), _long(first), _long(last), _long(flags))
+    _check(result, "close_range", str(first))
+
+
 def close_on_exec_from(first: int) -> None:
     """close_range(2) with CLOSE_RANGE_CLOEXEC (Linux 5.11): nothing from `first` on survives
     an exec."""
-    cloexec = 4
-    result = _libc.syscall(_long(_NR_CLOSE_RANGE), _long(first), _long(0xFFFFFFFF), _long(cloexec))
-    _check(result, "close_range", str(first))
+    close_range(first, FD_MAX, 4)
 
 
 def prctl(option: int, value: int = 0) -> int:
     """prctl(2) with one argument."""
     return _check(_libc.prctl(option, value, 0, 0, 0), "prctl", str(option))
+
+
+def set_name(name: str) -> None:
+    """prctl(2), PR_SET_NAME: the name of this thread, at most 15 bytes of it."""
+    buffer = (clib.c_char * 16).from_buffer_copy(name.encode()[:15].ljust(16, b"\0"))
+    prctl(PR_SET_NAME, clib.addressof(buffer))
+
+
+def write_memory(address: int, data: bytes) -> None:
+    """memcpy(3) to this process' memory at `address`."""
+    (clib.c_char * len(data)).from_address(address).raw = data
 
 
 def sethostname(name: str) -> None:

@@ -6,7 +6,7 @@ import sys
 
 from rootless.errors import ContainerError, RlError
 from rootless.linux import channel as channels
-from rootless.linux import process, signals
+from rootless.linux import process, signals, syscalls
 from rootless.runtime import stage
 from rootless.store import containers
 from rootless.trace import Trace
@@ -61,6 +61,11 @@ def in_foreground(
     return exit_code
 
 
+# Modules.  A supervisor has the memory of what it was forked from, some 15 KiB for each: what runs
+# by way of Typer, or has pulled an image, starts it from nothing.
+_LIGHT = 110
+
+
 class Supervisor:
     """A supervisor process that waits to be given its container.
 
@@ -73,7 +78,8 @@ class Supervisor:
     def __init__(self, ctx: "Context") -> None:
         self.channel, theirs = channels.pair()
         try:
-            self.pid = _spawn(ctx, theirs.fileno())
+            make = _fork if len(sys.modules) <= _LIGHT else _spawn
+            self.pid = make(ctx, theirs)
         finally:
             theirs.close()
 
@@ -139,8 +145,34 @@ def take_end(ctx: "Context") -> None:
         trace.later.send("taken")
 
 
-def _spawn(ctx: "Context", channel_fd: int) -> int:
-    """Start the supervisor process, in a session of its own; its PID."""
+def _fork(ctx: "Context", channel: channels.Channel) -> int:
+    """The supervisor as a fork of this process, in a session of its own; its PID.
+
+    It has the interpreter, and most of the modules, that it needs.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        # Neither locks nor whatever else our caller has open.
+        fd = channel.fileno()
+        if fd > 3:
+            syscalls.close_range(3, fd - 1)
+        syscalls.close_range(fd + 1, syscalls.FD_MAX)
+        from rootless.runtime import supervisor
+
+        os._exit(supervisor.serve(ctx.paths.store, ctx.paths.runtime, channel))
+    finally:
+        os._exit(1)
+
+
+def _spawn(ctx: "Context", channel: channels.Channel) -> int:
+    """The supervisor as a process that starts from nothing; its PID."""
+    channel_fd = channel.fileno()
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     site = next(
         (path for path in sys.path if path.endswith(("site-packages", "dist-packages"))), ""

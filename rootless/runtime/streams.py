@@ -2,7 +2,7 @@
 
 One poll(2) loop, no threads.  Nobody can block it: what a client doesn't take waits in its outbox,
 and while an outbox is full the container's output is not read, so that it waits too.  A client
-that takes nothing at all is not waited for: docs/decisions/061.
+that takes nothing at all is not waited for: docs/decisions/062.
 """
 
 import errno

@@ -1,10 +1,12 @@
 """The supervisor of one detached container: a small process, the container's parent.
 
-Started by rootless.runtime.start as `python -I -S helpers/supervisor/supervisor.py`; it is given
-a container on its channel, reports once ("started", or "error" with the reason), and then serves
-the container until its end: log, attached clients, clean-up.
+Started by rootless.runtime.start, as a fork of rl or as `python -I -S
+helpers/supervisor/supervisor.py`; it is given a container on its channel, reports once ("started",
+or "error" with the reason), and then serves the container until its end: log, attached clients,
+clean-up.
 """
 
+import gc
 import os
 
 from rootless.context import Context
@@ -26,15 +28,22 @@ _NUDGE = 10  # SIGUSR1: see rootless.runtime.restart
 
 
 def main(argv: list[str]) -> int:
-    """STORE RUNTIME CHANNEL-FD, the descriptor inherited.
+    """STORE RUNTIME CHANNEL-FD, the descriptor inherited."""
+    store, runtime, channel_fd = argv
+    return serve(store, runtime, channels.from_fd(int(channel_fd)))
 
-    It gives the message "serve": the container's ID, its lock, and a client's socket if there is
-    one already; the answer is "started" or "error".  A message "trace" before asks for a trace: it
+
+def serve(store: str, runtime: str, report: channels.Channel) -> int:
+    """Serve the container that `report` gives; the exit status.
+
+    The message is "serve": the container's ID, its lock, and a client's socket if there is one
+    already; the answer is "started" or "error".  A message "trace" before asks for a trace: it
     comes as "trace" before the answer, and for what is done at the end of the container as "end".
     """
-    store, runtime, channel_fd = argv
-    report = channels.from_fd(int(channel_fd))
     trace = None
+    # What is there now stays; of what comes, little is to be kept for long.
+    gc.freeze()
+    gc.set_threshold(700)
     name, container_id, fds = report.receive()
     if name == "trace":
         from rootless.trace import Trace
@@ -44,6 +53,7 @@ def main(argv: list[str]) -> int:
     if name != "serve":
         return 0  # there is no container to be started after all
     assert isinstance(container_id, str)
+    process.set_title(f"rl-supervisor {container_id[:12]}")
     lock = Lock(fds[0])
     ctx = Context(
         paths=Paths(store, runtime),

@@ -202,6 +202,22 @@ def test_unknown_container_is_one_clear_line(rl: Rl, command: str) -> None:
     assert "nobody" in rl.fails(*args, status=1)
 
 
+def test_the_supervisor_shows_no_secret_and_keeps_nothing_of_its_caller_open(rl: Rl) -> None:
+    """Neither the words of the command line nor a lock that its caller holds outlive rl."""
+    ours, theirs = os.pipe()
+    words = ("run", "-d", "--network", "none", "-e", "PASSWORD=hidden", "busybox", "sleep", "100")
+    name = rl.out(*words, pass_fds=[theirs])
+    os.close(theirs)
+    with open(f"{rl.store}/containers/{name}/state.json") as f:
+        supervisor = json.load(f)["supervisor"]["pid"]
+    assert traces.processes(rl.worker, rl.root)[supervisor] == f"rl-supervisor {name[:12]}"
+    with open(f"/proc/{supervisor}/comm") as f:
+        assert f.read() == "rl-supervisor\n"
+    assert os.read(ours, 1) == b"", "somebody has the other end"
+    os.close(ours)
+    rl.run("rm", "-f", name)
+
+
 def test_supervisor_killed_takes_its_container_along(rl: Rl) -> None:
     container = rl.start()
     with open(f"{rl.store}/containers/{container}/state.json") as f:

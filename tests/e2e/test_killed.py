@@ -44,7 +44,7 @@ def victim_pid(rl: Rl, who: str, cli: int) -> int:
     if who == "rl":
         return cli
     if who in ("supervisor", "helper"):
-        word = "supervisor.py" if who == "supervisor" else "slirp4netns"
+        word = "rl-supervisor" if who == "supervisor" else "slirp4netns"
         found = [pid for pid, line in traces.processes(rl.worker, rl.root).items() if word in line]
         return found[0] if found else 0
     for one in traces.entries(f"{rl.store}/containers") - {"by-name"}:
@@ -230,7 +230,7 @@ def test_the_network_helper_ends_with_a_supervisor_that_is_killed(rl: Rl, networ
     """By itself: no command has to look first."""
     rl.run("run", "-d", "--network", network, "busybox", "sleep", "1000")
     processes = traces.processes(rl.worker, rl.root)
-    (supervisor,) = [pid for pid, line in processes.items() if "supervisor.py" in line]
+    (supervisor,) = [pid for pid, line in processes.items() if "rl-supervisor" in line]
     assert [line for line in processes.values() if network in line]
     kill(supervisor)
     wait_until(lambda: not traces.processes(rl.worker, rl.root), what="the end of all")

@@ -1,6 +1,6 @@
 """`rl create`.  Warm."""
 
-from rootless.cli.actions import run
+from rootless.cli.actions import making
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Create a container, and print its ID."""
-    container, lock, _ = run.make(ctx, run.parse(ctx, values))
+    container, lock, _ = making.make(ctx, making.parse(ctx, values))
     lock.close()
     print(container.id)
     return 0
