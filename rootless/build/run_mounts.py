@@ -5,16 +5,12 @@ What must not reach a disk (secrets, heredoc scripts) lives on a tmpfs in the co
 namespace, `private`, and ends with it.
 """
 
-import errno
 import fcntl
 import os
-import stat
-from collections.abc import Sequence
 
-from rootless.errors import BuildError, KernelError
 from rootless.linux import mount, syscalls
+from rootless.linux.from_layers import SAFE, FromLayers
 
-SAFE = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 READ_ONLY = syscalls.MOUNT_ATTR_RDONLY
 
 
@@ -56,87 +52,6 @@ class MemoryFile:
             os.fchown(fd, *self.owner)
             os.fchmod(fd, self.mode)
         mount.Bind(self.place, self.target, SAFE | READ_ONLY).execute(root)
-
-
-class FromLayers:
-    """What `source` is in the tree of `lower` (topmost first), bound to `target`.
-
-    It is seen through an overlay, so that what RUN writes there is lost at its end.  `scratch` is
-    a directory for it below `base` (the store); both relative paths of `lower` and absolute ones.
-    `copied`: the tree is a copy of its own at `place` already, on hosts without overlayfs.
-    """
-
-    def __init__(
-        self,
-        lower: Sequence[str],
-        source: str,
-        target: str,
-        *,
-        base: str,
-        scratch: str,
-        place: str,
-        read_only: bool,
-        copied: bool = False,
-    ) -> None:
-        self.copied = copied
-        self.lower = list(lower)
-        self.source = source
-        self.target = target
-        self.base = base
-        self.scratch = scratch
-        self.place = place
-        self.read_only = read_only
-
-    def describe(self) -> str:
-        return f"bind {self.source} of an overlay of {len(self.lower)} layers on {self.target}"
-
-    def execute(self, root: mount.Root) -> None:
-        source_fd = self.open_source()
-        try:
-            flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH
-            mount_fd = syscalls.open_tree(source_fd, "", flags)
-            directory = stat.S_ISDIR(os.fstat(source_fd).st_mode)
-        finally:
-            os.close(source_fd)
-        attributes = SAFE | (READ_ONLY if self.read_only else 0)
-        syscalls.mount_setattr(mount_fd, set_=attributes)
-        target_fd = root.make(self.target, directory=directory)
-        syscalls.move_mount(mount_fd, target_fd)
-        os.close(target_fd)
-        os.close(mount_fd)
-
-    def open_source(self) -> int:
-        """Mount the tree, and a descriptor of what is asked for in it."""
-        if not self.copied:
-            self._mount()
-        tree = mount.Root(self.place)
-        try:
-            return tree.open(self.source)
-        except KernelError as e:
-            if e.errno not in (errno.ENOENT, errno.ENOTDIR):
-                raise
-            raise BuildError(
-                f"--mount: {self.source} is not there",
-                remedy="check the path in source=, and .dockerignore",
-                code="RL-BUILD-MOUNT-SOURCE",
-            ) from e
-        finally:
-            os.close(tree.fd)
-
-    def _mount(self) -> None:
-        os.mkdir(self.place, 0o755)
-        os.mkdir(f"{self.place}.links", 0o755)
-        for name in ("upper", "work", "empty"):
-            # They are there when a shell follows the failed command (--shell-on-fail).
-            os.makedirs(f"{self.base}/{self.scratch}/{name}", 0o755, exist_ok=True)
-        mount.overlay(
-            self.lower or [f"{self.scratch}/empty"],
-            self.place,
-            upper=f"{self.scratch}/upper",
-            work=f"{self.scratch}/work",
-            base=self.base,
-            links=f"{self.place}.links",
-        )
 
 
 class CacheDirectory:

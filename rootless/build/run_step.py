@@ -15,6 +15,7 @@ from rootless.build.dockerfile.instructions import SCRIPT_DIRECTORY
 from rootless.build.dockerfile.mounts import Mount
 from rootless.errors import BuildError
 from rootless.linux import mount, process, rlimit
+from rootless.linux.from_layers import FromLayers
 from rootless.network import driver as drivers
 from rootless.runtime import launch, limits, network_files, rootfs, seccomp, spec, stage
 from rootless.runtime.options import RunOptions
@@ -301,17 +302,22 @@ class _Mounts:
             case "ssh":
                 self._ssh(number, one)
 
-    def _bind(self, number: int, one: Mount, target: str, place: str) -> run_mounts.FromLayers:
+    def _bind(self, number: int, one: Mount, target: str, place: str) -> FromLayers:
         store = f"{self._ctx.paths.store}/"
+        missing = BuildError(
+            f"--mount: {one.source} is not there",
+            remedy="check the path in source=, and .dockerignore",
+            code="RL-BUILD-MOUNT-SOURCE",
+        )
         trees = list(self._asked.trees.get(number, ()))
         if not self._overlay:
             copied = f"{self._directory}/flat{number}"
             copied_root.flat(self._ctx, trees, copied)
-            return run_mounts.FromLayers(
+            return FromLayers(
                 [], one.source or "/", target, base="", scratch="", place=copied,
-                read_only=one.read_only, copied=True,
+                read_only=one.read_only, missing=missing, copied=True,
             )  # fmt: skip
-        return run_mounts.FromLayers(
+        return FromLayers(
             [tree.removeprefix(store) for tree in trees],
             one.source or "/",
             target,
@@ -319,6 +325,7 @@ class _Mounts:
             scratch=f"{self._directory.removeprefix(store)}/bind{number}",
             place=place,
             read_only=one.read_only,
+            missing=missing,
         )
 
     def _cache(self, number: int, one: Mount, target: str, place: str) -> run_mounts.CacheDirectory:

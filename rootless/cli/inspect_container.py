@@ -191,7 +191,8 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
     mounts = options.get("mounts", ())
     published = options.get("ports", ())
     return {
-        "Binds": [_bind(m) for m in mounts if m["type"] != "tmpfs" and m["source"]] or None,
+        "Binds": [_bind(m) for m in mounts if m["type"] in ("bind", "volume") and m["source"]]
+        or None,
         "ContainerIDFile": str(options.get("cidfile", "")),
         "LogConfig": {
             "Type": str(options.get("log_driver", "")),

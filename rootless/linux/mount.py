@@ -381,6 +381,7 @@ def overlay(
 ) -> None:
     """Mount an overlay of `lower` (topmost first) and `upper` on the directory `target`.
 
+    Without `upper` it is read-only, and needs two layers at least.
     The layers' paths are relative to `base`, which keeps them below the 255 bytes of an
     fsconfig(2) value.  That call takes them one by one, so their number is bounded by the
     kernel's 500 alone; where it can't (Linux < 6.7), they go through mount(2) and its 4095 bytes,
@@ -398,8 +399,9 @@ def overlay(
             syscalls.fsconfig_flag(fs_fd, "userxattr")
             for layer in lower:
                 syscalls.fsconfig_string(fs_fd, "lowerdir+", layer)
-            syscalls.fsconfig_string(fs_fd, "upperdir", upper)
-            syscalls.fsconfig_string(fs_fd, "workdir", work)
+            if upper:
+                syscalls.fsconfig_string(fs_fd, "upperdir", upper)
+                syscalls.fsconfig_string(fs_fd, "workdir", work)
             syscalls.fsconfig_create(fs_fd)
             mount_fd = syscalls.fsmount(fs_fd, 0)
         except KernelError as e:
@@ -428,7 +430,9 @@ def overlay_by_links(
         os.symlink(f"{base}/{layer}", str(number))
     names = ":".join(str(number) for number in range(len(lower)))
     count = len(lower)
-    data = f"userxattr,lowerdir={names},upperdir={count},workdir={count + 1}"
+    data = f"userxattr,lowerdir={names}"
+    if upper:
+        data += f",upperdir={count},workdir={count + 1}"
     if len(data) > 4095:
         raise KernelError("mount", errno.ENAMETOOLONG, "overlay", remedy="squash the image")
     syscalls.mount("overlay", target, "overlay", 0, data)

@@ -128,7 +128,11 @@ class _Place:
         own = {shown["Destination"] for shown in self._container.config["mounts"]}
         for entry in self._config["mounts"]:
             if volumes and entry["destination"] in own:
-                rootfs.operation(entry, self.idmap).execute(root)
+                if entry["type"] == "image":
+                    # What is written to an image is lost when the container ends: it has ended.
+                    entry["options"] = ["ro"]
+                made = rootfs.operation(self._ctx, self._container, self._config, entry, self.idmap)
+                made.execute(root)
         if read_only:
             fd = os.open(plan.target, os.O_PATH | os.O_CLOEXEC)
             syscalls.mount_setattr(fd, set_=syscalls.MOUNT_ATTR_RDONLY)

@@ -48,6 +48,11 @@ def create(
 
         inherited = container_volumes.inherited(ctx, options.volumes_from)
     _known_volumes(ctx, [*options.mounts, *inherited])
+    mounted_images = [one for one in options.mounts if one["type"] == "image"]
+    if mounted_images:
+        from rootless.runtime import image_mounts
+
+        image_mounts.hold(ctx, mounted_images)
     resolved = options
     if options.devices or options.cdi:
         from rootless.runtime import devices
@@ -84,11 +89,18 @@ def create(
         if options.rootfs and not options.rootfs_overlay
         else rootfs.storage_driver(ctx, options.storage_driver)
     )
+    if mounted_images:
+        driver = extension["rung"]["storage"]
+        if driver == "directory":
+            driver = rootfs.storage_driver(ctx, options.storage_driver)
+        image_mounts.check(config["mounts"], driver)
     if options.init:
         extension["init_program"] = rootfs.init_program(ctx, options.init_path)
     _check_layers(options.image, extension)
     if options.userns["mode"] == "keep-id":
-        extension["layer_directory"] = _kept_id_layers(ctx, options, extension["layers"], notify)
+        extension["layer_directory"] = _kept_id_layers(
+            ctx, options, [*extension["layers"], *extension["image_layers"]], notify
+        )
     published = ports.claim_ranges(extension["network"]["ports"])
     _check_limits(ctx, container_id, extension)
     for path in extension["create"]:
@@ -106,6 +118,13 @@ def create(
         ctx.trace.lap(f"made its directory in the store: containers/{container_id}")
     if extension["rung"]["storage"] == "copy":
         _copy_image(ctx, container, lock, extension, notify)
+    if mounted_images:
+        suffix = extension.get("layer_directory", "diff")
+        try:
+            image_mounts.prepare(ctx, container, config["mounts"], suffix)
+        except BaseException:
+            volumes.discard(ctx, container, lock)
+            raise
     events.record_container(ctx.paths, container, "create")
     return container, lock, config
 
@@ -221,6 +240,7 @@ def _document(
         "network": extension["network"]["driver"],
         "ports": published,
         "mounts": extension["mounts"],
+        "mounted_images": [one["image"] for one in options.mounts if one["type"] == "image"],
         "hostname": config["hostname"],
         "domainname": config.get("domainname", ""),
         "auto_remove": options.rm,

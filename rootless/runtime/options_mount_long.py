@@ -19,13 +19,15 @@ _ALIASES = {
     "dst": "target",
     "destination": "target",
     "ro": "readonly",
+    "readwrite": "rw",
+    "subpath": "image-subpath",
 }
-_BOOLEANS = ("readonly", "volume-nocopy", "bind-nonrecursive", "bind-create-src")
+_BOOLEANS = ("readonly", "rw", "volume-nocopy", "bind-nonrecursive", "bind-create-src")
 _KEYS = (
     "type", "source", "target", "readonly", "consistency",
     "bind-propagation", "bind-recursive", "bind-nonrecursive", "bind-create-src",
     "volume-nocopy", "volume-label", "volume-subpath", "volume-driver", "volume-opt",
-    "tmpfs-size", "tmpfs-mode",
+    "tmpfs-size", "tmpfs-mode", "image-subpath", "rw",
 )  # fmt: skip
 _RECURSIVE = ("disabled", "enabled", "readonly", "writable")
 
@@ -34,15 +36,15 @@ def parse_mount(spec: str, cwd: str) -> "Mount":
     """The mount of one --mount.  Raises UsageError."""
     fields = _fields(spec)
     kind = _one(fields, "type", "volume").lower()
-    if kind not in ("bind", "volume", "tmpfs"):
-        later = kind in ("image", "npipe", "cluster", "devpts", "glob", "overlay", "ramfs")
+    if kind not in ("bind", "volume", "tmpfs", "image"):
+        later = kind in ("npipe", "cluster", "devpts", "glob", "overlay", "ramfs")
         raise UsageError(
             f"invalid type '{kind}' in --mount {spec}" + (": rl has no such mounts" * later),
-            remedy="the types are bind, volume and tmpfs",
+            remedy="the types are bind, volume, tmpfs and image",
         )
     for key in fields:
         owner = key.partition("-")[0]
-        if owner in ("bind", "volume", "tmpfs") and "-" in key and owner != kind:
+        if owner in ("bind", "volume", "tmpfs", "image") and "-" in key and owner != kind:
             raise UsageError(
                 f"cannot mix '{owner}-*' options with mount type '{kind}' in --mount {spec}",
                 remedy=f"leave {key} out, or write type={owner}",
@@ -55,8 +57,26 @@ def parse_mount(spec: str, cwd: str) -> "Mount":
         source = absolute(source, cwd)
     mount = new_mount(kind, source, check_target(spec, target, "--mount"))
     mount["read_only"] = _boolean(fields, "readonly", spec)
-    {"bind": _bind, "volume": _volume, "tmpfs": _tmpfs}[kind](mount, fields, spec)
+    if "rw" in fields:
+        if mount["read_only"] and _boolean(fields, "rw", spec):
+            raise UsageError(f"readonly and rw in --mount {spec}", remedy="leave one of them out")
+        mount["read_only"] = not _boolean(fields, "rw", spec)
+    {"bind": _bind, "volume": _volume, "tmpfs": _tmpfs, "image": _image}[kind](mount, fields, spec)
     return mount
+
+
+def _image(mount: "Mount", fields: dict[str, list[str]], spec: str) -> None:
+    """Docker 28's and podman's: read-only, or with rw what is written is lost at the end."""
+    if not mount["source"]:
+        raise UsageError(f"source is required in --mount {spec}", remedy="add source=IMAGE")
+    mount["read_only"] = not _boolean(fields, "rw", spec)
+    subpath = _one(fields, "image-subpath", "")
+    if ".." in subpath.split("/"):
+        raise UsageError(
+            f"invalid image-subpath '{subpath}' in --mount {spec}",
+            remedy="give a path inside the image, without ..",
+        )
+    mount["subpath"] = subpath.strip("/")
 
 
 def _bind(mount: "Mount", fields: dict[str, list[str]], spec: str) -> None:

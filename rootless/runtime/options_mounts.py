@@ -2,8 +2,8 @@
 
 A mount is a dictionary of these keys (defaults in `new_mount`):
 
-    type          "bind", "volume" or "tmpfs"
-    source        host path (bind), name or "" for an anonymous one (volume), "" (tmpfs)
+    type          "bind", "volume", "tmpfs" or "image"
+    source        host path (bind), name or "" for an anonymous one (volume), "" (tmpfs); an image
     target        absolute path in the container
     read_only     bool
     recursive     bind: also mounts below the source ("enabled", "disabled", "writable", "readonly")
@@ -257,6 +257,8 @@ def _mode_remedy(mode: str) -> str:
     words = [word for group in _GROUPS for word in group]
     if mode == "O" or "O" in mode.split(","):
         return "overlay volumes are podman's own; mount ro, or copy the directory"
+    if "idmap" in mode:
+        return "the kernel lets only root map the IDs of a mount; U gives the files to the user"
     for word in mode.split(","):
         if word not in words:
             return closest(word, words) or "options are " + ", ".join(words[:2]) + ", z, Z, U, …"

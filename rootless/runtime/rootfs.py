@@ -65,7 +65,7 @@ def plan(
     for entry in config["mounts"]:
         if entry["type"] == "bind" and _propagation(entry["options"]) != "private":
             propagation = "slave"
-        operations.append(operation(entry, idmap))
+        operations.append(operation(ctx, container, config, entry, idmap))
     for text, path in extension["links"]:
         operations.append(mount.Symlink(text, path))
     program = process_plan(config["process"], extension["user"], extension["groups"],
@@ -182,6 +182,7 @@ def root_plan(
     driver = extension["rung"].get("storage", "overlay")
     target = f"{container.directory}/rootfs"
     lower = [f"{layer}/{suffix}" for layer in layers]
+    mounted = [f"layers/{one.rpartition(':')[2]}" for one in extension.get("image_layers", ())]
     own_root = (extension.get("rootfs") or {}).get("path", "")
     if driver == "directory":
         target = own_root
@@ -199,7 +200,8 @@ def root_plan(
         read_only=read_only,
         # With "copy" the container has its own files already.
         images=[] if driver == "copy" else layer_mounts(
-            [f"{ctx.paths.store}/{layer}/{suffix}" for layer in layers], idmap
+            [f"{ctx.paths.store}/{one}/{suffix}" for one in dict.fromkeys([*layers, *mounted])],
+            idmap,
         ),
     )  # fmt: skip
 
@@ -238,8 +240,15 @@ def _propagation(options: "list[str]") -> str:
     return "private"
 
 
-def operation(entry: "Doc", idmap: "IdMap") -> "stage.Operation":
+def operation(
+    ctx: "Context", container: "Container", config: "Doc", entry: "Doc", idmap: "IdMap"
+) -> "stage.Operation":
     """What mounts one entry of "mounts"."""
+    if entry["type"] == "image":
+        from rootless.runtime import image_mounts
+
+        suffix = config["rl"].get("layer_directory", "diff")
+        return image_mounts.operation(ctx, container, entry, config["mounts"], suffix)
     words = list(entry["options"])
     attributes = 0
     for word in words:

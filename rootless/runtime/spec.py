@@ -27,6 +27,7 @@ The object "rl":
     copy_up       [[target, path]]: fill an empty volume from the image's target
     tmpfs_copy_up [target]: fill a tmpfs from the image (--tmpfs with tmpcopyup)
     create        host directories to be made where they are missing (--volume)
+    image_layers  diffIDs of the images that are mounted (--mount type=image)
     chown         host directories whose files go to the container's user (:U)
     mounts        `docker inspect`'s "Mounts"
     labels        the image's and the options'
@@ -232,6 +233,9 @@ def _storage(options: "RunOptions", resolved: "Sequence[Doc]") -> "Doc":
         ],
         "create": [mount["host_path"] for mount in binds if mount["create"]],
         "chown": [mount["host_path"] for mount in resolved if mount["chown"]],
+        "image_layers": [
+            layer for mount in resolved if mount["type"] == "image" for layer in mount["layers"]
+        ],
         "mounts": spec_mounts.inspect_mounts(resolved),
     }
 

@@ -1,8 +1,9 @@
 """The mounts of a container, as runtime-spec writes them: Docker's, then the user's.  Pure.
 
 A bind mount has "bind" or "rbind" among its options, a propagation, and "ro" (this mount) or "rro"
-(and those below it).  Every other type is a new file system: proc, sysfs, tmpfs, devpts, mqueue,
-cgroup2, with the words of mount(8).
+(and those below it).  An "image" has "ro" or "rw", the layers' diffIDs and a subpath
+(runtime/image_mounts.py).  Every other type is a new file system: proc, sysfs, tmpfs, devpts,
+mqueue, cgroup2, with the words of mount(8).
 """
 
 from rootless.ids import new_container_id
@@ -165,6 +166,8 @@ def inspect_mounts(resolved: "Sequence[Doc]") -> "list[Doc]":
             "RW": not mount["read_only"],
             "Propagation": mount["propagation"] if mount["type"] == "bind" else "",
         }
+        if mount["type"] == "image":
+            shown["Source"] = mount["source"]
         if mount["type"] == "volume":
             shown = {"Type": "volume", "Name": mount["source"], "Driver": "local"} | shown
         found.append(shown)
@@ -241,6 +244,10 @@ def _own_mount(mount: "Doc") -> "Doc":
             and word.removeprefix("r") not in ("private", "shared", "slave")
         ]
         return _mount("tmpfs", "tmpfs", mount["target"], words + ["ro"] * mount["read_only"])
+    if mount["type"] == "image":
+        word = "ro" if mount["read_only"] else "rw"
+        made = _mount("image", mount["source"], mount["target"], [word])
+        return made | {"subpath": mount["subpath"], "layers": list(mount["layers"])}
     words = ["bind" if mount["recursive"] == "disabled" else "rbind", mount["propagation"]]
     if mount["read_only"]:
         words.append("ro" if mount["recursive"] in ("writable", "disabled") else "rro")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
+    from rootless.linux.from_layers import FromLayers
     from rootless.trace import Trace
 
 # What only the target of a mount can be the reason for.
@@ -467,4 +468,5 @@ if TYPE_CHECKING:
         | mount.Symlink
         | mount.File
         | mount.MemoryFile
+        | FromLayers
     )

@@ -83,6 +83,7 @@ class Supervision:
             from rootless.runtime import host_pids
 
             host_pids.adopt_orphans()
+        self._clear_image_mounts()  # of a run whose supervisor was killed
         plan = rootfs.plan(self._ctx, container, config, idmap, network)
         rootfs.note_owners(self._ctx, plan.process)
         terminal, interactive = container.config["tty"], container.config["interactive"]
@@ -207,6 +208,14 @@ class Supervision:
         self._why_ended = f"it was killed after its --timeout of {timeout_s} s"
         process.signal_process(self.pidfd, KILL)
 
+    def _clear_image_mounts(self) -> None:
+        """What was written into images that are mounted with rw is lost."""
+        if self._container.config.get("mounted_images"):
+            from rootless.runtime import image_mounts
+
+            mounts = self._container.runtime_config()["mounts"]
+            image_mounts.clear(self._ctx, self._container, mounts)
+
     def _forward_udp(self, address: str) -> None:
         if self._udp:
             from rootless.network.udp_forward import UdpForwarder
@@ -289,14 +298,15 @@ class Supervision:
         for forwarder in self._forwarders:
             forwarder.close()
         if trace is not None and started.helpers:
-            names = ", ".join(str(one["name"]) for one in started.helpers)
-            trace.lap(f"ended its helper {names}, and released its ports")
+            names = ", ".join(dict.fromkeys(str(one["name"]) for one in started.helpers))
+            trace.lap(f"ended its helpers: {names}")
         oom_killed = False
         if started.cgroup is not None:
             oom_killed = started.cgroup.oom_killed()
             started.cgroup.remove()
             if trace is not None:
                 trace.lap(f"ended its limits: {started.cgroup.describe()}")
+        self._clear_image_mounts()
         # Another command may have renamed or updated it.
         self._container.read_config()
         self._record_end(exit_code, oom_killed=oom_killed)

@@ -358,7 +358,8 @@ def _used(paths: Paths) -> set[str] | None:
             return None
         extension = config.get("rl")
         if isinstance(extension, dict):
-            used.update(str(digest) for digest in _list(extension.get("layers")))
+            for key in ("layers", "image_layers"):
+                used.update(str(digest) for digest in _list(extension.get(key)))
     return used | buildcache.held_layers(paths)
 
 
@@ -368,10 +369,12 @@ def _users(paths: Paths, image_id: str) -> list[tuple[str, bool]]:
     for container_id in _container_ids(paths):
         directory = paths.container(container_id)
         try:
-            image = atomic.read_json(f"{directory}/container.json").get("image")
+            document = atomic.read_json(f"{directory}/container.json")
         except (FileNotFoundError, StoreError):
             continue
-        if isinstance(image, dict) and image.get("id") == image_id:
+        image = document.get("image")
+        own = isinstance(image, dict) and image.get("id") == image_id
+        if own or image_id in _list(document.get("mounted_images")):
             users.append((container_id, _is_running(directory)))
     return sorted(users, key=lambda user: not user[1])
 

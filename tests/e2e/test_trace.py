@@ -91,7 +91,7 @@ def test_run(rl: Rl, tmp_path: object) -> None:
     )
     assert shown.stdout == "0\n"
     events = read(path)
-    in_order(events, *PHASES, *END, "ended its helper", "removed the container")
+    in_order(events, *PHASES, *END, "ended its helpers: slirp4netns", "removed the container")
     nested(events)
     start, *_ = in_order(events, "started ")
     parts = [one for one in events if one["track"] == "rl"

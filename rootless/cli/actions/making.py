@@ -41,6 +41,10 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
         record = create.record_of_directory(options.rootfs)
     else:
         record = find_image(ctx, options)
+    if any(one["type"] == "image" for one in options.mounts):
+        from rootless.runtime import image_mounts
+
+        image_mounts.find(ctx, options.mounts)
     if ctx.trace is not None:
         _trace_image(ctx, options, record)
     if options.replace:
