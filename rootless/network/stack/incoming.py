@@ -8,12 +8,12 @@ import _socket
 
 from rootless.network.stack import gateway as gateways
 from rootless.network.stack.loop import ERR, HUP, IN, OUT, Loop
+from rootless.network.stack.outgoing import REST_S
 from rootless.network.stack.policy import packed, prefix
 from rootless.network.stack.relay import Pipes, Relay, reset
 from rootless.network.stack.spare import Spare
 
 _BURST = 64
-_REST_S = 0.1  # when there are no descriptors left
 # What would not find its way back, or be taken for somebody of the container's own network.
 _HIDDEN = [
     prefix(one) for one in ("127.0.0.0/8", "0.0.0.0/8", "10.0.2.0/24", "::1/128", "fd00::/64",
@@ -56,7 +56,7 @@ class Incoming:
             except OSError:
                 # Out of descriptors, mostly: the clients wait in the backlog.
                 self._loop.forget(listener.fileno())
-                self._loop.call_after(_REST_S, lambda: self._watch_again(listener, port))
+                self._loop.call_after(REST_S, lambda: self._watch_again(listener, port))
                 return
             client = _socket.socket(listener.family, _socket.SOCK_STREAM, 0, fd)
             address = peer[0].partition("%")[0]

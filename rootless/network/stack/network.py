@@ -2,7 +2,6 @@
 
 from rootless.network.stack.datagrams import Datagrams
 from rootless.network.stack.echo import Echo
-from rootless.network.stack.incoming import Incoming
 from rootless.network.stack.loop import Loop
 from rootless.network.stack.outgoing import Outgoing
 from rootless.network.stack.relay import Pipes
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rootless.network.stack.gateway import Gateway
+    from rootless.network.stack.incoming import Incoming
     from rootless.network.stack.policy import Policy
 
 
@@ -33,9 +33,16 @@ class Network:
         self._outgoing = Outgoing(self._loop, self._pipes, gateway, policy)
         self._datagrams = Datagrams(self._loop, gateway, policy)
         self._echo = Echo(self._loop, gateway, policy)
-        self._incoming = Incoming(self._loop, self._pipes, gateway)
+        self._incoming: Incoming | None = None
         for listener, port in published:
-            self._incoming.publish(listener, port)
+            self._publish(listener, port)
+
+    def _publish(self, listener: "_socket.socket", port: int) -> None:
+        if self._incoming is None:
+            from rootless.network.stack.incoming import Incoming  # memory: most publish nothing
+
+            self._incoming = Incoming(self._loop, self._pipes, self._gateway)
+        self._incoming.publish(listener, port)
 
     def fileno(self) -> int:
         return self._loop.fileno()
@@ -45,7 +52,9 @@ class Network:
 
     def close(self) -> None:
         """End all connections, and the gateway with them."""
-        for part in (self._incoming, self._outgoing, self._datagrams, self._echo):
+        if self._incoming is not None:
+            self._incoming.close()
+        for part in (self._outgoing, self._datagrams, self._echo):
             part.close()
         self._pipes.close()
         self._loop.close()

@@ -26,6 +26,7 @@ _LOOPBACK = 1  # the index of lo in every namespace
 _CONNECT_S = 150  # the kernel gives up after 127
 _ACCEPT_S = 15
 _SWEEP_S = 5
+REST_S = 0.1  # when there are no descriptors left
 _ICMP = {
     errno.ENETUNREACH: packets.NO_ROUTE,
     errno.ENETDOWN: packets.NO_ROUTE,
@@ -143,7 +144,12 @@ class Outgoing:
         for _ in range(_BURST):
             try:
                 fd, peer = listener._accept()  # type: ignore[attr-defined]
+            except BlockingIOError:
+                return
             except OSError:
+                # Out of descriptors, mostly: they wait in the backlog until some are free.
+                self._loop.forget(listener.fileno())
+                self._loop.call_after(REST_S, lambda: self._accept_again(listener))
                 return
             inside = _socket.socket(listener.family, _socket.SOCK_STREAM, 0, fd)
             address, port = inside.getsockname()[:2]
@@ -154,6 +160,10 @@ class Outgoing:
                 continue
             relay = Relay(self._loop, self._pipes, inside, pending.sock, self._relays.discard)
             self._relays.add(relay)
+
+    def _accept_again(self, listener: "_socket.socket") -> None:
+        if listener.fileno() >= 0:
+            self._loop.watch(listener.fileno(), lambda _events: self._on_accept(listener), IN)
 
     def _fail(self, syn: packets.Syn, error: int) -> None:
         """Tell the container why there is no connection."""

@@ -73,7 +73,7 @@ class _Way:
     """One direction."""
 
     __slots__ = (
-        "ended", "ending", "held", "pipe", "piped", "readable", "shut", "source", "target",
+        "bulk", "ended", "ending", "held", "pipe", "piped", "readable", "shut", "source", "target",
         "writable",
     )  # fmt: skip
 
@@ -84,6 +84,7 @@ class _Way:
         self.ending = False  # an end of data is behind what can be read
         self.ended = False  # it has been read
         self.shut = False  # and passed on
+        self.bulk = False  # much comes at once
         self.held = b""
         self.pipe: tuple[int, int] | None = None
         self.piped = 0
@@ -178,17 +179,20 @@ class Relay:
     def _take(self, way: _Way) -> bool:
         """Take the next piece from the source; False when there is none.  Raises OSError."""
         try:
+            if way.bulk and way.pipe is None:
+                way.pipe = self._pipes.take()
             if way.pipe is None:
                 data = os.read(way.source, CHUNK)
                 size = len(data)
                 way.held = data
                 if size == CHUNK:
-                    way.pipe = self._pipes.take()
+                    way.bulk = True
                 elif size and not way.ending:
                     way.readable = False  # a short piece was all: epoll(7), question 9
             else:
                 size = os.splice(way.source, way.pipe[1], PIPE_SIZE, flags=_FLAGS)
                 way.piped = size
+                way.bulk = size >= CHUNK
         except BlockingIOError:
             way.readable = False
             if way.pipe is not None:
