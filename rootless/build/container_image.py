@@ -3,6 +3,7 @@
 docs: docker container commit.  The config is the image's with what the container was asked for.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from rootless.build import commit as commits
 from rootless.build import image, squash
 from rootless.layer import changes
-from rootless.runtime import pause, start
+from rootless.runtime import start, still
 from rootless.runtime.written import Written
-from rootless.store import blobs, images, pause_mark
+from rootless.store import blobs, images
 from rootless.store.leases import Lease
 
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ def commit(ctx: "Context", container: "Container", wish: Wish) -> Doc:
     base: Doc = images.resolve(ctx.paths, str(container.config["image"]["id"]))
     below: Doc | None = base
     document: Doc = json.loads(blobs.read(ctx.paths, str(base["id"])))
-    written = Written(ctx, container, "make an image of")
-    config = changes.apply(_config(container, written.config, base), list(wish.changes))
+    config = _config(container, container.runtime_config(), base)
+    config = changes.apply(config, list(wish.changes))
     with Lease(ctx) as lease:
         lease.keep_all()
         directory = f"{lease.path}/step"
         os.mkdir(directory, 0o700)
-        _copy(ctx, container, written, f"{directory}/upper", pausing=wish.pause)
+        written = _copy(ctx, container, f"{directory}/upper", pausing=wish.pause)
         entry = commits.commit(
             ctx, directory, name="commit", stubs=written.stubs, lower=written.lower
         )
@@ -85,24 +86,16 @@ def commit(ctx: "Context", container: "Container", wish: Wish) -> Doc:
         return image.put(ctx, below, document, names, lease.path, {})
 
 
-def _copy(
-    ctx: "Context", container: "Container", written: Written, target: str, *, pausing: bool
-) -> None:
+def _copy(ctx: "Context", container: "Container", target: str, *, pausing: bool) -> Written:
     """The container's own layers as one, copied while nothing in it changes."""
-    lock = None
-    stopped = not container.running
-    pausing = pausing and not stopped and not pause_mark.is_paused(container)
-    if stopped:
-        lock = start.hold(ctx, container)
-    elif pausing:
-        pause.pause(ctx, container)
-    try:
-        squash.merge(ctx, written.own, target)
-    finally:
-        if lock is not None:
-            lock.close()
+    with still.layers_lock(container), contextlib.ExitStack() as held:
+        if not container.running:
+            held.enter_context(start.hold(ctx, container))
         elif pausing:
-            pause.unpause(ctx, container)
+            held.enter_context(still.paused(ctx, container))
+        written = Written(ctx, container, "make an image of")
+        squash.merge(ctx, written.own, target)
+    return written
 
 
 def _config(container: "Container", runtime: Doc, base: Doc) -> Doc:

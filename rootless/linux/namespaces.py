@@ -96,6 +96,7 @@ def _inside(
     keep_groups: bool,
 ) -> dict[str, object]:
     """The worker's side: {"result": …} or {"error": …}."""
+    parent = os.getppid()
     try:
         flags = syscalls.CLONE_NEWUSER | (syscalls.CLONE_NEWNS if mounts else 0)
         try:
@@ -108,6 +109,10 @@ def _inside(
         if not os.read(mapped_fd, 1):
             return {"result": None}  # the parent has the reason
         become_root(keep_groups=keep_groups)
+        # Cleared by the change of IDs, so it comes after.  The caller may have died before.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != parent:
+            os._exit(1)
         if mounts:
             syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
         return {"result": function()}

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from rootless.errors import ContainerError
 from rootless.linux import namespaces
-from rootless.runtime import create, pause, start
+from rootless.runtime import create, start, still
 from rootless.runtime.options import RunOptions
 from rootless.runtime.supervise import id_map
 from rootless.runtime.written import Written
-from rootless.store import atomic, containers, frozen, images, pause_mark
+from rootless.store import atomic, containers, frozen, images
 from rootless.store.removal import remove_mapped_tree
 
 if TYPE_CHECKING:
@@ -50,23 +50,26 @@ def take(ctx: "Context", container: "Container", name: str) -> str:
 
     Raises ContainerError RL-SNAPSHOT-EXISTS, RL-CONTAINER-COPY.  The caller has one thread.
     """
-    known = listed(container)
-    if name in known:
-        raise ContainerError(
-            f"{container.name} has a snapshot {name}",
-            remedy="choose another name; rl snapshots lists them",
-            code="RL-SNAPSHOT-EXISTS",
-        )
-    if not name:
-        number = len(known) + 1
-        while str(number) in known:
-            number += 1
-        name = str(number)
-    with frozen.lock(ctx.paths, shared=True):
+    with frozen.lock(ctx.paths, shared=True), still.layers_lock(container):
+        known = listed(container)
+        name = name or _next_number(known)
+        if name in known:
+            raise ContainerError(
+                f"{container.name} has a snapshot {name}",
+                remedy="choose another name; rl snapshots lists them",
+                code="RL-SNAPSHOT-EXISTS",
+            )
         layers = _freeze(ctx, container)
         known[name] = {"created": containers.now(), "frozen": layers}
         atomic.write_json(container.snapshots_path, known, sync=False)
     return name
+
+
+def _next_number(known: "dict[str, Doc]") -> str:
+    number = len(known) + 1
+    while str(number) in known:
+        number += 1
+    return str(number)
 
 
 def roll_back(ctx: "Context", container: "Container", name: str) -> None:
@@ -74,17 +77,16 @@ def roll_back(ctx: "Context", container: "Container", name: str) -> None:
 
     Raises ContainerError RL-SNAPSHOT-NOT-FOUND, and RL-CONTAINER-RUNNING.
     """
-    snapshot = _find(container, name)
+    _find(container, name)
     if container.running:
         raise ContainerError(
             f"cannot go back to {name}: {container.name} is running",
             remedy=f"stop it first: rl stop {container.name}",
             code="RL-CONTAINER-RUNNING",
         )
-    with start.hold(ctx, container):
-        atomic.write_json(
-            container.pending_path, {"frozen": snapshot["frozen"], "id": ""}, sync=False
-        )
+    with still.layers_lock(container), start.hold(ctx, container):
+        pending = {"frozen": _find(container, name)["frozen"], "id": ""}
+        atomic.write_json(container.pending_path, pending, sync=False)
         finish_pending(ctx, container)
     frozen.collect(ctx)
 
@@ -94,10 +96,11 @@ def forget(ctx: "Context", container: "Container", name: str) -> None:
 
     Raises ContainerError RL-SNAPSHOT-NOT-FOUND.
     """
-    _find(container, name)
-    known = listed(container)
-    del known[name]
-    atomic.write_json(container.snapshots_path, known, sync=False)
+    with still.layers_lock(container):
+        _find(container, name)
+        known = listed(container)
+        del known[name]
+        atomic.write_json(container.snapshots_path, known, sync=False)
     frozen.collect(ctx)
 
 
@@ -116,14 +119,16 @@ def fork(
     new_name = new_name.removeprefix("/")
     if new_name:
         containers.need_name(new_name)
-    layers = list(_find(container, snapshot)["frozen"]) if snapshot else None
     record = images.resolve(ctx.paths, str(container.config["image"]["id"]))
     options = RunOptions.from_dict(container.config["options"])
     options.name = new_name
     options.cidfile = ""
     with frozen.lock(ctx.paths, shared=True):
-        if layers is None:
-            layers = _freeze(ctx, container)
+        with still.layers_lock(container):
+            if snapshot:
+                layers = list(_find(container, snapshot)["frozen"])
+            else:
+                layers = _freeze(ctx, container)
         made, lock, _ = create.create(ctx, options, record, notify, layers)
         with lock:
             atomic.write_json(made.snapshots_path, {}, sync=False)
@@ -142,7 +147,10 @@ def _find(container: "Container", name: str) -> "Doc":
 
 
 def _freeze(ctx: "Context", container: "Container") -> list[str]:
-    """The frozen layers that hold all that the container has written by now."""
+    """The frozen layers that hold all that the container has written by now.
+
+    The caller holds the lock of its layers.
+    """
     if container.running:
         return _copy_running(ctx, container)
     with start.hold(ctx, container):
@@ -164,15 +172,9 @@ def _copy_running(ctx: "Context", container: "Container") -> list[str]:
     layers = list(written.config["rl"].get("frozen", ()))
     if not os.path.exists(container.snapshots_path):
         atomic.write_json(container.snapshots_path, {}, sync=False)
-    pausing = not pause_mark.is_paused(container)
     with atomic.TemporaryDirectory(ctx.paths, ctx) as temporary:
-        if pausing:
-            pause.pause(ctx, container)
-        try:
+        with still.paused(ctx, container):
             _copy(ctx, container, written, f"{temporary}/diff")
-        finally:
-            if pausing:
-                pause.unpause(ctx, container)
         try:
             frozen_id = frozen.new(ctx.paths)
             os.rename(f"{temporary}/diff", f"{ctx.paths.frozen}/{frozen_id}/diff")

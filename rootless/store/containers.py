@@ -5,6 +5,7 @@
     state.json       status, PID, times, exit code; written by whoever holds the lock
     lock             flocked by the supervisor from before the start until after the clean-up;
                      holds the exit code, for those who wait while the directory goes away
+    layers.lock      flocked while one command reads or changes the layers: runtime/still.py
     upper/ work/     the writable layer;  rootfs/  where the root is mounted, in the container's
                      own mount namespace;  log
 
@@ -208,7 +209,7 @@ def try_lock(directory: str) -> "Lock | None":
         return None
     if not os.path.exists(f"{directory}/lock"):
         lock.close()
-        raise _gone(directory)
+        raise gone(directory)
     return lock
 
 
@@ -234,10 +235,11 @@ def open_lock(directory: str) -> Lock:
     try:
         return Lock(os.open(f"{directory}/lock", os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError as e:
-        raise _gone(directory) from e
+        raise gone(directory) from e
 
 
-def _gone(directory: str) -> ContainerError:
+def gone(directory: str) -> ContainerError:
+    """The error for a container whose directory is not there any more."""
     return ContainerError(
         f"no such container: {os.path.basename(directory)[:12]}",
         remedy="it was removed by another command",

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,37 @@ def test_a_running_container(rl: Rl) -> None:
     rl.run("start", container)
     shown = rl.out("exec", container, "sh", "-c", "cat /root/f; ls /root; ls /etc/group || echo no")
     assert shown.split() == ["one", "f", "no"]
+
+
+def test_several_at_once_each_have_their_own(rl: Rl) -> None:
+    container = rl.start(command="touch /root/f; trap exit TERM; sleep 1000 & wait")
+    commands = [["snapshot", container]] * 3 + [["fork", container], ["commit", container]] * 2
+    working = [rl.popen(*command) for command in commands]
+    outputs = [one.communicate(timeout=60) for one in working]
+    assert [one.returncode for one in working] == [0] * 7, outputs
+    assert sorted(outputs[i][0].strip() for i in range(3)) == ["1", "2", "3"]
+    assert rl.out("snapshots", "-q", container).split() == ["1", "2", "3"]
+    assert rl.inspect(container)["State"]["Status"] == "running"
+    for output in outputs[3::2]:
+        assert "A /root/f" in rl.out("diff", output[0].strip())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=str)
+@pytest.mark.parametrize("command", ["snapshot", "commit"])
+def test_a_container_is_not_left_paused(rl: Rl, command: str, number: int) -> None:
+    container = rl.start(
+        command="head -c 60m /dev/zero >/root/f; trap exit TERM; sleep 1000 & wait"
+    )
+    mark = f"{rl.store}/containers/{container}/paused"
+    working = rl.popen(command, container)
+    traces.wait_until(lambda: os.path.exists(mark) or working.poll() is not None)
+    working.send_signal(number)
+    working.communicate(timeout=60)
+    assert working.returncode in (0, 130, -number)
+    traces.wait_until(lambda: not rl.inspect(container)["State"]["Paused"])
+    assert rl.out("exec", container, "echo", "on") == "on"
+    rl.run(command, container)
+    rl.run("run", "--rm", "--network", "none", "busybox", "true")  # sweeps what was cut off
 
 
 def test_a_fork_has_a_life_of_its_own(rl: Rl, tmp_path: Path) -> None:
