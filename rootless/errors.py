@@ -14,6 +14,7 @@ RlError                   125  what could not be done and why, .remedy, .code, .
 ├─ VolumeError            125  RL-VOLUME-*         no such volume, in use
 ├─ NetworkError           125  RL-NETWORK-*, RL-PORT-*
 ├─ LimitError             125  RL-LIMIT-*          a limit that cannot be enforced here
+├─ QuadletError           125  RL-QUADLET*          a quadlet file that makes no sense here
 ├─ BuildError               1  RL-BUILD-*          a Dockerfile or a step; .location .excerpt
 ├─ CommandNotExecutable   126  RL-COMMAND-NOT-EXECUTABLE
 └─ CommandNotFound        127  RL-COMMAND-NOT-FOUND
@@ -143,6 +144,12 @@ class LimitError(RlError):
     """A resource limit that cannot be enforced on this host."""
 
     code = "RL-LIMIT-NOT-DELEGATED"
+
+
+class QuadletError(RlError):
+    """A quadlet file that makes no sense, asks for what rl does not have, or is not installed."""
+
+    code = "RL-QUADLET"
 
 
 class BuildError(RlError):

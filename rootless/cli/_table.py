@@ -1761,6 +1761,157 @@ TABLE: "dict[str, Row]" = {
             'ignore': False,
         },
     ),
+    'system generate': (
+        'system_generate',
+        True,
+        {
+            '--new': ('new', 0),
+            '--name': ('name', 0),
+            '-n': ('name', 0),
+            '--files': ('files', 0),
+            '-f': ('files', 0),
+            '--format': ('format', 2),
+            '--restart-policy': ('restart_policy', 2),
+            '--restart-sec': ('restart_sec', 4),
+            '--start-timeout': ('start_timeout', 4),
+            '--stop-timeout': ('stop_timeout', 4),
+            '--time': ('stop_timeout', 4),
+            '-t': ('stop_timeout', 4),
+            '--env': ('env', 3),
+            '-e': ('env', 3),
+            '--wants': ('wants', 3),
+            '--after': ('after', 3),
+            '--requires': ('requires', 3),
+            '--container-prefix': ('container_prefix', 2),
+            '--separator': ('separator', 2),
+            '--no-header': ('no_header', 0),
+        },
+        (
+            ('kind', 0),
+            ('container', 0),
+        ),
+        {
+            'new': False,
+            'name': False,
+            'files': False,
+            'format': None,
+            'restart_policy': 'on-failure',
+            'restart_sec': None,
+            'start_timeout': None,
+            'stop_timeout': None,
+            'env': [],
+            'wants': [],
+            'after': [],
+            'requires': [],
+            'container_prefix': 'container',
+            'separator': '-',
+            'no_header': False,
+        },
+    ),
+    'system autostart': (
+        'system_autostart',
+        True,
+        {},
+        (
+            ('action', 1),
+        ),
+        {
+            'action': 'status',
+        },
+    ),
+    'quadlet install': (
+        'quadlet_install',
+        True,
+        {
+            '--replace': ('replace', 0),
+            '-r': ('replace', 0),
+        },
+        (
+            ('files', 2),
+        ),
+        {
+            'replace': False,
+        },
+    ),
+    'quadlet list': (
+        'quadlet_list',
+        True,
+        {
+            '--filter': ('filter', 3),
+            '-f': ('filter', 3),
+            '--format': ('format', 2),
+            '--quiet': ('quiet', 0),
+            '-q': ('quiet', 0),
+        },
+        (
+        ),
+        {
+            'filter': [],
+            'format': None,
+            'quiet': False,
+        },
+    ),
+    'quadlet print': (
+        'quadlet_print',
+        True,
+        {
+            '--source': ('source', 0),
+        },
+        (
+            ('name', 0),
+        ),
+        {
+            'source': False,
+        },
+    ),
+    'quadlet start': (
+        'quadlet_start',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+        },
+        (
+            ('names', 3),
+        ),
+        {
+            'all': False,
+        },
+    ),
+    'quadlet stop': (
+        'quadlet_stop',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+        },
+        (
+            ('names', 3),
+        ),
+        {
+            'all': False,
+        },
+    ),
+    'quadlet rm': (
+        'quadlet_rm',
+        True,
+        {
+            '--all': ('all', 0),
+            '-a': ('all', 0),
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+            '--ignore': ('ignore', 0),
+            '-i': ('ignore', 0),
+        },
+        (
+            ('names', 3),
+        ),
+        {
+            'all': False,
+            'force': False,
+            'ignore': False,
+        },
+    ),
     'inspect': (
         'inspect',
         True,
@@ -1983,10 +2134,22 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'remove': ('manifest remove', {}),
         'rm': ('manifest rm', {}),
     },
+    'quadlet': {
+        'install': ('quadlet install', {}),
+        'list': ('quadlet list', {}),
+        'ls': ('quadlet list', {}),
+        'print': ('quadlet print', {}),
+        'remove': ('quadlet rm', {}),
+        'rm': ('quadlet rm', {}),
+        'start': ('quadlet start', {}),
+        'stop': ('quadlet stop', {}),
+    },
     'system': {
+        'autostart': ('system autostart', {}),
         'check': ('system check', {}),
         'df': ('system df', {}),
         'events': ('events', {}),
+        'generate': ('system generate', {}),
         'info': ('info', {}),
         'prune': ('system prune', {}),
     },

@@ -67,6 +67,16 @@ def secrets(incomplete: str) -> "list[str]":
     return [name for name in names if name.startswith(incomplete)]
 
 
+def quadlets(incomplete: str) -> "list[str]":
+    """The files of installed quadlets, which say what they are better than a bare name."""
+    from rootless.quadlet import place
+    from rootless.runtime import user_systemd
+
+    ctx = _context()
+    found = place.load(place.directory(user_systemd.config_home(ctx))) if ctx else {}
+    return [name for name in found if name.startswith(incomplete)]
+
+
 def codes(incomplete: str) -> "list[str]":
     """Error codes, with and without the RL-."""
     from rootless.cli.explanations import EXPLANATIONS

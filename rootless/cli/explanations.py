@@ -1,5 +1,6 @@
 """What `rl explain CODE` says: code -> (title, text).  Data only; imported by explain and tests."""
 
+from rootless.cli.explanations_boot import BOOT
 from rootless.cli.explanations_bootstrap import BOOTSTRAP
 from rootless.cli.explanations_build import BUILD
 from rootless.cli.explanations_containers import CONTAINERS
@@ -13,6 +14,7 @@ EXPLANATIONS: dict[str, tuple[str, str]] = {
     **OPTIONS,
     **IMAGES,
     **CONTAINERS,
+    **BOOT,
     **BOOTSTRAP,
     **BUILD,
     **VOLUMES,

@@ -29,11 +29,13 @@ def create(
     record: "dict[str, Any]",
     notify: "Callable[[str], None]",
     frozen: "Sequence[str]" = (),
+    asked: "dict[str, object] | None" = None,
 ) -> "tuple[Container, Lock, dict[str, Any]]":
     """Make a container of the image `record`; it, its lock (held by us) and its config.json.
 
     `notify` gets a sentence when something costs more than usual.  `frozen` are layers to put upon
-    the image's (runtime/snapshots.py).  Raises RlError with nothing left.
+    the image's (runtime/snapshots.py), `asked` the values of the command line, kept for `rl system
+    generate systemd --new`.  Raises RlError with nothing left.
     """
     _check_files_limit()
     layout.prepare(ctx.paths)
@@ -107,6 +109,7 @@ def create(
         _make_source(path)
     _check_sources(config)
     document = _document(container_id, options, record, config, published)
+    document["asked"] = asked
     if extension["volumes"]:
         from rootless.runtime import container_volumes
 

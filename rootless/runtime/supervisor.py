@@ -91,8 +91,8 @@ def serve(store: str, runtime: str, report: channels.Channel) -> int:
     run.serve()
     ctx.trace = None  # it was of the first run
     if run.supervision.restarting:
-        _restart(ctx, container, lock, run)
-    return 0
+        run = _restart(ctx, container, lock, run)
+    return run.exit_code
 
 
 class _Run:
@@ -150,8 +150,8 @@ class _Run:
         self.report.close()
 
 
-def _restart(ctx: Context, container: Container, lock: Lock, run: _Run) -> None:
-    """Start the container again and again, as its policy says."""
+def _restart(ctx: Context, container: Container, lock: Lock, run: _Run) -> _Run:
+    """Start the container again and again, as its policy says; its last run."""
     from rootless.runtime.restart import Backoff
 
     backoff = Backoff()
@@ -159,14 +159,15 @@ def _restart(ctx: Context, container: Container, lock: Lock, run: _Run) -> None:
         count = int(container.state["restart_count"])
         if not backoff.wait(container, run.exit_code, count, run.supervision.ran_ns):
             record_stopped(container, lock)
-            return
+            return run
         run.supervision.close()
         try:
             run = _Run(ctx, container, lock)
         except (RlError, OSError) as e:
             record_stopped(container, lock, e.what if isinstance(e, RlError) else str(e))
-            return
+            return run
         run.serve()
+    return run
 
 
 def attach_path(paths: Paths, container_id: str) -> str:

@@ -10,6 +10,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LAYERS = (
     ("rootless.cli", "rootless.api", "rootless.compose"),
     ("rootless.doctor",),
+    ("rootless.quadlet",),
     ("rootless.build",),
     ("rootless.runtime",),
     ("rootless.network",),

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Create a container, and print its ID."""
-    container, lock, _ = making.make(ctx, making.parse(ctx, values))
+    container, lock, _ = making.make(ctx, making.parse(ctx, values), values)
     lock.close()
     print(container.id)
     return 0

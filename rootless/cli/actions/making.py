@@ -28,8 +28,11 @@ def parse(ctx: "Context", values: "dict[str, object]") -> RunOptions:
     return options
 
 
-def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[str, Any]]":
+def make(
+    ctx: "Context", options: RunOptions, values: "dict[str, object]"
+) -> "tuple[Container, Lock, dict[str, Any]]":
     """The image, pulled when that is asked for, and a container of it."""
+    asked = {name: value for name, value in values.items() if value or value == 0}
     layout.prepare(ctx.paths)
     if options.cidfile and os.path.exists(options.cidfile):
         raise ContainerError(
@@ -57,7 +60,10 @@ def make(ctx: "Context", options: RunOptions) -> "tuple[Container, Lock, dict[st
             record["names"] = record.get("names") or names  # those of a shared store are its own
         if ctx.trace is not None:
             ctx.trace.open("made the container")
-        container, lock, config = create.create(ctx, options, record, log.note)
+        container, lock, config = create.create(
+            ctx, options, record, log.note,
+            asked={"values": asked, "directory": current_directory()},
+        )  # fmt: skip
         if ctx.trace is not None:
             ctx.trace.close()
     if options.cidfile:

@@ -35,7 +35,7 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
     restarts = options.restart["name"] != "no"
     if supervisor is None and (restarts or not options.sig_proxy):
         supervisor = start.Supervisor(ctx)
-    container, lock, config = making.make(ctx, options)
+    container, lock, config = making.make(ctx, options, values)
     try:
         with lock:
             if options.detach:

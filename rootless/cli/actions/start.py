@@ -27,12 +27,12 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         return _attached(ctx, given[0], values, interactive=interactive)
 
     def act(container: "Container") -> None:
-        _start(ctx, container, attach=False)
+        start_one(ctx, container, attach=False)
 
     return several.for_each(ctx, given, act)
 
 
-def _start(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.socket | None":
+def start_one(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.socket | None":
     """Start the container; one that runs already is left as it is, as docker does."""
     if pause_mark.is_paused(container):
         from rootless.runtime import pause
@@ -51,7 +51,7 @@ def _start(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.
 
 def _attached(ctx: "Context", name: str, values: "dict[str, object]", *, interactive: bool) -> int:
     container = several.find(ctx, name)
-    client = _start(ctx, container, attach=True)
+    client = start_one(ctx, container, attach=True)
     assert client is not None
     connection = Connection(
         client,
