@@ -76,7 +76,7 @@ def read(file: str, text: str, drop_ins: list[tuple[str, str]], shown: str, orig
     for entry in entries:
         keys.check(entry, quadlet.section)
     if not any(entry.section == quadlet.section for entry in entries) and quadlet.kind in (
-        "container", "image", "build", "network",
+        "container", "image", "build"
     ):  # fmt: skip
         raise QuadletError(
             f"{shown}: there is no section [{quadlet.section}]",

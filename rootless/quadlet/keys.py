@@ -84,7 +84,7 @@ BUILD: dict[str, Rule] = {
     "ForceRM": _bool("--force-rm"), "Arch": OWN, "Variant": OWN,
 }  # fmt: skip
 
-NETWORK: dict[str, Rule] = {"Driver": OWN, "NetworkName": OWN, "Label": OWN, "ServiceName": OWN}
+NETWORK: dict[str, Rule] = {"Driver": OWN, "ServiceName": OWN}
 
 RULES = {
     "Container": CONTAINER,
@@ -191,7 +191,7 @@ REFUSED: dict[str, dict[str, Refusal]] = {
     },
     "Network": {
         **dict.fromkeys(
-            ("DisableDNS", "DNS", "Gateway", "InterfaceName", "Internal", "IPAMDriver", "IPRange",
+            ("DisableDNS", "DNS", "Label", "NetworkName", "Gateway", "InterfaceName", "Internal", "IPAMDriver", "IPRange",
              "IPv6", "NetworkDeleteOnStop", "Options", "Subnet", "PodmanArgs"), _NETWORKS),
         **_ALL,
     },

@@ -6,6 +6,7 @@ Words are in the language of units (quadlet/words.py): specifiers and variables 
 import os
 from dataclasses import dataclass, field
 
+from rootless.errors import QuadletError
 from rootless.quadlet import words
 from rootless.quadlet.collection import STARTING, Collection, Quadlet, named_units
 from rootless.quadlet.keys import RULES, Rule
@@ -90,12 +91,13 @@ def _driver(quadlet: Quadlet) -> str:
     entry = quadlet.unit.last("Network", "Driver")
     if entry is not None and entry.value in _DRIVERS:
         return entry.value
-    where = entry or quadlet.unit.last("Network", "NetworkName") or quadlet.unit.of("Network")[0]
-    driver = entry.value if entry else "bridge"
-    raise where.error(
-        f"cannot make a network of the driver {driver}: networks with a name are not there yet",
-        f"use Driver= with one of {', '.join(_DRIVERS)}",
-        "RL-NOT-YET",
+    where = f"{entry.file}:{entry.line}" if entry is not None else quadlet.file
+    driver = entry.value if entry is not None else "bridge"
+    raise QuadletError(
+        f"{where}: cannot make a network of the driver {driver}: "
+        "networks with a name are not there yet",
+        remedy=f"use Driver= with one of {', '.join(_DRIVERS)}",
+        code="RL-NOT-YET",
     )
 
 
