@@ -12,7 +12,7 @@ from rootless.quadlet.collection import STARTING, Collection, Quadlet, named_uni
 from rootless.quadlet.keys import RULES, Rule
 from rootless.quadlet.unitfile import Entry, boolean
 
-_DRIVERS = ("slirp4netns", "pasta", "host", "none")
+_DRIVERS = ("slirp4netns", "pasta", "netstack", "host", "none")
 _RESTARTS = {"no": "no", "always": "always", "on-failure": "on-failure"}
 _TYPES = ("forking", "oneshot", "exec", "simple")
 
