@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support import traces
 from support.builds import Project
+from support.owners import exported
 from support.program import Rl
 from support.registry import Registry
 from support.stores import remove_tree
@@ -167,3 +168,24 @@ def test_applications_and_apt_with_one_id(
     apt = application(rl, f"{tmp_path}/apt", {"Dockerfile": APT})
     done = apt.run(*bases, **options)
     assert " installed\n" in done.stderr, done.stderr
+    installs_in_a_container(rl, f"{tmp_path}/container.tar")
+
+
+INSTALL = """
+    apt-get update >/dev/null
+    apt-get install -y --no-install-recommends nginx-light systemd >/dev/null 2>&1
+    dpkg --audit && nginx -t 2>/dev/null
+    useradd -m ann && su ann -c 'echo of ann >/home/ann/note' && chown ann: /home/ann/note
+    tar -cf /tmp/t --owner=7 --group=8 -C /home/ann note && tar -xf /tmp/t -C /srv
+    echo all done
+"""
+
+
+def installs_in_a_container(rl: Rl, path: str) -> None:
+    name = rl.name()
+    done = rl.run("run", "--name", name, "python-app", "sh", "-ec", INSTALL, timeout=240)
+    assert done.stdout.endswith("all done\n"), done.stdout
+    found = exported(rl, name, path)
+    assert found["home/ann/note"] == (1000, 1000), "useradd gives it what it has chosen"
+    assert found["srv/note"] == (7, 8), "tar as root"
+    assert found["var/lib/nginx/body"][0] == 33, "nginx's own installation"
