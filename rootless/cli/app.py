@@ -112,6 +112,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "system check": ("system_check", "Information", "Compare the store with its digests"),
     "system df": ("system_df", "Information", "Show what takes space in the store"),
     "system prune": ("system_prune", "Information", "Remove all that nothing uses"),
+    "system reset": ("system_reset", "Information", "Remove the store with all that is in it"),
+    "unshare": (
+        "unshare",
+        "Information",
+        "Run a command of this machine with the IDs that containers have",
+    ),
     "version": ("version", "Information", "Show the versions of rl and what it stands on"),
 }
 
@@ -182,6 +188,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "generate": ("system generate", {}),
         "info": ("info", {}),
         "prune": ("system prune", {}),
+        "reset": ("system reset", {}),
     },
     "secret": {
         "create": ("secret create", {}),

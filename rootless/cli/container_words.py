@@ -34,6 +34,8 @@ def status(container: "Container", now: float) -> str:
     facts = container.state
     if word in ("running", "paused"):
         since = human_duration(now - parse_time(str(facts.get("started_at", ""))))
+        if container.elsewhere:
+            return f"Up {since} on {container.elsewhere}"
         if word == "paused":
             return f"Up {since} (Paused)"
         health = facts.get("health")

@@ -91,6 +91,13 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "Two commands never change one container at the same time. The other one holds its lock; "
         "try again when it is done. If none is left, the lock is free: it ends with its process.",
     ),
+    "RL-CONTAINER-ELSEWHERE": (
+        "The container runs on another machine",
+        "The store is in a home that several machines share. Its images are everybody's; a "
+        "container belongs to the machine that started it until it has ended, and only there it "
+        "can be stopped, entered or removed. `rl ps` names the machine. If that is gone for good, "
+        "the line says which directory to remove.",
+    ),
     "RL-CONTAINER-FILES": (
         "Files of a container cannot be removed",
         "They belong to subordinate IDs that are not yours any more: /etc/subuid or /etc/subgid "

@@ -187,6 +187,11 @@ IMAGES: dict[str, tuple[str, str]] = {
         "Another rl is using it",
         "Two commands want the same thing at the same moment. Wait for the other one to end.",
     ),
+    "RL-STORE-MISSING": (
+        "There is no store",
+        "`rl system reset` removes a store, and the directory has none: it was not made yet, or "
+        "RL_STORE and the option `store` name another one.",
+    ),
     "RL-STORE-CORRUPT": (
         "A file in the store is damaged",
         "rl writes nothing in place, so this was somebody else, or the disk. The message names "

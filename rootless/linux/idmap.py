@@ -4,6 +4,7 @@ user_namespaces(7), newuidmap(1), subuid(5), getsubids(1).
 """
 
 import os
+import time
 
 from rootless import fastjson
 from rootless.linux import process, syscalls
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     Extent = tuple[int, int, int]  # first container ID, first host ID, count
 
 _NO_RANGES = "you have no subordinate IDs"
+# An administrator's change in LDAP changes no file here.
+_KNOWN_MAX_S = 24 * 3600
+_UNKNOWN_MAX_S = 300
 _SOURCES = ("/etc/subuid", "/etc/subgid", "/etc/nsswitch.conf")
 
 
@@ -118,15 +122,19 @@ def subordinate_ranges(
     """The caller's subordinate UID and GID ranges, ([], []) when there are none.
 
     getsubids answers for every source that the host configures (LDAP, SSSD); without that
-    program the two files are read.  `cache` is a file that keeps the answer while none of the
-    three files behind it has changed; `user_name` is called when it does not answer.
+    program the two files are read.  `cache` is a file that keeps the answer, while none of the
+    three files behind it has changed, for a day, and for minutes that there is none; `user_name`
+    is called when it does not answer.
     """
     key = [_signature(path) for path in _SOURCES]
     if cache:
         try:
             with open(cache, "rb") as file:
                 saved = fastjson.loads(file.read())
-            if saved["key"] == key and saved["uid"] == uid:
+            known = saved["uids"] and saved["gids"]
+            age_s = time.time() - os.stat(cache).st_mtime
+            fresh = 0 <= age_s < (_KNOWN_MAX_S if known else _UNKNOWN_MAX_S)
+            if fresh and saved["key"] == key and saved["uid"] == uid:
                 return (
                     [(int(a), int(b)) for a, b in saved["uids"]],
                     [(int(a), int(b)) for a, b in saved["gids"]],

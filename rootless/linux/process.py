@@ -22,6 +22,16 @@ def boot_id() -> str:
         return file.read().strip()
 
 
+def machine_id() -> str:
+    """machine-id(5): which machine this is, of several with one home; its name without that."""
+    try:
+        with open("/etc/machine-id") as file:
+            found = file.read().strip()
+    except OSError:
+        found = ""
+    return found or os.uname().nodename
+
+
 def start_time(pid: int) -> int:
     """Field 22 of /proc/PID/stat, in clock ticks since boot; 0 when there is no such process.
 

@@ -201,6 +201,7 @@ def hold(ctx: "Context", container: "Container") -> "Lock":
 
     Raises ContainerError RL-CONTAINER-BUSY while another command has it.
     """
+    container.need_here("work on")
     lock = containers.try_lock(container.directory)
     if lock is None:
         raise ContainerError(

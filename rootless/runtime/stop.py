@@ -67,6 +67,7 @@ def stop(ctx: "Context", container: "Container", *, signal: str, timeout_s: floa
     Returns when the supervisor has cleaned up.  A container that does not run is fine; one that
     waits for its restart stays down.
     """
+    container.need_here("stop")
     number = signal_number(signal)
     if not container.restarts:
         if _end_init(ctx, container, number, timeout_s):
@@ -141,6 +142,7 @@ def kill(ctx: "Context", container: "Container", signal: str) -> None:
 
     As with Docker, SIGKILL and the container's stop signal are meant to end it for good.
     """
+    container.need_here("kill")
     number = signal_number(signal)
     final = number in (KILL, signal_number(str(container.config.get("stop_signal", "SIGTERM"))))
     if container.state.get("status") == "restarting" and final:
@@ -199,6 +201,7 @@ def wait_cleaned_up(container: "Container") -> None:
 
 def wait(ctx: "Context", container: "Container") -> int:
     """Block until the container does not run, or is about to start again; its exit code."""
+    container.need_here("wait for")
     if container.restarts:
         return _wait_for_end(ctx, container)
     try:
@@ -248,6 +251,7 @@ def remove(ctx: "Context", container: "Container", *, force: bool, volumes: bool
 
     Raises ContainerError RL-CONTAINER-RUNNING.
     """
+    container.need_here("remove")
     lock = containers.try_lock(container.directory)
     if lock is None:
         if not force:

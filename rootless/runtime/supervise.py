@@ -236,6 +236,7 @@ class Supervision:
             pid=started.pid,
             start_time=started.start_time,
             boot_id=process.boot_id(),
+            machine=containers.here(),
             started_at=containers.now(),
             finished_at="",
             exit_code=0,

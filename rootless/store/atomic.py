@@ -10,6 +10,7 @@ import os
 
 from rootless import fastjson
 from rootless.errors import RlError, StoreError
+from rootless.linux import process
 from rootless.store.removal import remove_mapped_tree, remove_tree
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rootless.paths import Paths
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_FOREIGN_MAX_S = 7 * 24 * 3600  # a machine that makes something this long has gone
 
 
 def store_error(error: OSError, what: str) -> StoreError:
@@ -144,7 +146,7 @@ class TemporaryDirectory:
 
     def __enter__(self) -> str:
         while True:
-            path = f"{self._paths.tmp}/{os.urandom(8).hex()}"
+            path = f"{self._paths.tmp}/{_machine()}-{os.urandom(8).hex()}"
             try:
                 os.mkdir(path, 0o700)
                 self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -183,6 +185,25 @@ class TemporaryDirectory:
             os.close(self._fd)
 
 
+def _machine() -> str:
+    """This machine in the names of temporary directories: a lock on a directory of NFS is known
+    to its own machine alone (flock(2))."""
+    return process.machine_id()[-4:]
+
+
+def is_foreign(path: str) -> bool:
+    """Whether a temporary directory is in use on another machine: made there, within a week."""
+    import time
+
+    machine, dash, _ = os.path.basename(path).rpartition("-")
+    if not dash or machine == _machine():
+        return False
+    try:
+        return time.time() - os.stat(path).st_mtime < _FOREIGN_MAX_S
+    except OSError:
+        return False
+
+
 def sweep(ctx: "Context") -> int:
     """Remove what killed commands left in tmp/; the number of directories removed.
 
@@ -196,6 +217,8 @@ def sweep(ctx: "Context") -> int:
         return 0
     for name in names:
         path = f"{tmp}/{name}"
+        if is_foreign(path):
+            continue
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except NotADirectoryError:

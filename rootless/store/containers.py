@@ -9,7 +9,8 @@
     upper/ work/     the writable layer;  rootfs/  where the root is mounted, in the container's
                      own mount namespace;  log
 
-A process is known by PID, start time and boot.  A container whose supervisor was killed is
+A process is known by PID, start time, boot and machine: several may share the store, as with a
+home on NFS, and none touches what runs on another.  A container whose supervisor was killed is
 recorded as exited by the next command that looks (rootless.store.reconciliation).  These files
 are not synced: after a power failure no container runs, and a lost state says no less.
 """
@@ -127,8 +128,27 @@ class Container:
         """A file that keeps a container of --rm through the stop of its restart."""
         return f"{self.directory}/restarting"
 
+    @property
+    def elsewhere(self) -> str:
+        """The name of the other machine that it runs on, as far as that is known; "" for none."""
+        machine = self.state.get("machine")
+        if not machine or self.state.get("status") in ("created", "exited"):
+            return ""
+        return "" if machine["id"] == process.machine_id() else str(machine["host"])
+
+    def need_here(self, purpose: str) -> None:
+        """Raise ContainerError RL-CONTAINER-ELSEWHERE for one that runs on another machine."""
+        host = self.elsewhere
+        if host:
+            raise ContainerError(
+                f"cannot {purpose} {self.name} from here: it runs on the machine {host}",
+                remedy=f"log in there; if it is gone for good: rl unshare rm -r {self.directory}",
+                code="RL-CONTAINER-ELSEWHERE",
+            )
+
     def need_running(self, purpose: str) -> int:
         """pidfd() of a running container.  Raises ContainerError RL-CONTAINER-NOT-RUNNING."""
+        self.need_here(purpose)
         pidfd = self.pidfd()
         if pidfd < 0 and self.state.get("status") == "restarting":
             raise ContainerError(
@@ -143,6 +163,11 @@ class Container:
                 code="RL-CONTAINER-NOT-RUNNING",
             )
         return pidfd
+
+
+def here() -> "dict[str, str]":
+    """What a state says of the machine that the container runs on."""
+    return {"id": process.machine_id(), "host": os.uname().nodename}
 
 
 def now() -> str:
@@ -442,6 +467,8 @@ def _read(ctx: "Context", container_id: str) -> "Container | None":
     container = Container(container_id, directory, config)
     container.read_state()
     if container.state.get("status") == "created" or _init_lives(container):
+        return container
+    if container.elsewhere:
         return container
     if container.running or container.state.get("status") == "removing":
         from rootless.store import reconciliation

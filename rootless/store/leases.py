@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from rootless.context import Context
 from rootless.errors import StoreError
 from rootless.paths import Paths
-from rootless.store.atomic import TemporaryDirectory, read_json, write_json
+from rootless.store.atomic import TemporaryDirectory, is_foreign, read_json, write_json
 from rootless.store.locks import Locked
 
 _FILE = "keep.json"
@@ -65,7 +65,7 @@ def leased(paths: Paths) -> set[str] | None:
             lease = read_json(f"{path}/{_FILE}")
         except (FileNotFoundError, StoreError):
             continue
-        if not _is_alive(path):
+        if not is_alive(path):
             continue
         if lease.get("all"):
             return None
@@ -76,7 +76,10 @@ def leased(paths: Paths) -> set[str] | None:
     return found
 
 
-def _is_alive(path: str) -> bool:
+def is_alive(path: str) -> bool:
+    """Whether the maker of a temporary directory of the store lives."""
+    if is_foreign(path):
+        return True
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

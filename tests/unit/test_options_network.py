@@ -96,11 +96,20 @@ def test_userns(value, expected):
 
 
 @pytest.mark.parametrize(
-    "value", ["auto", "keep-id:uid", "keep-id:uid=x", "keep-id:size=5", "host:x", "container:x"]
+    "value", ["keep-id:uid", "keep-id:uid=x", "keep-id:size=5", "host:x", "private:1", "AUTO"]
 )
 def test_bad_userns(value):
     with pytest.raises(UsageError, match="--userns"):
         network.parse_userns(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["auto", "auto:size=1000", "nomap", "container:web", "ns:/proc/1/ns/user"]
+)
+def test_userns_of_podman_alone_says_why_not(value):
+    with pytest.raises(UsageError, match="cannot use --userns") as caught:
+        network.parse_userns(value)
+    assert caught.value.code == "RL-NOT-YET"
 
 
 @pytest.mark.parametrize(

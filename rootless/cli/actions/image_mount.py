@@ -1,13 +1,11 @@
 """`rl image mount`: a command of this machine where the files of an image are mounted."""
 
-import errno
 import os
-import signal
 from typing import Any
 
 from rootless import log
+from rootless.cli import host_command
 from rootless.context import Context
-from rootless.errors import CommandNotExecutable, CommandNotFound
 from rootless.linux import mount, syscalls
 from rootless.runtime import layer_copies, rootfs
 from rootless.store import atomic, images, shared_mounts
@@ -19,10 +17,7 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
 
     Its status, or 128 and the number of the signal that has ended it.
     """
-    command = [str(one) for one in values["command"]]
-    if command[:1] == ["--"]:
-        del command[0]
-    shell = str(ctx.environ.get("SHELL") or "/bin/sh")
+    command = host_command.words(ctx, values["command"])
     atomic.sweep(ctx)
     with Lease(ctx) as lease:
         record: dict[str, Any] = images.resolve(ctx.paths, str(values["image"]))
@@ -36,26 +31,17 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
             log.note("there is no overlay file system here: the image is copied for this command")
             tops = [ctx.paths.layer_diff(one) for one in record["layers"]]
             layer_copies.flatten(ctx, tops, place)
-        if not command:
+        if not values["command"]:
             log.note(f"the files of the image are in {place}, until this shell ends")
 
         def work() -> int:
-            # Whoever kills rl wants an end of this, too.
-            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
             _mount(ctx, record, lease.path, overlay=overlay)
-            return _run(command or [shell], place)
+            return host_command.run(command, {"RL_MOUNT": place, "PWD": place}, place)
 
-        # Ctrl-C is the command's: it is in the foreground, not this process.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            read = [ctx.paths.layer_diff(one) for one in record["layers"]] if overlay else []
-            answer = shared_mounts.run_in_worker(ctx, read, work, mounts=True)
-        finally:
-            signal.signal(signal.SIGINT, before)
-    assert isinstance(answer, int)
-    if answer < 0:
-        return _not_run(command or [shell], -answer)
-    return answer
+        read = [ctx.paths.layer_diff(one) for one in record["layers"]] if overlay else []
+        return host_command.follow(
+            command, lambda: shared_mounts.run_in_worker(ctx, read, work, mounts=True)
+        )
 
 
 def _mount(ctx: Context, record: dict[str, Any], directory: str, *, overlay: bool) -> None:
@@ -72,37 +58,3 @@ def _mount(ctx: Context, record: dict[str, Any], directory: str, *, overlay: boo
     place_fd = os.open(place, os.O_PATH | os.O_CLOEXEC)
     syscalls.mount_setattr(place_fd, set_=syscalls.MOUNT_ATTR_RDONLY)
     os.close(place_fd)
-
-
-def _run(command: list[str], place: str) -> int:
-    """The status of the command; the negative errno when it could not be run."""
-    read_fd, write_fd = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
-            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-            os.chdir(place)
-            os.environ.update(RL_MOUNT=place, PWD=place)
-            os.execvp(command[0], command)
-        except OSError as e:
-            os.write(write_fd, str(e.errno).encode())
-        os._exit(1)
-    os.close(write_fd)
-    with open(read_fd, "rb") as pipe:
-        failure = pipe.read()
-    _, status = os.waitpid(pid, 0)
-    if failure:
-        return -int(failure)
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
-
-
-def _not_run(command: list[str], number: int) -> int:
-    if number in (errno.ENOENT, errno.ENOTDIR):
-        raise CommandNotFound(
-            f"{command[0]}: there is no such command on this machine",
-            remedy="it is not looked for in the image: rl run does that",
-        )
-    raise CommandNotExecutable(f"{command[0]}: {os.strerror(number)}", remedy="check its mode")
