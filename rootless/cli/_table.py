@@ -2043,6 +2043,28 @@ TABLE: "dict[str, Row]" = {
             'force': False,
         },
     ),
+    'system reset': (
+        'system_reset',
+        True,
+        {
+            '--force': ('force', 0),
+            '-f': ('force', 0),
+        },
+        (
+        ),
+        {
+            'force': False,
+        },
+    ),
+    'unshare': (
+        'unshare',
+        False,
+        {},
+        (
+            ('command', 3),
+        ),
+        {},
+    ),
     'version': (
         'version',
         True,
@@ -2152,6 +2174,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'generate': ('system generate', {}),
         'info': ('info', {}),
         'prune': ('system prune', {}),
+        'reset': ('system reset', {}),
     },
     'secret': {
         'create': ('secret create', {}),

@@ -1,4 +1,4 @@
-"""The look-up of subordinate IDs: getsubids first, which knows LDAP, and how long it is believed."""
+"""The look-up of subordinate IDs: getsubids, which knows LDAP, and how long it is believed."""
 
 import os
 from pathlib import Path
