@@ -39,16 +39,19 @@ def status(container: "Container", now: float) -> str:
         if word == "paused":
             return f"Up {since} (Paused)"
         health = facts.get("health")
-        if health in ("healthy", "unhealthy"):
-            return f"Up {since} ({health})"
-        return f"Up {since} (health: starting)" if health == "starting" else f"Up {since}"
+        marks = [health] if health in ("healthy", "unhealthy") else []
+        marks += ["health: starting"] if health == "starting" else []
+        if (facts.get("cgroup") or {}).get("kind") == "best-effort":
+            marks.append("limits: best-effort")
+        return f"Up {since} ({', '.join(marks)})" if marks else f"Up {since}"
     if word == "restarting":
         since = human_duration(now - parse_time(str(facts.get("finished_at", ""))))
         return f"Restarting ({facts.get('exit_code', 0)}) {since} ago"
     if word == "exited":
         finished = parse_time(str(facts.get("finished_at", "")))
         ago = f" {human_duration(now - finished)} ago" if finished else ""
-        return f"Exited ({facts.get('exit_code', 0)}){ago}"
+        why = " (out of memory)" if facts.get("oom_killed") else ""
+        return f"Exited ({facts.get('exit_code', 0)}){ago}{why}"
     return "Removal In Progress" if word == "removing" else word.capitalize()
 
 

@@ -214,6 +214,11 @@ HOST: dict[str, tuple[str, str]] = {
         "A process moves only within a subtree that is delegated to its owner, from where it "
         "starts to where it goes. Start rl inside: systemd-run --user --scope -p Delegate=yes rl …",
     ),
+    "RL-LIMIT-PIDS": (
+        "The container has as many processes as it may have",
+        "Its --pids-limit counts what rl exec starts, too: the process and, until that runs, the "
+        "one that brings it in. End something in it, or raise the limit: rl update --pids-limit.",
+    ),
     "RL-LIMIT-SCOPE": (
         "systemd could not make the scope",
         "The user's manager refused or did not answer; `systemctl --user status` and "

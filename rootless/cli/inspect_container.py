@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 # What rl never sets, as Docker writes it where nobody has asked for it.
 _UNSET: "Doc" = {
-    "Cgroup": "", "CgroupParent": "", "ConsoleSize": [0, 0], "Isolation": "", "Links": None,
-    "VolumeDriver": "", "BlkioWeight": 0, "BlkioWeightDevice": [], "BlkioDeviceReadBps": [],
-    "BlkioDeviceReadIOps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceWriteIOps": [],
-    "CpuCount": 0, "CpuPercent": 0, "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0,
-    "CpuRealtimeRuntime": 0, "CpuShares": 0, "CpusetMems": "", "DeviceCgroupRules": None,
-    "IOMaximumBandwidth": 0, "IOMaximumIOps": 0, "MemoryReservation": 0, "MemorySwappiness": None,
+    "Cgroup": "", "ConsoleSize": [0, 0], "Isolation": "", "Links": None,
+    "VolumeDriver": "", "CpuCount": 0, "CpuPercent": 0, "CpuRealtimePeriod": 0,
+    "CpuRealtimeRuntime": 0, "DeviceCgroupRules": None,
+    "IOMaximumBandwidth": 0, "IOMaximumIOps": 0, "MemorySwappiness": None,
     "OomKillDisable": None,
 }  # fmt: skip
 _UNSET_NETWORK: "Doc" = {
@@ -88,6 +86,7 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         document["State"]["Health"] = health.read(container)
     if state.get("cgroup"):
         document["State"]["CgroupPath"] = str(state["cgroup"].get("path", ""))
+        document["State"]["Limits"] = state["cgroup"]["kind"]  # systemd, cgroupfs, best-effort
     if with_size:
         from rootless.cli.sizes import written
         from rootless.store import images
@@ -184,6 +183,11 @@ def _config(config: "Doc", runtime: "Doc") -> "Doc":
     return document
 
 
+def _by_device(options: "Doc", name: str, key: str) -> "list[Doc]":
+    """Limits of single devices as Docker lists them."""
+    return [{"Path": path, key: value} for path, value in (options.get(name) or {}).items()]
+
+
 def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
     """The container's "HostConfig": how it runs here."""
     options, linux = config.get("options", {}), runtime.get("linux", {})
@@ -226,6 +230,18 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
         "Sysctls": Map(options.get("sysctls", {})),
         "Runtime": "rl",
         "NanoCpus": int(options.get("cpus", 0)),
+        "CpuShares": int(options.get("cpu_shares", 0)),
+        "CpuQuota": int(options.get("cpu_quota", 0)),
+        "CpuPeriod": int(options.get("cpu_period", 0)),
+        "CpusetMems": str(options.get("cpuset_mems", "")),
+        "MemoryReservation": int(options.get("memory_reservation", 0)),
+        "BlkioWeight": int(options.get("blkio_weight", 0)),
+        "BlkioWeightDevice": _by_device(options, "blkio_weight_device", "Weight"),
+        "BlkioDeviceReadBps": _by_device(options, "device_read_bps", "Rate"),
+        "BlkioDeviceWriteBps": _by_device(options, "device_write_bps", "Rate"),
+        "BlkioDeviceReadIOps": _by_device(options, "device_read_iops", "Rate"),
+        "BlkioDeviceWriteIOps": _by_device(options, "device_write_iops", "Rate"),
+        "CgroupParent": str(options.get("cgroup_parent", "")),
         "CpusetCpus": str(options.get("cpuset_cpus", "")),
         "Memory": int(options.get("memory", 0)),
         "MemorySwap": int(options.get("memory_swap", 0)),

@@ -9,7 +9,6 @@ from rootless.errors import UsageError
 
 _ROOT, _NOT_YET, _NOT_HERE = "RL-NEEDS-ROOT", "RL-NOT-YET", "RL-NOT-HERE"
 
-_IO = ("limits of single devices need the io controller, which systemd does not delegate", "leave it out: --memory, --cpus and --pids-limit are held", _NOT_YET)  # fmt: skip
 _WINDOWS = ("it is for Windows containers", "leave it out", _NOT_HERE)
 _NAMED_NETWORK = ("only a network with a name has addresses and names to give", "publish ports with -p, or share the host's network with --network host", _NOT_YET)  # fmt: skip
 _POD = ("rl has no pods", "share namespaces of the host, or use networks", _NOT_HERE)
@@ -21,28 +20,14 @@ _SYSTEMD = ("rl runs no systemd in a container by itself", "mount what it needs 
 
 # Option -> (why not, what to do, code).
 _RUN: dict[str, tuple[str, str, str]] = {
-    "--blkio-weight": _IO,
-    "--blkio-weight-device": _IO,
-    "--device-read-bps": _IO,
-    "--device-read-iops": _IO,
-    "--device-write-bps": _IO,
-    "--device-write-iops": _IO,
-    "--cgroup-parent": ("the group is made where rl was started or by systemd", "start rl in that group: systemd-run --user --scope --slice=NAME rl run …", _NOT_YET),
-    "--cgroup-conf": ("rl sets the limits that have an option", "use --memory, --cpus, --pids-limit", _NOT_YET),
     "--cgroups": ("a container has a control group when it has a limit", "leave it out", _NOT_YET),
     "--cpu-count": _WINDOWS,
     "--cpu-percent": _WINDOWS,
     "--io-maxbandwidth": _WINDOWS,
     "--io-maxiops": _WINDOWS,
     "--isolation": ("Linux has one isolation, the default", "leave it out", _NOT_HERE),
-    "--cpu-period": ("rl sets the quota for a period of 100 ms", "use --cpus", _NOT_YET),
-    "--cpu-quota": ("rl sets the quota for a period of 100 ms", "use --cpus: a quota of 50000 is --cpus 0.5", _NOT_YET),
-    "--cpu-shares": ("rl holds absolute limits only", "use --cpus, or nice(1)", _NOT_YET),
-    "-c": ("rl holds absolute limits only", "use --cpus, or nice(1)", _NOT_YET),
     "--cpu-rt-period": _REALTIME,
     "--cpu-rt-runtime": _REALTIME,
-    "--cpuset-mems": ("rl sets CPUs only", "use --cpuset-cpus, or start rl under numactl(8)", _NOT_YET),
-    "--memory-reservation": ("rl holds absolute limits only", "use --memory", _NOT_YET),
     "--memory-swappiness": _V1,
     "--kernel-memory": _V1,
     "--oom-kill-disable": _V1,
@@ -108,12 +93,7 @@ _RUN: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 # docker update's and podman update's that are not declared.
-_UPDATE = (
-    "--blkio-weight", "--blkio-weight-device", "--cpu-period", "--cpu-quota", "--cpu-rt-period",
-    "--cpu-rt-runtime", "--cpu-shares", "-c", "--cpuset-mems", "--device-read-bps",
-    "--device-read-iops", "--device-write-bps", "--device-write-iops", "--kernel-memory",
-    "--memory-reservation", "--memory-swappiness",
-)  # fmt: skip
+_UPDATE = ("--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--memory-swappiness")
 REFUSED = {"run": _RUN, "create": _RUN, "update": {flag: _RUN[flag] for flag in _UPDATE}}
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 LEAF = "rl-leaf"
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """The text of an interface file, "" when it is not there."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -43,11 +44,14 @@ def _write(path: str, text: str) -> None:
 class Hierarchy:
     """Where the unified hierarchy is mounted, and where this process is in it."""
 
-    __slots__ = ("legacy", "mount", "own")
+    __slots__ = ("legacy", "mount", "nsdelegate", "own")
 
-    def __init__(self, mount: str, own: str, legacy: frozenset[str]) -> None:
+    def __init__(
+        self, mount: str, own: str, legacy: frozenset[str], *, nsdelegate: bool = False
+    ) -> None:
         self.mount = mount  # "" when no cgroup2 is mounted
         self.own = own  # absolute path of our own group's directory, "" when it is out of sight
+        self.nsdelegate = nsdelegate  # a namespace's root cannot be changed from inside
         self.legacy = legacy  # controllers bound to v1: the unified hierarchy can't have them
 
 
@@ -55,18 +59,20 @@ def hierarchy(root: str = "/") -> Hierarchy:
     """Read /proc/self/mountinfo and /proc/self/cgroup."""
     base = root.rstrip("/")
     mount = mount_root = ""
+    nsdelegate = False
     legacy: set[str] = set()
-    for line in _read(f"{base}/proc/self/mountinfo").splitlines():
+    for line in read(f"{base}/proc/self/mountinfo").splitlines():
         head, _, tail = line.partition(" - ")
         fields, rest = head.split(" "), tail.split(" ")
         if len(fields) < 5 or len(rest) < 3:
             continue
         if rest[0] == "cgroup2" and not mount:
             mount_root, mount = fields[3], base + fields[4].replace("\\040", " ")
+            nsdelegate = "nsdelegate" in rest[2].split(",")
         elif rest[0] == "cgroup":
             legacy.update(rest[2].split(","))
     own = ""
-    for line in _read(f"{base}/proc/self/cgroup").splitlines():
+    for line in read(f"{base}/proc/self/cgroup").splitlines():
         if line.startswith("0::"):
             own = line[3:]
     directory = ""
@@ -77,22 +83,33 @@ def hierarchy(root: str = "/") -> Hierarchy:
             relative = own[len(mount_root) :] if inside else None
         if relative is not None and "/.." not in relative:
             directory = f"{mount}{relative}".rstrip("/")
-    return Hierarchy(mount, directory, frozenset(legacy))
+    return Hierarchy(mount, directory, frozenset(legacy), nsdelegate=nsdelegate)
 
 
 def controllers(directory: str) -> frozenset[str]:
     """The controllers that a group can hand out to its children."""
-    return frozenset(_read(f"{directory}/cgroup.controllers").split())
+    return frozenset(read(f"{directory}/cgroup.controllers").split())
+
+
+def absent(where: Hierarchy, needed: "Iterable[str]") -> list[str]:
+    """Those of `needed` that the kernel does not have at all.
+
+    Only the root of the whole hierarchy tells: it has no cgroup.events.
+    """
+    there = controllers(where.mount)
+    if not there or os.path.exists(f"{where.mount}/cgroup.events"):
+        return []
+    return sorted(set(needed) - there)
 
 
 def handed_out(directory: str) -> frozenset[str]:
     """The controllers that a group's children have."""
-    return frozenset(_read(f"{directory}/cgroup.subtree_control").split())
+    return frozenset(read(f"{directory}/cgroup.subtree_control").split())
 
 
 def processes(directory: str) -> list[int]:
     """PIDs in the group itself, as seen from our PID namespace."""
-    return [int(word) for word in _read(f"{directory}/cgroup.procs").split() if word.isdecimal()]
+    return [int(word) for word in read(f"{directory}/cgroup.procs").split() if word.isdecimal()]
 
 
 def is_ours(directory: str) -> bool:
@@ -185,7 +202,7 @@ class Group:
 
     def events(self, name: str) -> dict[str, int]:
         """A file of "key value" lines such as memory.events; {} when there is none."""
-        lines = (line.split() for line in _read(f"{self.path}/{name}").splitlines())
+        lines = (line.split() for line in read(f"{self.path}/{name}").splitlines())
         return {f[0]: int(f[1]) for f in lines if len(f) == 2 and f[1].lstrip("-").isdecimal()}
 
     def kill(self) -> None:

@@ -30,6 +30,11 @@ def ignore(number: int) -> None:
     _signal.signal(number, _signal.SIG_IGN)
 
 
+def block_all() -> None:
+    """Hold back every signal that can be held back."""
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, range(1, 65))
+
+
 def reset_for_exec() -> None:
     """Default actions and an empty mask.
 

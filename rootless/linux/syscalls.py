@@ -279,6 +279,13 @@ def close_range(first: int, last: int, flags: int = 0) -> None:
     _check(result, "close_range", str(first))
 
 
+def close_all_but(fd: int) -> None:
+    """Close every descriptor of this process except `fd`."""
+    if fd:
+        close_range(0, fd - 1)
+    close_range(fd + 1, 0xFFFFFFFF)
+
+
 def close_on_exec_from(first: int) -> None:
     """close_range(2) with CLOSE_RANGE_CLOEXEC (Linux 5.11): nothing from `first` on survives
     an exec."""

@@ -285,11 +285,8 @@ def _add(
 def resources(options: "RunOptions") -> "dict[str, Any]":
     """What rootless.runtime.limits holds a container to."""
     return {
-        "memory": options.memory,
-        "memory_swap": options.memory_swap,
+        **{name: getattr(options, name) for name in limits.NAMES},
         "cpus": f"{options.cpus / 10**9:.9g}" if options.cpus else "",
-        "cpuset_cpus": options.cpuset_cpus,
-        "pids_limit": options.pids_limit,
     }
 
 

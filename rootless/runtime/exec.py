@@ -4,9 +4,10 @@ One setns(2) with the init's pidfd enters all its namespaces; the clone that fol
 the PID namespace, is made a child of rl itself (CLONE_PARENT), so that nothing stands between.
 """
 
+import errno
 import os
 
-from rootless.errors import KernelError
+from rootless.errors import KernelError, LimitError
 from rootless.linux import channel as channels
 from rootless.linux import process, pty, signals, syscalls
 from rootless.linux.namespaces import become_root
@@ -153,6 +154,20 @@ def _stdio(extension: "dict[str, Any]", terminal: bool) -> "tuple[list[int], dic
     return pipes(extension["interactive"])
 
 
+def _clone(container: "Container") -> int:
+    """The process proper, a child of our parent's: 0 in it, and its PID here."""
+    try:
+        return syscalls.clone(CLONE_PARENT)
+    except KernelError as e:
+        if e.errno == errno.EAGAIN and container.state.get("cgroup"):
+            raise LimitError(
+                f"{container.name} has as many processes as it may have",
+                remedy=f"rl exec takes two more: rl update --pids-limit NUMBER {container.name}",
+                code="RL-LIMIT-PIDS",
+            ) from e
+        raise
+
+
 def _join(
     container: "Container",
     pidfd: int,
@@ -167,11 +182,11 @@ def _join(
         set_oom_score(plan)
         cgroup = container.state.get("cgroup")
         if cgroup:
-            from rootless.runtime import limits
+            from rootless.runtime import limit_groups
 
-            limits.from_dict(cgroup).enter(os.getpid())
+            limit_groups.from_dict(cgroup).join(os.getpid())
         syscalls.setns(pidfd, int(container.state["namespaces"]))
-        pid = syscalls.clone(CLONE_PARENT)
+        pid = _clone(container)
         if pid:
             channel.send("pid", pid)
             os._exit(0)

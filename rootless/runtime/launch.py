@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rootless.linux.idmap import IdMap
     from rootless.network.driver import Driver
-    from rootless.runtime.limits import Cgroup
+    from rootless.runtime.limit_groups import Cgroup
 
 KILL = 9
 

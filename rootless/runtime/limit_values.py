@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PERIOD_US = 100_000  # CPU time is handed out per 100 ms, as the kernel and Docker do by default
+BLOCK_NAMES = (
+    "blkio_weight", "blkio_weight_device", "device_read_bps", "device_write_bps",
+    "device_read_iops", "device_write_iops",
+)  # fmt: skip
 MEMORY_LEAST = 6 << 20  # Docker's; below, no program starts
 
 
@@ -52,17 +56,50 @@ def cgroup_settings(resources: "Mapping[str, object]") -> dict[str, str]:
         settings["memory.swap.max"] = _swap(given(resources, "memory_swap"), limit)
     elif size_in_bytes(given(resources, "memory_swap") or -1, "memory_swap") > 0:
         raise UsageError("--memory-swap needs --memory: it is the sum of memory and swap")
+    reservation = given(resources, "memory_reservation")
+    if reservation is not None:
+        least = size_in_bytes(reservation, "memory_reservation")
+        if 0 < limit < least:
+            raise UsageError("--memory-reservation is more than --memory: it is a part of it")
+        settings["memory.low"] = str(least)
+    settings.update(_cpu(resources))
+    pids = given(resources, "pids_limit")
+    if pids is not None:
+        settings["pids.max"] = str(_whole(pids, "pids_limit"))
+    if any(resources.get(name) for name in BLOCK_NAMES):
+        from rootless.runtime import limit_devices
+
+        settings.update(limit_devices.settings(resources))
+    conf = resources.get("cgroup_conf")
+    if isinstance(conf, dict):
+        settings.update(conf)
+    return settings
+
+
+def _cpu(resources: "Mapping[str, object]") -> dict[str, str]:
+    settings: dict[str, str] = {}
     cpus = given(resources, "cpus")
+    quota, period = given(resources, "cpu_quota"), given(resources, "cpu_period")
     if cpus is not None:
         settings["cpu.max"] = f"{round(_cpus(cpus) * PERIOD_US)} {PERIOD_US}"
+    elif quota is not None or period is not None:
+        settings["cpu.max"] = f"{quota or 'max'} {period or PERIOD_US}"
+    shares = given(resources, "cpu_shares")
+    if shares is not None:
+        settings["cpu.weight"] = str(weight_of_shares(_whole(shares, "cpu_shares")))
     cpuset = given(resources, "cpuset_cpus")
     if cpuset is not None:
         settings["cpuset.cpus"] = str(cpuset)
         allowed_cpus(str(cpuset))
-    pids = given(resources, "pids_limit")
-    if pids is not None:
-        settings["pids.max"] = str(_whole(pids, "pids_limit"))
+    nodes = given(resources, "cpuset_mems")
+    if nodes is not None:
+        settings["cpuset.mems"] = str(nodes)
     return settings
+
+
+def weight_of_shares(shares: int) -> int:
+    """cpu.weight, 1 to 10000, of Docker's --cpu-shares, 2 to 262144, as runc has it."""
+    return 1 + (min(262144, max(2, shares)) - 2) * 9999 // 262142
 
 
 def given(resources: "Mapping[str, object]", name: str) -> "str | int | None":
@@ -70,9 +107,9 @@ def given(resources: "Mapping[str, object]", name: str) -> "str | int | None":
     value = resources.get(name)
     if value is None or value == "":
         return None
-    if name != "cpuset_cpus" and value in (0, "0"):  # CPU 0 is a CPU
+    if not name.startswith("cpuset_") and value in (0, "0"):  # CPU 0 is a CPU
         return None
-    if name == "pids_limit" and str(value).startswith("-"):
+    if name in ("pids_limit", "cpu_quota") and str(value).startswith("-"):
         return None
     return value if isinstance(value, int) else str(value)
 

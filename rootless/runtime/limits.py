@@ -7,17 +7,30 @@ Warm: `prepare` is called for each container and does nothing when no limit is a
 
 import os
 
-from rootless.errors import KernelError, LimitError
+from rootless.errors import KernelError, LimitError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from rootless.context import Context
     from rootless.linux.cgroup import Hierarchy
+    from rootless.runtime.limit_groups import Cgroup
 
-NAMES = ("memory", "memory_swap", "cpus", "cpuset_cpus", "pids_limit")
-CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
+# Of `resources`: what asks for a control group.
+NAMES = (
+    "memory", "memory_swap", "memory_reservation", "cpus", "cpu_quota", "cpu_period", "cpu_shares",
+    "cpuset_cpus", "cpuset_mems", "pids_limit", "blkio_weight", "blkio_weight_device",
+    "device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops",
+    "cgroup_parent", "cgroup_conf",
+)  # fmt: skip
+CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
+DROP_IN = "/etc/systemd/system/user@.service.d/delegate.conf"
+BEST_EFFORT = (
+    "memory by RLIMIT_DATA and a look at the sum once a second, processes by RLIMIT_NPROC, CPUs "
+    "by affinity and nice, disks not at all"
+)
 
 
 class NotDelegated(LimitError):
@@ -55,41 +68,65 @@ def prepare(
     from rootless.runtime import limit_values as values
 
     settings = values.cgroup_settings(resources)
-    if not settings:
+    parent = str(resources.get("cgroup_parent") or "")
+    if not settings and not parent:
         return None
 
     where = cgroup.hierarchy(root)
     needed = sorted({name.partition(".")[0] for name in settings})
     reasons = []
     for rung in (_scope_rung, _delegated_rung):
-        made = rung(ctx, container_id, settings, needed, where, root)
-        if isinstance(made, Cgroup):
+        made = rung(ctx, container_id, settings, parent, needed, where, root)
+        if not isinstance(made, str):
             return made
         reasons.append(made)
     if policy == "best-effort":
+        from rootless.runtime.limit_best_effort import BestEffort
+
         return BestEffort(settings)
     asked = [values.flag(name) for name in NAMES if values.given(resources, name) is not None]
     raise not_delegated(asked, needed, reasons, where, ctx)
+
+
+def with_own_groups(config: "dict[str, Any]") -> "dict[str, Any]":
+    """`config` (config.json) for a container in a group of its own: it may divide that.
+
+    The limits on the group itself are out of its reach: limit_groups.
+    """
+    mounts = [
+        {**one, "options": [word for word in one["options"] if word != "ro"]}
+        if one["type"] == "cgroup2"
+        else one
+        for one in config["mounts"]
+    ]
+    return {**config, "mounts": mounts}
 
 
 def not_delegated(
     asked: list[str], needed: list[str], reasons: list[str], where: "Hierarchy", ctx: "Context"
 ) -> NotDelegated:
     """The error that names the limits, why no rung holds them, and the remedy."""
+    from rootless.linux import cgroup
+
     legacy = sorted(where.legacy & set(needed))
     # Under cgroup v1 both rungs fail for the one reason; the last one names what was asked for.
     why = reasons[-1] if legacy or not where.mount else "; ".join(reasons)
+    absent = cgroup.absent(where, needed)
+    if absent:
+        why = f"this kernel has no controller {', '.join(absent)}"
     what = f"{' and '.join(asked)} cannot be enforced here: {why}"
-    if legacy or not where.mount:
+    if absent:
+        remedy = f"leave it out, or use --limits=best-effort: {BEST_EFFORT}"
+    elif legacy or not where.mount:
         remedy = (
             "ask an administrator to boot with cgroup v2 (kernel command line "
-            "systemd.unified_cgroup_hierarchy=1), or use --limits=best-effort"
+            f"systemd.unified_cgroup_hierarchy=1), or use --limits=best-effort: {BEST_EFFORT}"
         )
     else:
         remedy = (
-            "start it as `systemd-run --user --scope -p Delegate=yes rl run …` where that works, "
-            "ask an administrator for what `rl doctor --admin` prints, "
-            "or use --limits=best-effort"
+            f"ask an administrator for the file {DROP_IN} with the lines [Service] and "
+            f"Delegate={' '.join(CONTROLLERS)} (`rl doctor --admin` has the commands), or use "
+            f"--limits=best-effort: {BEST_EFFORT}"
         )
     return NotDelegated(what, remedy=remedy, admin=admin_request(where, needed, ctx.user_name()))
 
@@ -104,9 +141,9 @@ def admin_request(where: "Hierarchy", needed: list[str], user: str) -> str:
             "/etc/default/grub\nsudo update-grub && sudo reboot"
         )
     return (
-        "sudo mkdir -p /etc/systemd/system/user@.service.d\n"
-        "printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | \\\n"
-        "  sudo tee /etc/systemd/system/user@.service.d/delegate.conf\n"
+        f"sudo mkdir -p {os.path.dirname(DROP_IN)}\n"
+        f"printf '[Service]\\nDelegate={' '.join(CONTROLLERS)}\\n' | \\\n"
+        f"  sudo tee {DROP_IN}\n"
         f"sudo systemctl daemon-reload\nsudo loginctl enable-linger {user}"
     )
 
@@ -115,6 +152,7 @@ def _scope_rung(
     ctx: "Context",
     container_id: str,
     settings: dict[str, str],
+    parent: str,
     needed: list[str],
     where: "Hierarchy",
     root: str,
@@ -125,10 +163,16 @@ def _scope_rung(
     missing = sorted(set(needed) - available)
     if missing:
         return f"systemd gives its users no controller {', '.join(missing)} (Delegate=)"
-    from rootless.runtime import scope
+    from rootless.runtime import limit_groups, scope
 
+    if parent and not parent.endswith(".slice"):
+        raise UsageError(
+            f"invalid --cgroup-parent {parent}: with systemd it is the name of a slice",
+            remedy="as --cgroup-parent batch.slice; `systemctl --user status batch.slice` shows it",
+        )
     address = scope.bus_address(ctx.environ, ctx.uid, root)
-    return Scope(f"rl-{container_id[:12]}.scope", address, where.mount, settings)
+    name = f"rl-{container_id[:12]}.scope"
+    return limit_groups.Scope(name, address, where.mount, settings, parent)
 
 
 def scope_controllers(
@@ -155,31 +199,31 @@ def _delegated_rung(
     ctx: "Context",
     container_id: str,
     settings: dict[str, str],
+    parent: str,
     needed: list[str],
     where: "Hierarchy",
     root: str,
 ) -> "Cgroup | str":
     from rootless.linux import cgroup
+    from rootless.runtime import limit_groups
 
-    parent = cgroup.place_for(where, needed)
-    if parent is None:
+    place = cgroup.place_for(where, needed)
+    if place is None:
         return delegation_problem(where, needed)
     try:
-        cgroup.hand_out(parent, needed)
-        path = f"{parent}/rl-{container_id[:12]}"
-        cgroup.remove_tree(path)  # left by a supervisor that was killed
-        os.mkdir(path, 0o755)
+        # From the top down, so that each has the controllers to hand out.
+        for part in ["", *parent.strip("/").split("/")] if parent else [""]:
+            place = f"{place}/{part}" if part else place
+            os.makedirs(place, exist_ok=True)
+            cgroup.hand_out(place, needed)
+        group = limit_groups.Cgroup(
+            f"{place}/rl-{container_id[:12]}", settings, guarded=not where.nsdelegate
+        )
+        group.make()
     except KernelError as e:
-        return f"the delegated group {parent} cannot be used: {os.strerror(e.errno)}"
+        return f"{os.path.basename(e.target)} cannot be set in {place}: {os.strerror(e.errno)}"
     except OSError as e:
-        return f"no group can be made in {parent}: {e.strerror}"
-    group = Cgroup(path)
-    try:
-        for name, value in settings.items():
-            group.set(name, value)
-    except KernelError as e:
-        group.remove()
-        return f"{os.path.basename(e.target)} cannot be set in {parent}: {os.strerror(e.errno)}"
+        return f"no group can be made in {place}: {e.strerror}"
     return group
 
 
@@ -198,207 +242,3 @@ def delegation_problem(where: "Hierarchy", needed: list[str]) -> str:
         return f"our control group {where.own} belongs to another user (it is not delegated)"
     missing = sorted(set(needed) - cgroup.controllers(ours[-1]))
     return f"{ours[-1]} is delegated to us without the controllers {', '.join(missing)}"
-
-
-# What holds the limits.
-
-
-class Cgroup:
-    """A group of our own below a delegated one."""
-
-    kind = "cgroupfs"
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.notes: list[str] = []
-
-    def set(self, name: str, value: str) -> None:
-        """Set one limit.  A kernel without swap accounting has no memory.swap.max."""
-        from rootless.linux import cgroup
-
-        if name == "memory.swap.max" and not os.path.exists(f"{self.path}/{name}"):
-            if value != "max":
-                self.notes.append("this kernel does not count swap: --memory limits memory only")
-            return
-        cgroup.Group(self.path).set(name, value)
-
-    def enter(self, pid: int) -> None:
-        """Put a process in the group.  Raises LimitError."""
-        from rootless.linux import cgroup
-
-        try:
-            cgroup.Group(self.path).enter(pid)
-        except KernelError as e:
-            raise LimitError(
-                f"the container could not enter its control group {self.path}: "
-                f"{os.strerror(e.errno)}",
-                remedy="start rl inside the delegated subtree: "
-                "systemd-run --user --scope -p Delegate=yes rl run …",
-                code="RL-LIMIT-ENTER",
-            ) from e
-
-    def kill(self) -> None:
-        """Kill everything in the group."""
-        from rootless.linux import cgroup
-
-        if self.path:
-            cgroup.Group(self.path).kill()
-
-    def remove(self) -> bool:
-        """Remove the group; False when processes stay in it.  Does nothing the second time."""
-        from rootless.linux import cgroup
-
-        return not self.path or cgroup.Group(self.path).remove()
-
-    def oom_killed(self) -> bool:
-        """Whether the kernel killed something in the group for memory."""
-        from rootless.linux import cgroup
-
-        return (
-            bool(self.path)
-            and cgroup.Group(self.path).events("memory.events").get("oom_kill", 0) > 0
-        )
-
-    def describe(self) -> str:
-        return f"control group {self.path}"
-
-    def to_dict(self) -> dict[str, object]:
-        """For another process, such as the supervisor: from_dict makes the same object."""
-        return {"kind": self.kind, "path": self.path}
-
-
-class Scope(Cgroup):
-    """A scope of the user's systemd; it is made when the first process enters."""
-
-    kind = "systemd"
-
-    def __init__(self, name: str, address: str, mount: str, settings: dict[str, str]) -> None:
-        super().__init__("")
-        self.name = name
-        self._address = address
-        self._mount = mount
-        self._settings = settings
-
-    def enter(self, pid: int) -> None:
-        """Start the scope around `pid`, and check that the limits are the kernel's."""
-        from rootless.linux import cgroup
-        from rootless.runtime import scope
-
-        try:
-            with scope.UserManager(self._address) as manager:
-                manager.start_scope(
-                    self.name, f"rl container {self.name[3:-6]}", pid,
-                    scope.properties(self._settings),
-                )  # fmt: skip
-            self.path = self._mount + scope.scope_of(pid)
-        except (scope.BusError, OSError, ImportError) as e:
-            raise LimitError(
-                f"systemd could not make a scope with the limits: {e}",
-                remedy="look at `systemctl --user status`, or use --limits=best-effort",
-                code="RL-LIMIT-SCOPE",
-            ) from e
-        needed = {name.partition(".")[0] for name in self._settings}
-        missing = sorted(needed - cgroup.controllers(self.path))
-        if missing:
-            raise LimitError(
-                f"systemd made {self.name} without the controllers {', '.join(missing)}",
-                remedy="ask an administrator for what `rl doctor --admin` prints",
-                code="RL-LIMIT-SCOPE",
-            )
-
-    def remove(self) -> bool:
-        """systemd removes a scope when its last process has gone."""
-        return True
-
-    def describe(self) -> str:
-        return f"systemd user scope {self.name}"
-
-    def to_dict(self) -> dict[str, object]:
-        return {
-            "kind": self.kind, "path": self.path, "name": self.name, "address": self._address,
-            "mount": self._mount, "settings": self._settings,
-        }  # fmt: skip
-
-
-class BestEffort(Cgroup):
-    """No group: weaker limits on the processes themselves, and notes that say what they are."""
-
-    kind = "best-effort"
-
-    def __init__(self, settings: dict[str, str]) -> None:
-        super().__init__("")
-        from rootless.runtime.limit_values import allowed_cpus
-
-        self._settings = settings
-        # Not an address space limit: Go, Java and sanitizers reserve far more than they use.
-        self._memory = int(settings.get("memory.max", 0))
-        self._processes = int(settings.get("pids.max", 0))
-        self._cpus: list[int] = []
-        if self._memory:
-            self.notes.append(
-                f"--memory: not a limit for the container: each process may have {self._memory} "
-                "bytes of data (RLIMIT_DATA); swap is not limited"
-            )
-        if self._processes:
-            self.notes.append(
-                f"--pids-limit: counted per user ID of the container, {self._processes} each "
-                "(RLIMIT_NPROC)"
-            )
-        if "cpuset.cpus" in settings:
-            self._cpus = allowed_cpus(settings["cpuset.cpus"])
-            self.notes.append(
-                "--cpuset-cpus: set as CPU affinity, which a program in the container can change"
-            )
-        if "cpu.max" in settings:
-            quota, period = (int(word) for word in settings["cpu.max"].split())
-            count = -(-quota // period)
-            candidates = self._cpus or sorted(os.sched_getaffinity(0))
-            if count < len(candidates):
-                self._cpus = candidates[-count:]
-            self.notes.append(
-                f"--cpus: the container runs on {min(count, len(candidates))} CPU(s) by affinity; "
-                "fractions of a CPU are not enforced"
-            )
-
-    def enter(self, pid: int) -> None:
-        """Limit `pid`, and by inheritance what it starts.  The caller is its ancestor."""
-        import resource
-
-        try:
-            for kind, value in (
-                (resource.RLIMIT_DATA, self._memory),
-                (resource.RLIMIT_NPROC, self._processes),
-            ):
-                if value:
-                    _, hard = resource.prlimit(pid, kind)
-                    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-                    resource.prlimit(pid, kind, (value, value))
-            if self._cpus:
-                os.sched_setaffinity(pid, self._cpus)
-        except (OSError, ValueError) as e:
-            raise LimitError(
-                f"the container's processes could not be limited: {e}",
-                remedy="run it without the limit flags",
-                code="RL-LIMIT-BEST-EFFORT",
-            ) from e
-
-    def describe(self) -> str:
-        return "best effort: limits per process"
-
-    def to_dict(self) -> dict[str, object]:
-        return {"kind": self.kind, "settings": self._settings}
-
-
-def from_dict(document: "Mapping[str, object]") -> Cgroup:
-    """What `to_dict` wrote."""
-    settings = document.get("settings")
-    values = {str(k): str(v) for k, v in settings.items()} if isinstance(settings, dict) else {}
-    if document["kind"] == BestEffort.kind:
-        return BestEffort(values)
-    if document["kind"] == Scope.kind:
-        made = Scope(
-            str(document["name"]), str(document["address"]), str(document["mount"]), values
-        )
-        made.path = str(document["path"])
-        return made
-    return Cgroup(str(document["path"]))

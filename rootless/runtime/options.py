@@ -59,6 +59,9 @@ class RunOptions:
     sysctls               dict
     shm_size              bytes
     memory, memory_swap, cpus (nano), cpuset_cpus, pids_limit     0 and "" are not asked for
+    memory_reservation, cpu_quota, cpu_period (µs), cpu_shares, cpuset_mems, blkio_weight
+    blkio_weight_device, device_read_bps, …   device -> weight, bytes or operations a second
+    cgroup_parent, cgroup_conf     "" or a slice; file of cgroup v2 -> value
     limits                "", "strict" or "best-effort"
     stop_timeout          seconds or None (10); -1 waits for ever
     restart, health, timeout, pidfile   see options_life.life
@@ -73,15 +76,27 @@ class RunOptions:
         "annotations",
         "args",
         "attach",
+        "blkio_weight",
+        "blkio_weight_device",
         "cap_add",
         "cap_drop",
         "cdi",
+        "cgroup_conf",
+        "cgroup_parent",
         "cgroupns",
         "cidfile",
+        "cpu_period",
+        "cpu_quota",
+        "cpu_shares",
         "cpus",
         "cpuset_cpus",
+        "cpuset_mems",
         "detach",
         "detach_keys",
+        "device_read_bps",
+        "device_read_iops",
+        "device_write_bps",
+        "device_write_iops",
         "devices",
         "dns",
         "dns_options",
@@ -104,6 +119,7 @@ class RunOptions:
         "log_driver",
         "log_options",
         "memory",
+        "memory_reservation",
         "memory_swap",
         "mounts",
         "name",
@@ -210,6 +226,19 @@ class RunOptions:
     cpus: int
     cpuset_cpus: str
     pids_limit: int
+    memory_reservation: int
+    cpu_quota: int
+    cpu_period: int
+    cpu_shares: int
+    cpuset_mems: str
+    blkio_weight: int
+    blkio_weight_device: dict[str, int]
+    device_read_bps: dict[str, int]
+    device_write_bps: dict[str, int]
+    device_read_iops: dict[str, int]
+    device_write_iops: dict[str, int]
+    cgroup_parent: str
+    cgroup_conf: dict[str, str]
     limits: str
     stop_timeout: int | None
     restart: "dict[str, Any]"

@@ -2,12 +2,14 @@
 
 from rootless.errors import UsageError
 from rootless.linux import rlimit
-from rootless.runtime.options_text import closest, parse_size
+from rootless.runtime.options_text import closest, number, parse_size, text, texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
+_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids", "hugetlb", "misc", "rdma")
 MEMORY_MIN = 6 << 20  # Docker's: less does not start anything
 
 _KERNEL_SYSCTLS = (
@@ -145,15 +147,15 @@ def parse_cpus(text: str) -> int:
     return nano
 
 
-def parse_cpuset(text: str) -> str:
-    """A list of CPUs: "0-3,5"."""
+def parse_cpuset(text: str, option: str = "--cpuset-cpus") -> str:
+    """A list of CPUs or of memory nodes: "0-3,5"."""
     for part in text.split(",") if text else []:
         first, dash, last = part.partition("-")
         numbers = (first, last) if dash else (first,)
         if not all(n.isascii() and n.isdecimal() and len(n) < 6 for n in numbers) or (
             dash and int(last) < int(first)
         ):
-            raise UsageError(f'invalid --cpuset-cpus "{text}"', remedy="write a list as 0-3 or 0,2")
+            raise UsageError(f'invalid {option} "{text}"', remedy="write a list as 0-3 or 0,2")
     return text
 
 
@@ -162,3 +164,81 @@ def parse_pids_limit(limit: int | None) -> int:
     if limit is not None and limit < -1:
         raise UsageError(f"invalid --pids-limit {limit}", remedy="a number, or -1 for no limit")
     return limit or 0
+
+
+def parse_cpu_time(fields: "dict[str, Any]", values: "Mapping[str, object]") -> None:
+    """--cpu-quota, --cpu-period (µs) and --cpu-shares; 0 is not asked for, a quota of -1 no limit.
+
+    The bounds are the kernel's (cgroup-v2.rst, cpu.max) and Docker's.
+    """
+    quota, period = number(values, "cpu_quota") or 0, number(values, "cpu_period") or 0
+    if fields.get("cpus") and (quota or period):
+        raise UsageError(
+            "conflicting options: --cpus cannot go with --cpu-quota and --cpu-period",
+            remedy="--cpus 0.5 is --cpu-quota 50000 with a period of 100000",
+        )
+    if quota < -1 or 0 < quota < 1000:
+        raise UsageError(f"invalid --cpu-quota {quota}", remedy="1000 µs or more, or -1")
+    if period and not 1000 <= period <= 1_000_000:
+        raise UsageError(f"invalid --cpu-period {period}", remedy="1000 to 1000000 µs")
+    shares = number(values, "cpu_shares") or 0
+    if shares and not 2 <= shares <= 262144:
+        raise UsageError(f"invalid --cpu-shares {shares}", remedy="2 to 262144; default 1024")
+    fields["cpu_quota"], fields["cpu_period"], fields["cpu_shares"] = quota, period, shares
+
+
+def parse_reservation(value: str, memory: int) -> int:
+    """--memory-reservation in bytes; 0 is not asked for."""
+    found = parse_size(value, "--memory-reservation") if value else 0
+    if 0 < memory < found:
+        raise UsageError(
+            f"invalid --memory-reservation {value}: more than --memory",
+            remedy="it is the part of --memory that is kept for it",
+        )
+    return found
+
+
+def parse_devices(fields: "dict[str, Any]", values: "Mapping[str, object]") -> None:
+    """--blkio-weight and the options of single devices: {"/dev/sda": bytes or operations}."""
+    weight = number(values, "blkio_weight") or 0
+    if weight and not 10 <= weight <= 1000:
+        raise UsageError(f"invalid --blkio-weight {weight}", remedy="10 to 1000; default 100")
+    fields["blkio_weight"] = weight
+    for name in (
+        "blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops",
+        "device_write_iops",
+    ):  # fmt: skip
+        option = "--" + name.replace("_", "-")
+        found: dict[str, int] = {}
+        for spec in texts(values, name):
+            path, colon, value = spec.rpartition(":")
+            if not colon or not path.startswith("/dev/"):
+                raise UsageError(f"invalid {option} {spec}", remedy="write /dev/NAME:NUMBER")
+            if name.endswith("bps"):
+                found[path] = parse_size(value, option)
+            elif value.isascii() and value.isdecimal():
+                found[path] = int(value)
+            else:
+                raise UsageError(f"invalid {option} {spec}", remedy="write /dev/NAME:NUMBER")
+            if name == "blkio_weight_device" and not 10 <= found[path] <= 1000:
+                raise UsageError(f"invalid {option} {spec}", remedy="the weight is 10 to 1000")
+        fields[name] = found
+
+
+def parse_cgroup(fields: "dict[str, Any]", values: "Mapping[str, object]") -> None:
+    """--cgroup-parent, and --cgroup-conf as {"memory.high": "1073741824"}."""
+    parent = text(values, "cgroup_parent")
+    if parent and (".." in parent.split("/") or "\0" in parent):
+        raise UsageError(f"invalid --cgroup-parent {parent}", remedy="as batch.slice")
+    fields["cgroup_parent"] = parent
+    found = {}
+    for spec in texts(values, "cgroup_conf"):
+        name, equals, value = spec.partition("=")
+        plain = all(c.islower() or c.isdigit() or c in "._" for c in name)
+        if not equals or not plain or name.partition(".")[0] not in _CONTROLLERS:
+            raise UsageError(
+                f"invalid --cgroup-conf {spec}",
+                remedy="write FILE=VALUE with a file of cgroup v2, as memory.high=1073741824",
+            )
+        found[name] = value
+    fields["cgroup_conf"] = found

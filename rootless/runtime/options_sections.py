@@ -214,7 +214,16 @@ def limits(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -
         text(values, "memory"), text(values, "memory_swap")
     )
     fields["cpus"] = options_limits.parse_cpus(text(values, "cpus"))
+    fields["memory_reservation"] = options_limits.parse_reservation(
+        text(values, "memory_reservation"), fields["memory"]
+    )
+    options_limits.parse_cpu_time(fields, values)
     fields["cpuset_cpus"] = options_limits.parse_cpuset(text(values, "cpuset_cpus"))
+    fields["cpuset_mems"] = options_limits.parse_cpuset(
+        text(values, "cpuset_mems"), "--cpuset-mems"
+    )
+    options_limits.parse_devices(fields, values)
+    options_limits.parse_cgroup(fields, values)
     fields["pids_limit"] = options_limits.parse_pids_limit(number(values, "pids_limit"))
     mode = text(values, "limits")
     if mode not in ("", "strict", "best-effort"):

@@ -4,7 +4,6 @@ Cold: imported when a limit was asked for and a user bus is there.
 Source: org.freedesktop.systemd1(5), systemd.resource-control(5).
 """
 
-import math
 import os
 import sys
 import time
@@ -25,6 +24,10 @@ TIMEOUT_S = 5.0
 class BusError(Exception):
     """The user's systemd could not be asked, or said no; the text says why."""
 
+    def __init__(self, text: str, name: str = "") -> None:
+        super().__init__(text)
+        self.name = name  # of a D-Bus error
+
 
 def bus_address(environ: "Mapping[str, str]", uid: int, root: str = "/") -> str:
     """Address of the caller's session bus, "" when none is in sight (sd_bus_open_user(3))."""
@@ -36,24 +39,18 @@ def bus_address(environ: "Mapping[str, str]", uid: int, root: str = "/") -> str:
     return ""
 
 
-def properties(settings: "Mapping[str, str]") -> list[tuple[str, tuple[str, object]]]:
-    """Scope properties that mean the same as these cgroup files' values."""
-    found: list[tuple[str, tuple[str, object]]] = []
+def properties(settings: "Mapping[str, str]", slice_: str) -> list[tuple[str, tuple[str, object]]]:
+    """Scope properties: what counts among the scope's siblings, in `slice_` if that is given.
+
+    systemd sets these again when its units are loaded anew; the limits themselves are in a group
+    below the scope, which it leaves alone (Delegate=).
+    """
+    found: list[tuple[str, tuple[str, object]]] = [("Slice", ("s", slice_))] if slice_ else []
     for name, unit_property in (
-        ("memory.max", "MemoryMax"),
-        ("memory.swap.max", "MemorySwapMax"),
-        ("pids.max", "TasksMax"),
-    ):
-        value = settings.get(name)
-        if value is not None:
-            # systemd writes infinity as the largest 64-bit number.
-            found.append((unit_property, ("t", 2**64 - 1 if value == "max" else int(value))))
-    if "cpu.max" in settings:
-        quota, period = (int(word) for word in settings["cpu.max"].split())
-        found.append(("CPUQuotaPerSecUSec", ("t", math.ceil(quota * 1_000_000 / period))))
-        found.append(("CPUQuotaPeriodUSec", ("t", period)))
-    if "cpuset.cpus" in settings:
-        found.append(("AllowedCPUs", ("ay", cpu_mask(cpu_list(settings["cpuset.cpus"])))))
+        ("cpu.weight", "CPUWeight"), ("io.weight", "IOWeight"), ("memory.low", "MemoryLow"),
+    ):  # fmt: skip
+        if name in settings:
+            found.append((unit_property, ("t", int(settings[name]))))
     return found
 
 
@@ -68,11 +65,6 @@ def cpu_list(text: str) -> list[int]:
     if not cpus:
         raise ValueError(text)
     return sorted(cpus)
-
-
-def cpu_mask(cpus: list[int]) -> bytes:
-    """A bit for each CPU, least significant byte first, as AllowedCPUs= is on the bus."""
-    return sum(1 << cpu for cpu in cpus).to_bytes(max(cpus) // 8 + 1, "little")
 
 
 def find_jeepney() -> None:
@@ -115,7 +107,7 @@ class UserManager:
         self._connection.close()
 
     def _call(self, message: "Message", what: str) -> tuple[object, ...]:
-        from jeepney import MessageType
+        from jeepney import HeaderFields, MessageType
 
         try:
             reply = self._connection.send_and_get_reply(message, timeout=TIMEOUT_S)
@@ -123,7 +115,8 @@ class UserManager:
             raise BusError(f"the user's systemd does not answer {what}: {e}") from e
         if reply.header.message_type is MessageType.error:
             text = reply.body[0] if reply.body else "no reason given"
-            raise BusError(f"the user's systemd refuses {what}: {text}")
+            name = str(reply.header.fields.get(HeaderFields.error_name, ""))
+            raise BusError(f"the user's systemd refuses {what}: {text}", name)
         body: tuple[object, ...] = reply.body
         return body
 
@@ -143,8 +136,8 @@ class UserManager:
         value = answer[0]
         return str(value[1]) if isinstance(value, tuple) else ""
 
-    def start_scope(self, name: str, description: str, pid: int, limits: object) -> None:
-        """Move `pid` into a new scope with Delegate=yes, and wait until systemd has done it."""
+    def start_scope(self, name: str, description: str, pids: list[int], limits: object) -> None:
+        """Move `pids` into a new scope with Delegate=yes, and wait until systemd has done it."""
         from jeepney import MatchRule
         from jeepney.bus_messages import message_bus  # type: ignore[import-untyped]
 
@@ -155,8 +148,10 @@ class UserManager:
         unit_properties = [
             ("Description", ("s", description)),
             ("Delegate", ("b", True)),
-            ("PIDs", ("au", [pid])),
+            ("PIDs", ("au", pids)),
             ("CollectMode", ("s", "inactive-or-failed")),
+            # Also where no limit is of that kind: for `rl stats`.
+            *((f"{kind}Accounting", ("b", True)) for kind in ("CPU", "IO", "Memory", "Tasks")),
             *limits,
         ]
         self._call(message_bus.AddMatch(rule), "AddMatch")
@@ -164,10 +159,25 @@ class UserManager:
         # A queue without an end: jeepney's own keeps one message, and other jobs end, too.
         ended: deque[Message] = deque()
         with self._connection.filter(rule, queue=ended):
-            job = self._manager_call(
-                "StartTransientUnit", "ssa(sv)a(sa(sv))", (name, "fail", unit_properties, [])
-            )
+            deadline = time.monotonic() + TIMEOUT_S
+            while True:
+                try:
+                    job = self._manager_call(
+                        "StartTransientUnit", "ssa(sv)a(sa(sv))",
+                        (name, "fail", unit_properties, []),
+                    )  # fmt: skip
+                    break
+                except BusError as e:
+                    # The one of the container's last run: systemd removes it when it gets to it.
+                    gone = not e.name.endswith(".UnitExists") or time.monotonic() > deadline
+                    if gone:
+                        raise
+                    time.sleep(0.02)
             self._wait(job, ended)
+
+    def attach(self, name: str, group: str, pid: int) -> None:
+        """Move `pid`, a process of ours, into `group` below the scope, from wherever it is."""
+        self._manager_call("AttachProcessesToUnit", "ssau", (name, f"/{group}", [pid]))
 
     def _wait(self, job: object, ended: "deque[Message]") -> None:
         deadline = time.monotonic() + TIMEOUT_S

@@ -49,6 +49,8 @@ def in_foreground(
     pump.clients.append(client)
     pump.run()
     exit_code = supervision.finish()
+    if supervision.oom_killed:
+        notify(supervision.why_ended)
     if supervision.restarting:  # by a policy that it was given meanwhile
         start_or_record(
             container, lambda: supervised(ctx, container, lock, attach=False, notify=notify)

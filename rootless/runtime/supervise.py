@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from rootless.context import Context
     from rootless.linux.idmap import IdMap
     from rootless.runtime import health, owners
+    from rootless.runtime.limit_groups import Cgroup
     from rootless.store.containers import Container, Lock
 
 
 KILL = 9
+WATCH_S = 1.0  # between two looks at a container's memory
 
 
 class Supervision:
@@ -44,7 +46,8 @@ class Supervision:
         self._monitor: health.Monitor | None = None
         self._recorder: owners.Recorder | None = None
         self._pidfile = ""
-        self._why_ended = ""
+        self.why_ended = ""  # where the program did not end by itself
+        self.oom_killed = False
         self.ran_ns = 0  # how long it ran, after finish()
         self.restarting = False
         self.notes: list[str] = []
@@ -74,11 +77,13 @@ class Supervision:
                 f"one ID is mapped, because {idmap.reason}: files have one owner, and changes of "
                 "owner or user are pretended; `rl doctor --admin` says what to ask for"
             )
-        if isinstance(cgroup, limits.BestEffort):
+        if cgroup is not None and cgroup.kind == "best-effort":
             # It limits the stage itself, which may not raise them again.
             held = {"RLIMIT_NPROC", "RLIMIT_DATA"}
             rlimits = [one for one in config["process"]["rlimits"] if one["type"] not in held]
             config = config | {"process": config["process"] | {"rlimits": rlimits}}
+        elif cgroup is not None:
+            config = limits.with_own_groups(config)
         if _shares_pids(container):
             from rootless.runtime import host_pids
 
@@ -122,7 +127,7 @@ class Supervision:
             trace.lap("recorded it as running (state.json)")
             trace.close()
 
-    def _prepare(self, config: "dict[str, Any]") -> "tuple[drivers.Driver, limits.Cgroup | None]":
+    def _prepare(self, config: "dict[str, Any]") -> "tuple[drivers.Driver, Cgroup | None]":
         """What can be refused is refused before there is a process."""
         container, extension = self._container, config["rl"]
         self._pidfile = extension.get("pidfile", "")
@@ -196,6 +201,9 @@ class Supervision:
         timeout_s = extension.get("timeout", 0)
         if timeout_s:
             self.pump.call_after(timeout_s, lambda: self._end_for_time(timeout_s))
+        cgroup = self._started.cgroup if self._started is not None else None
+        if cgroup is not None and cgroup.watches:
+            self._watch_memory()
         test = (extension.get("health") or {}).get("Test") or ["NONE"]
         if test[0] not in ("NONE", ""):
             from rootless.runtime import health  # rarely needed
@@ -204,8 +212,16 @@ class Supervision:
                 self._ctx, self._container, extension["health"], self.pump
             )
 
+    def _watch_memory(self) -> None:
+        """Look again and again at what no control group holds."""
+        assert self._started is not None and self._started.cgroup is not None
+        if self._started.cgroup.is_over(self._started.pid):
+            process.signal_process(self.pidfd, KILL)
+        else:
+            self.pump.call_after(WATCH_S, self._watch_memory)
+
     def _end_for_time(self, timeout_s: int) -> None:
-        self._why_ended = f"it was killed after its --timeout of {timeout_s} s"
+        self.why_ended = f"it was killed after its --timeout of {timeout_s} s"
         process.signal_process(self.pidfd, KILL)
 
     def _clear_image_mounts(self) -> None:
@@ -301,16 +317,17 @@ class Supervision:
         if trace is not None and started.helpers:
             names = ", ".join(dict.fromkeys(str(one["name"]) for one in started.helpers))
             trace.lap(f"ended its helpers: {names}")
-        oom_killed = False
         if started.cgroup is not None:
-            oom_killed = started.cgroup.oom_killed()
+            self.oom_killed = started.cgroup.oom_killed()
+            if self.oom_killed:
+                self.why_ended = started.cgroup.end_message()
             started.cgroup.remove()
             if trace is not None:
                 trace.lap(f"ended its limits: {started.cgroup.describe()}")
         self._clear_image_mounts()
         # Another command may have renamed or updated it.
         self._container.read_config()
-        self._record_end(exit_code, oom_killed=oom_killed)
+        self._record_end(exit_code)
         _reap()
         if trace is not None:
             trace.lap(
@@ -326,9 +343,9 @@ class Supervision:
         self.pump.close()
         os.close(self.pidfd)
 
-    def _record_end(self, exit_code: int, *, oom_killed: bool) -> None:
+    def _record_end(self, exit_code: int) -> None:
         container, seconds = self._container, self.ran_ns // 10**9
-        if oom_killed:
+        if self.oom_killed:
             events.record_container(self._ctx.paths, container, "oom")
         events.record_container(
             self._ctx.paths, container, "die", exitCode=str(exit_code), execDuration=str(seconds)
@@ -352,8 +369,8 @@ class Supervision:
             status="restarting" if self.restarting else "exited",
             pid=0,
             exit_code=exit_code,
-            oom_killed=oom_killed,
-            error=self._why_ended,
+            oom_killed=self.oom_killed,
+            error=self.why_ended,
             finished_at=containers.now(),
             restart_count=count + self.restarting,
             helpers=[],

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from rootless.linux.idmap import Extent, IdMap
     from rootless.network.driver import Driver
-    from rootless.runtime.limits import Cgroup
+    from rootless.runtime.limit_groups import Cgroup
     from rootless.runtime.stage import Plan
 
 STAGE = "inside, as PID 1 of the new PID namespace"

@@ -3,7 +3,16 @@
 import os
 
 from rootless.errors import ContainerError, KernelError, LimitError, UsageError
-from rootless.runtime import create, limit_values, limits, options_limits, spec, stop
+from rootless.linux import cgroup
+from rootless.runtime import (
+    create,
+    limit_groups,
+    limit_values,
+    limits,
+    options_limits,
+    spec,
+    stop,
+)
 from rootless.runtime.options import RunOptions
 from rootless.runtime.options_life import parse_restart
 from rootless.runtime.options_text import number, text
@@ -17,9 +26,7 @@ if TYPE_CHECKING:
     from rootless.context import Context
     from rootless.store.containers import Container
 
-NAMES = ("memory", "memory_swap", "cpus", "cpuset_cpus", "pids_limit", "restart")
-# What takes a limit away in each file of cgroup-v2.rst.
-_NO_LIMIT = {"cpu.max": "max", "cpuset.cpus": ""}
+NAMES = (*(name for name in limits.NAMES if not name.startswith("cgroup_")), "restart")
 
 
 def update(ctx: "Context", container: "Container", values: "Mapping[str, object]") -> None:
@@ -42,9 +49,9 @@ def update(ctx: "Context", container: "Container", values: "Mapping[str, object]
             _apply(container, old, new)
         else:
             # Refused now, not at the next start.
-            cgroup = limits.prepare(ctx, container.id, new, policy)
-            if cgroup is not None:
-                cgroup.remove()
+            group = limits.prepare(ctx, container.id, new, policy)
+            if group is not None:
+                group.remove()
         config = container.runtime_config()
         config["rl"] |= {"resources": new, "limits": policy}
         config["linux"]["resources"] = spec.resources(after)
@@ -64,14 +71,39 @@ def _parse(values: "Mapping[str, object]", before: RunOptions) -> "dict[str, Any
         changed["memory"], changed["memory_swap"] = options_limits.parse_memory(
             memory or str(before.memory), swap or (str(kept) if kept else "")
         )
-    if text(values, "cpus"):
-        changed["cpus"] = options_limits.parse_cpus(text(values, "cpus"))
-    if values.get("cpuset_cpus") is not None:
-        changed["cpuset_cpus"] = options_limits.parse_cpuset(text(values, "cpuset_cpus"))
+    limit = changed.get("memory", before.memory)
+    if text(values, "memory_reservation"):
+        asked = text(values, "memory_reservation")
+        changed["memory_reservation"] = options_limits.parse_reservation(asked, limit)
+    changed.update(_parse_cpu(values, before))
     if values.get("pids_limit") is not None:
         changed["pids_limit"] = options_limits.parse_pids_limit(number(values, "pids_limit"))
+    devices: dict[str, Any] = {}
+    options_limits.parse_devices(devices, values)
+    for name, value in devices.items():
+        if values.get(name) is not None:
+            # Those of other devices stay; a rate of 0 takes one away.
+            changed[name] = {**getattr(before, name), **value} if isinstance(value, dict) else value
     if text(values, "restart"):
         changed["restart"] = parse_restart(text(values, "restart"))
+    return changed
+
+
+def _parse_cpu(values: "Mapping[str, object]", before: RunOptions) -> "dict[str, Any]":
+    changed: dict[str, Any] = {}
+    if text(values, "cpus"):
+        changed["cpus"] = options_limits.parse_cpus(text(values, "cpus"))
+    time: dict[str, Any] = {"cpus": changed.get("cpus", before.cpus)}
+    options_limits.parse_cpu_time(time, values)
+    for name in ("cpu_quota", "cpu_period", "cpu_shares"):
+        if values.get(name) is not None:
+            changed[name] = time[name]
+    if changed.get("cpus"):
+        changed |= {"cpu_quota": 0, "cpu_period": 0}  # Docker: one way at a time
+    for name in ("cpuset_cpus", "cpuset_mems"):
+        if values.get(name) is not None:
+            option = "--" + name.replace("_", "-")
+            changed[name] = options_limits.parse_cpuset(text(values, name), option)
     return changed
 
 
@@ -81,20 +113,16 @@ def _apply(container: "Container", old: "dict[str, Any]", new: "dict[str, Any]")
     group = container.state.get("cgroup") or {}
     path = str(group.get("path", ""))
     needed = {name.partition(".")[0] for name in after}
-    there = {name for name in needed if path and os.path.exists(f"{path}/{name}.max")}
-    there |= {"cpuset"} & needed if path and os.path.exists(f"{path}/cpuset.cpus") else set()
-    if not path or needed - there:
+    if not path or needed - cgroup.controllers(path):
         raise ContainerError(
             f"cannot change the limits of {container.name} while it runs: it was started without "
             "a control group that can hold them",
             remedy=f"stop it first: rl stop {container.name}; they hold from its next start on",
             code="RL-UPDATE-RUNNING",
         )
-    held = limits.from_dict(group)
+    held = limit_groups.from_dict(group)
     changes = {
-        name: after.get(name, _NO_LIMIT.get(name, "max"))
-        for name in {**before, **after}
-        if before.get(name) != after.get(name)
+        name: after.get(name) for name in {**before, **after} if before.get(name) != after.get(name)
     }
     done: list[str] = []
     try:
@@ -103,7 +131,7 @@ def _apply(container: "Container", old: "dict[str, Any]", new: "dict[str, Any]")
             done.append(name)
     except KernelError as e:
         for name in done:
-            held.set(name, before.get(name, _NO_LIMIT.get(name, "max")))
+            held.set(name, before.get(name))
         raise LimitError(
             f"{os.path.basename(e.target)} of {container.name} cannot be set: "
             f"{os.strerror(e.errno)}",

@@ -90,6 +90,11 @@ def _from_group(found: Usage, group: str) -> set[str]:
     return lacking
 
 
+def memory_of(init: int) -> int:
+    """The memory of a container's processes, in bytes: the sum of their PSS."""
+    return sum(map(_proportional, pidtree.members(init)))
+
+
 def _from_processes(found: Usage, processes: "list[Process]", wanted: set[str]) -> None:
     for one in processes:
         if "cpu" in wanted:

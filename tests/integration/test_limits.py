@@ -8,6 +8,7 @@ from rootless.context import Context
 from rootless.linux import cgroup
 from rootless.paths import Paths
 from rootless.runtime import limits
+from rootless.runtime.limit_best_effort import BestEffort
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_best_effort_process_limit_counts_in_a_user_namespace(ctx, tmp_path):
     from rootless.linux.idmap import IdMap
     from rootless.linux.namespaces import run_in_user_namespace
 
-    group = limits.BestEffort({"pids.max": "3"})
+    group = BestEffort({"pids.max": "3"})
 
     def fork_until_refused():
         group.enter(os.getpid())

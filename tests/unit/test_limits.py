@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import struct
 import sys
 import threading
 
@@ -13,7 +12,8 @@ from rootless.context import Context
 from rootless.errors import LimitError, UsageError
 from rootless.linux import cgroup, process
 from rootless.paths import Paths
-from rootless.runtime import limit_values, limits, scope
+from rootless.runtime import limit_groups, limit_values, limits, scope
+from rootless.runtime.limit_best_effort import nice_of_weight
 
 V2 = "25 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
 ID = "0123456789abcdef" * 4
@@ -57,6 +57,11 @@ def test_sizes_are_dockers(text, size):
     assert limit_values.size_in_bytes(text, "memory") == size
 
 
+@pytest.mark.parametrize(("weight", "level"), [(100, 0), (1000, 0), (39, 5), (80, 1), (1, 19)])
+def test_nice_levels_of_weights(weight, level):
+    assert nice_of_weight(weight) == level
+
+
 @pytest.mark.parametrize("text", ["", "m", "12x", "1..5g", "-5m", "1e9", "٣m"])
 def test_senseless_sizes(text):
     with pytest.raises(UsageError, match="--memory: "):
@@ -85,6 +90,16 @@ def test_senseless_sizes(text):
         ({"pids_limit": -1}, {}),
         ({"pids_limit": 0, "memory": "", "cpus": None}, {}),
         ({"memory_swap": "-1"}, {}),
+        ({"memory_reservation": 1 << 20}, {"memory.low": str(1 << 20)}),
+        ({"cpu_quota": 20000}, {"cpu.max": "20000 100000"}),
+        ({"cpu_quota": 20000, "cpu_period": 50000}, {"cpu.max": "20000 50000"}),
+        ({"cpu_quota": -1, "cpu_period": 50000}, {"cpu.max": "max 50000"}),
+        ({"cpu_shares": 1024}, {"cpu.weight": "39"}),
+        ({"cpu_shares": 2}, {"cpu.weight": "1"}),
+        ({"cpu_shares": 262144}, {"cpu.weight": "10000"}),
+        ({"cpuset_mems": "0-1"}, {"cpuset.mems": "0-1"}),
+        ({"blkio_weight": 100}, {"io.weight": "100"}),
+        ({"cgroup_conf": {"memory.high": "5"}}, {"memory.high": "5"}),
     ],
 )
 def test_cgroup_values(asked, written):
@@ -131,15 +146,20 @@ def test_delegated_group_gets_the_limits(tmp_path):
         got = limits.prepare(context(), ID, {"memory": "64m", "pids_limit": 5}, root=str(tmp_path))
     finally:
         os.mkdir = original
-    assert got is not None and got.path == str(made)
-    assert (made / "memory.max").read_text() == str(64 << 20)
-    assert (made / "pids.max").read_text() == "5"
+    inner = made / "container"
+    assert got is not None and got.path == str(inner)
+    # Not mounted with nsdelegate: the group around it has the limits, too.
+    for one in (made, inner):
+        assert (one / "memory.max").read_text() == str(64 << 20)
+        assert (one / "pids.max").read_text() == "5"
     got.enter(4711)
-    assert (made / "cgroup.procs").read_text() == "4711"
-    again = limits.from_dict(json.loads(json.dumps(got.to_dict())))
-    assert (again.kind, again.path) == ("cgroupfs", str(made))
-    (made / "memory.events").write_text("oom_kill 3\n")
+    assert (inner / "cgroup.procs").read_text() == "4711"
+    again = limit_groups.from_dict(json.loads(json.dumps(got.to_dict())))
+    assert (again.kind, again.path) == ("cgroupfs", str(inner))
+    (inner / "memory.events").write_text("oom_kill 3\n")
+    (inner / "memory.peak").write_text(f"{63 << 20}\n")
     assert again.oom_killed()
+    assert again.end_message() == ("killed: over its memory limit of 64 MiB, peak 63 MiB; raise -m")
 
 
 def test_group_that_refuses_a_value_leaves_nothing(tmp_path):
@@ -179,10 +199,10 @@ def test_best_effort_says_what_it_does_instead(tmp_path):
     )  # fmt: skip
     assert got is not None and got.path == ""
     text = "\n".join(got.notes)
-    for word in ("RLIMIT_DATA", "RLIMIT_NPROC", "affinity", "fractions"):
+    for word in ("RLIMIT_DATA", "PSS", "RLIMIT_NPROC", "affinity", "fractions"):
         assert word in text
     assert got.remove()
-    again = limits.from_dict(json.loads(json.dumps(got.to_dict())))
+    again = limit_groups.from_dict(json.loads(json.dumps(got.to_dict())))
     assert again.notes == got.notes
 
 
@@ -211,18 +231,11 @@ def test_best_effort_limits_a_real_process(tmp_path):
         os.close(fd)
 
 
-def test_scope_properties_are_systemds():
-    assert scope.properties(
-        {"memory.max": "1000", "memory.swap.max": "max", "pids.max": "7",
-         "cpu.max": "50000 100000", "cpuset.cpus": "0,9"}
-    ) == [
-        ("MemoryMax", ("t", 1000)),
-        ("MemorySwapMax", ("t", 2**64 - 1)),
-        ("TasksMax", ("t", 7)),
-        ("CPUQuotaPerSecUSec", ("t", 500_000)),
-        ("CPUQuotaPeriodUSec", ("t", 100_000)),
-        ("AllowedCPUs", ("ay", b"\x01\x02")),
-    ]  # fmt: skip
+def test_scope_properties_are_what_counts_among_siblings():
+    assert scope.properties({"memory.max": "1000", "cpu.weight": "7"}, "batch.slice") == [
+        ("Slice", ("s", "batch.slice")),
+        ("CPUWeight", ("t", 7)),
+    ]
 
 
 class SystemdOnBus(threading.Thread):
@@ -315,28 +328,6 @@ def systemd(tmp_path):
         manager.listener.close()
 
 
-def test_scope_of_the_users_systemd(tmp_path, systemd, monkeypatch):
-    host(tmp_path)
-    manager, ctx = systemd()
-    got = limits.prepare(ctx, ID, {"pids_limit": 9}, root=str(tmp_path))
-    assert isinstance(got, limits.Scope)
-    made = "/user.slice/user@1000.service/app.slice/rl-0123456789ab.scope"
-    directory = tmp_path / f"sys/fs/cgroup{made}"
-    directory.mkdir(parents=True)
-    (directory / "cgroup.controllers").write_text("memory pids")
-    monkeypatch.setattr(scope, "scope_of", lambda pid: made)
-    # As the supervisor has it: from JSON, in another process.
-    got = limits.from_dict(json.loads(json.dumps(got.to_dict())))
-    got.enter(4711)
-    assert got.path == str(directory)
-    name, mode, unit_properties, _ = dict(manager.asked)["StartTransientUnit"]
-    assert (name, mode) == ("rl-0123456789ab.scope", "fail")
-    values = dict(unit_properties)
-    assert values["PIDs"] == ("au", [4711])
-    assert values["Delegate"] == ("b", True)
-    assert values["TasksMax"] == ("t", 9)
-
-
 def test_scope_that_systemd_cannot_start(tmp_path, systemd):
     host(tmp_path)
     _, ctx = systemd(result="failed")
@@ -400,4 +391,3 @@ def test_supervisor_without_site_packages_finds_jeepney():
 
 def test_cpu_lists():
     assert scope.cpu_list("0-2,5") == [0, 1, 2, 5]
-    assert struct.unpack("<H", scope.cpu_mask([0, 9])) == (0x201,)

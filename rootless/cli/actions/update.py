@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Change limits and restart policy of containers."""
     given = several.names(values, "update")
-    if all(values.get(name) is None for name in update.NAMES):
+    if all(values.get(name) in (None, []) for name in update.NAMES):
         raise UsageError(
             "rl update needs something to change", remedy="as --memory 512m or --restart always"
         )

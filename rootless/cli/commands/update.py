@@ -24,6 +24,17 @@ def update(
     cpus: limits.Cpus = None,
     cpuset_cpus: limits.CpusetCpus = None,
     pids_limit: limits.PidsLimit = None,
+    memory_reservation: limits.MemoryReservation = None,
+    cpu_shares: limits.CpuShares = None,
+    cpu_quota: limits.CpuQuota = None,
+    cpu_period: limits.CpuPeriod = None,
+    cpuset_mems: limits.CpusetMems = None,
+    blkio_weight: limits.BlkioWeight = None,
+    blkio_weight_device: limits.BlkioWeightDevice = None,
+    device_read_bps: limits.DeviceReadBps = None,
+    device_write_bps: limits.DeviceWriteBps = None,
+    device_read_iops: limits.DeviceReadIops = None,
+    device_write_iops: limits.DeviceWriteIops = None,
     restart: Annotated[
         str | None,
         option(
