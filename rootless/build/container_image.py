@@ -15,7 +15,7 @@ from rootless.build import image, squash
 from rootless.layer import changes
 from rootless.runtime import start, still
 from rootless.runtime.written import Written
-from rootless.store import blobs, images
+from rootless.store import blobs, images, pause_mark
 from rootless.store.leases import Lease
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def _copy(ctx: "Context", container: "Container", target: str, *, pausing: bool)
         elif pausing:
             held.enter_context(still.paused(ctx, container))
         written = Written(ctx, container, "make an image of")
-        squash.merge(ctx, written.own, target)
+        moving = container.running and not pause_mark.is_paused(container)
+        squash.merge(ctx, written.own, target, what=f"commit {container.name}", moving=moving)
     return written
 
 

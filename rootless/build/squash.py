@@ -49,10 +49,18 @@ def history(
     return [*done, {"created": entry.created, "comment": "squashed by rl build"}]
 
 
-def merge(ctx: "Context", layers: Sequence[str], target: str) -> None:
+def merge(
+    ctx: "Context",
+    layers: Sequence[str],
+    target: str,
+    *,
+    what: str = "squash",
+    moving: bool = False,
+) -> None:
     """Copy layers' directories (topmost first) as one to `target`, which is made.
 
-    The caller has one thread.
+    `what` is done, for messages.  With `moving` somebody changes the topmost meanwhile: what has
+    gone since it was listed is left out.  The caller has one thread.
     """
 
     def work() -> object:
@@ -61,9 +69,9 @@ def merge(ctx: "Context", layers: Sequence[str], target: str) -> None:
             os.mkdir(target, 0o755)
             target_fd = os.open(target, _DIRECTORY)
             sources = [os.open(layer, _DIRECTORY) for layer in layers]
-            _Merge(target_fd).merge(sources, target_fd, "")
+            _Merge(target_fd, moving).merge(sources, target_fd, "")
         except OSError as e:
-            raise storage_failure(e, "squash") from e
+            raise storage_failure(e, what) from e
         return None
 
     shared_mounts.run_in_worker(ctx, layers, work)
@@ -72,9 +80,10 @@ def merge(ctx: "Context", layers: Sequence[str], target: str) -> None:
 class _Merge(copytree.Copy):
     """A copy of several directories as one, the topmost first."""
 
-    def __init__(self, top_fd: int) -> None:
+    def __init__(self, top_fd: int, moving: bool) -> None:
         super().__init__(overlay="keep")
         self._top_fd = top_fd
+        self._moving = moving
 
     def merge(self, sources: list[int], target_fd: int, prefix: str) -> None:
         """Fill `target_fd`, and give it the attributes of the topmost; closes `sources`."""
@@ -108,7 +117,11 @@ class _Merge(copytree.Copy):
             if _is_opaque(source_fd):
                 break
         if not directories:
-            self._entry(sources[0], target_fd, name, prefix)
+            try:
+                self._entry(sources[0], target_fd, name, prefix)
+            except FileNotFoundError:
+                if not self._moving:
+                    raise
             return
         os.mkdir(name, 0o700, dir_fd=target_fd)
         inner_fd = os.open(name, _DIRECTORY, dir_fd=target_fd)
