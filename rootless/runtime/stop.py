@@ -132,8 +132,9 @@ def nudge(container: "Container") -> None:
 
 
 def _signal(ctx: "Context", container: "Container", pidfd: int, number: int) -> None:
+    # Before the signal: what comes of it, the supervisor notes.
+    events.record_container(ctx.paths, container, "kill", signal=str(number))
     if process.signal_process(pidfd, number):
-        events.record_container(ctx.paths, container, "kill", signal=str(number))
         _resume(ctx, container)
 
 

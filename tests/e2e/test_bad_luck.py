@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pwd
 import shutil
 import signal
 import struct
@@ -76,8 +77,9 @@ def test_subordinate_range_that_is_too_small_for_the_user(
     fresh_store: Callable[..., Rl], tmp_path: object
 ) -> None:
     rl = fresh_store(busybox=True)
+    me = pwd.getpwuid(os.getuid()).pw_name
     with open("/etc/subuid") as f:
-        first = f.read().split(":")[1]
+        first = next(line.split(":")[1] for line in f if line.split(":")[0] == me)
     with open(f"{tmp_path}/getsubids", "w") as f:
         f.write(f"#!/bin/sh\necho '0: user {first} 10'\n")
     os.chmod(f"{tmp_path}/getsubids", 0o755)
