@@ -60,8 +60,8 @@ def test_images_and_volumes_are_told(rl: Rl) -> None:
 
 
 def test_events_are_followed_over_a_rotation(rl: Rl) -> None:
-    name = rl.name()
-    watching = rl.popen("events", "-f", f"container={name}", "-f", "type=container")
+    first, last = rl.name(), rl.name()
+    watching = rl.popen("events", "-f", f"container={first}", "-f", f"container={last}")
     seen: list[str] = []
     assert watching.stdout is not None
     reader = threading.Thread(target=lambda: seen.extend(watching.stdout or ()))
@@ -69,17 +69,20 @@ def test_events_are_followed_over_a_rotation(rl: Rl) -> None:
     noise = json.dumps({"timeNano": 1, "Type": "image", "Action": "x", "ID": "y" * 4000,
                         "Attributes": {}})  # fmt: skip
     while not seen:  # until it watches
-        rl.run("run", "--rm", "--name", name, "--network", "none", "busybox", "true")
+        rl.run("run", "--rm", "--name", first, "--network", "none", "busybox", "true")
     with open(f"{rl.store}/events", "a") as file:
         file.write(f"{noise}\n" * 1100)
-    rl.run("run", "--rm", "--name", name, "--network", "none", "busybox", "true")
-    rl.run("run", "--rm", "--name", name, "--network", "none", "busybox", "true")
+    rl.run("run", "--rm", "--name", last, "--network", "none", "busybox", "true")
+    rl.run("run", "--rm", "--name", last, "--network", "none", "busybox", "true")
     assert os.path.getsize(f"{rl.store}/events") < 1 << 20
-    wait_until(lambda: sum(" destroy " in line for line in seen) >= 3, what="three ends")
+
+    def words() -> list[str]:
+        return [line.split(" ")[2] for line in seen if f"name={last}" in line]
+
+    wait_until(lambda: words().count("destroy") == 2, what="two ends")
     watching.kill()
     reader.join()
-    words = [line.split(" ")[2] for line in seen]
-    assert words[-8:] == ["create", "start", "die", "destroy"] * 2
+    assert words() == ["create", "start", "die", "destroy"] * 2
 
 
 def test_filters_that_are_none_are_refused(rl: Rl) -> None:

@@ -89,9 +89,19 @@ def test_what_is_stopped_stays_down_until_it_is_started(rl: Rl, words: tuple[str
     rl.run("rm", "-f", name)
 
 
+def watches(pid: int) -> bool:
+    """Whether a process has asked the kernel to be told of changes: inotify(7)."""
+    fds = f"/proc/{pid}/fd"
+    try:
+        return any("inotify" in os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds))
+    except FileNotFoundError:
+        return False  # one was closed just now
+
+
 def test_wait_and_attach_end_with_the_run(rl: Rl) -> None:
     name = rl.start("-i", "--restart", "always", command="read line; exit 4")
     waiting = rl.popen("wait", name)
+    wait_until(lambda: watches(waiting.pid), what="rl wait to look at the container")
     attached = subprocess.run([program(), "attach", name], env=rl.environment(), input=b"x\n",
                               capture_output=True, timeout=30)  # fmt: skip
     assert attached.returncode == 4
