@@ -4,7 +4,6 @@ The layer is unpacked while its blob is written.  gzip and zstd are kept as they
 packed with gzip level 1 in the same pass (docs/decisions/020-layers.md).
 """
 
-import hashlib
 import io
 import json
 import time
@@ -49,9 +48,9 @@ def create(
         lease.keep_all()  # the digests are known at the end only
         with blobs.Writer(ctx.paths, lease.path) as writer:
             tee = Tee(source, writer, what)
-            layer = unpack(ctx, ctx.paths, tee)
-            blob = tee.finish()
-            writer.commit(blob)
+            layer = unpack(ctx, ctx.paths, tee, unpacked=tee.finish)
+            writer.commit(writer.digest, synced=True)  # with the layer
+        blob = writer.digest
         descriptor = {"mediaType": tee.media_type, "digest": blob, "size": writer.size}
         return _put(ctx, lease.path, layer, descriptor, name, config, platform, comment)
 
@@ -134,18 +133,23 @@ def record(
 
 
 class Tee:
-    """A stream whose bytes go into a blob on their way, compressed if they are not."""
+    """A stream whose bytes go into a blob on their way, compressed if they are not.
 
-    def __init__(self, source: Readable, writer: blobs.Writer, what: str) -> None:
+    It `keeps` them as they are if they are compressed, or if that is asked for.
+    """
+
+    def __init__(
+        self, source: Readable, writer: blobs.Writer, what: str, *, keep: bool = False
+    ) -> None:
         self._writer = writer
-        self._hash = hashlib.sha256()
         prefixed, kind = compression.peek(source, what)
         self.media_type = KEPT.get(kind, manifests.OCI_LAYER_GZIP)
+        self.keeps = keep or kind in KEPT
         self._gzip: io.BufferedIOBase | None = None
         self._stream: Readable = prefixed
-        if kind not in KEPT:
+        if not self.keeps:
             self._stream = compression.Decompressed(prefixed, what=what)
-            sink = io.BufferedWriter(cast("io.RawIOBase", _Sink(self)), _CHUNK)
+            sink = io.BufferedWriter(cast("io.RawIOBase", _Sink(writer)), _CHUNK)
             self._sink = sink
             self._gzip = compression.open_gzip_writer(sink)
 
@@ -154,16 +158,11 @@ class Tee:
         if self._gzip is not None:
             self._gzip.write(data)
         else:
-            self.put(data)
+            self._writer.write(data)
         return data
 
-    def put(self, data: bytes) -> None:
-        """Bytes of the blob."""
-        self._hash.update(data)
-        self._writer.write(data)
-
     def finish(self) -> str:
-        """What is left goes into the blob; its digest.
+        """What is left goes into the blob, once; its digest.
 
         A worker that is content stops at the end of the archive, but a blob is all of it.
         """
@@ -172,17 +171,17 @@ class Tee:
         if self._gzip is not None:
             self._gzip.close()
             self._sink.flush()
-        return f"sha256:{self._hash.hexdigest()}"
+        return self._writer.digest
 
 
 class _Sink(io.RawIOBase):
-    def __init__(self, tee: Tee) -> None:
-        self._tee = tee
+    def __init__(self, writer: blobs.Writer) -> None:
+        self._writer = writer
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: object, /) -> int:
-        chunk = bytes(cast("memoryview", data))
-        self._tee.put(chunk)
+        chunk = cast("memoryview", data)
+        self._writer.write(chunk)
         return len(chunk)

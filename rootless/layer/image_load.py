@@ -1,41 +1,37 @@
 """Images out of files: docker-archive (of any Docker), OCI archive, OCI layout in a directory.
 
-An archive may come through a pipe, compressed, with its table of contents at the end: it is read
-once, each file into a temporary directory of the store and hashed on the way.  Then the images are
-made of the files: blobs that are named by their digest move to their place, layers are unpacked.
+The images are made of the files of the archive (archive_files.py): a layer is unpacked while it
+becomes a blob of the store, unless its file can be moved there.
 Source: image-spec v1.1 image-layout.md; moby image/tarexport/load.go.
 """
 
 import hashlib
 import json
 import os
-import posixpath
-import tarfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
 from rootless.errors import BadDocument, DigestMismatch, ImageError
 from rootless.layer import compression, image
-from rootless.layer.unpack import unpack_layer
-from rootless.oci import digest as digests
+from rootless.layer.archive_files import Archive, Directory, File, Files, place_of
+from rootless.layer.slots import PARALLEL, THREADS, Slot
+from rootless.layer.unpack import unpack
 from rootless.oci import documents, image_config, reference
 from rootless.oci import manifest as manifests
 from rootless.oci import platform as platforms
 from rootless.oci.descriptor import Descriptor
-from rootless.oci.documents import DOCUMENT_MAX
 from rootless.oci.image_config import ImageConfig
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.platform import Platform
-from rootless.store import atomic, blobs, image_changes, layers
+from rootless.store import blobs, image_changes, layers
 from rootless.store.leases import Lease
 
 if TYPE_CHECKING:
     from rootless.context import Context
 
 _CHUNK = 1 << 20
-PARALLEL = 3  # layers at once, as in a pull
-MEMBERS_MAX = 100_000  # files in an archive; a hundred images of a hundred layers have 20,000
 _NESTED_MAX = 3  # indexes in indexes
 _IMAGE_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
@@ -46,13 +42,6 @@ class Loaded:
 
     record: dict[str, Any]
     names: list[str]
-
-
-@dataclass(slots=True)
-class _File:
-    path: str
-    digest: str  # "" while nobody has read it
-    size: int
 
 
 @dataclass(slots=True)
@@ -76,9 +65,9 @@ def load(
     with Lease(ctx) as lease:
         lease.keep_all()  # the digests are known at the end only
         files = (
-            _Directory(source, what)
+            Directory(source, what)
             if isinstance(source, str)
-            else _Archive(source, lease.path, what)
+            else Archive(source, lease.path, what)
         )
         wanted = platforms.parse(platform) if platform else None
         found = _images(files, wanted, what)
@@ -91,104 +80,7 @@ def load(
         return [_Loading(ctx, files, lease.path, one, what).run() for one in found]
 
 
-class _Files:
-    """The files of an archive by name."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def find(self, name: str) -> _File | None:
-        raise NotImplementedError
-
-    def file(self, name: str) -> _File:
-        found = self.find(name)
-        if found is None:
-            raise BadDocument(
-                f"{self.what}: {name} is missing",
-                remedy="the archive is not whole: save it again",
-            )
-        return found
-
-    def document(self, name: str) -> bytes:
-        """The bytes of a small file."""
-        found = self.file(name)
-        if found.size > DOCUMENT_MAX:
-            raise BadDocument(
-                f"{self.what}: {name} has {found.size} bytes, too many for a document"
-            )
-        with open(found.path, "rb") as file:
-            return file.read()
-
-    def blob(self, digest: str) -> bytes:
-        """A small blob of an OCI layout, verified."""
-        data = self.document(_place(digest))
-        digests.verify(data, digest, f"{self.what}: {_place(digest)}")
-        return data
-
-
-class _Directory(_Files):
-    """An OCI layout as a directory."""
-
-    def __init__(self, path: str, what: str) -> None:
-        super().__init__(what)
-        self._path = path
-
-    def find(self, name: str) -> _File | None:
-        path = f"{self._path}/{name}"
-        return _File(path, "", os.stat(path).st_size) if os.path.isfile(path) else None
-
-
-class _Archive(_Files):
-    """A tar archive, read to its end into files of a temporary directory."""
-
-    def __init__(self, source: "compression.Readable", directory: str, what: str) -> None:
-        super().__init__(what)
-        self._files: dict[str, _File] = {}
-        self._links: dict[str, str] = {}
-        stream = compression.Decompressed(source, what=what)
-        try:
-            with tarfile.open(
-                fileobj=cast("BinaryIO", stream), mode="r|", bufsize=_CHUNK
-            ) as archive:
-                for count, member in enumerate(archive):
-                    if count >= MEMBERS_MAX:
-                        raise BadDocument(f"{what} has more than {MEMBERS_MAX} files")
-                    self._take(archive, member, directory)
-        except tarfile.TarError as e:
-            raise BadDocument(f"{what} is no whole tar archive: {e}") from e
-
-    def _take(self, archive: tarfile.TarFile, member: tarfile.TarInfo, directory: str) -> None:
-        name = posixpath.normpath(member.name)
-        if member.issym():
-            # Docker before 25 has linked a layer that several images have.
-            target = posixpath.join(posixpath.dirname(name), member.linkname)
-            self._links[name] = posixpath.normpath(target)
-        elif member.islnk():
-            self._links[name] = posixpath.normpath(member.linkname)
-        elif member.isreg():
-            content = archive.extractfile(member)
-            assert content is not None
-            path = f"{directory}/{len(self._files)}.member"
-            checked = hashlib.sha256()
-            try:
-                with open(path, "xb", buffering=0) as file:
-                    while chunk := content.read(_CHUNK):
-                        checked.update(chunk)
-                        file.write(chunk)
-            except OSError as e:
-                raise atomic.store_error(e, f"write {path}") from e
-            self._files[name] = _File(path, f"sha256:{checked.hexdigest()}", member.size)
-
-    def find(self, name: str) -> _File | None:
-        name = posixpath.normpath(name)
-        for _ in range(8):
-            if name not in self._links:
-                break
-            name = self._links[name]
-        return self._files.get(name)
-
-
-def _images(files: _Files, wanted: Platform | None, what: str) -> list[_Found]:
+def _images(files: Files, wanted: Platform | None, what: str) -> list[_Found]:
     """What the archive's table of contents names; each image once."""
     docker = files.find("manifest.json") is not None
     if files.find("index.json") is None and not docker:
@@ -206,7 +98,7 @@ def _images(files: _Files, wanted: Platform | None, what: str) -> list[_Found]:
 
 
 def _from_layout(
-    files: _Files, wanted: Platform | None, what: str, found: dict[str, _Found]
+    files: Files, wanted: Platform | None, what: str, found: dict[str, _Found]
 ) -> None:
     index = manifests.parse(
         files.document("index.json"), manifests.OCI_INDEX, f"{what}: index.json"
@@ -222,13 +114,13 @@ def _from_layout(
         if wanted is not None and not platforms.matches(config.platform, wanted):
             continue
         image_config.check_layers(len(manifest.layers), config, what)
-        places = [_place(layer.digest) for layer in manifest.layers]
+        places = [place_of(layer.digest) for layer in manifest.layers]
         one = found.setdefault(config.image_id, _Found(manifest, config, places))
         _add_names(one, _names(entry))
 
 
 def _manifest(
-    files: _Files, entry: Descriptor, wanted: Platform | None, what: str
+    files: Files, entry: Descriptor, wanted: Platform | None, what: str
 ) -> Manifest | None:
     """The manifest that an entry of the index leads to; None if that is for no platform here."""
     for _ in range(_NESTED_MAX):
@@ -261,7 +153,7 @@ def _names(entry: Descriptor) -> list[str]:
 
 
 def _from_docker(
-    files: _Files, wanted: Platform | None, what: str, found: dict[str, _Found]
+    files: Files, wanted: Platform | None, what: str, found: dict[str, _Found]
 ) -> None:
     where = f"{what}: manifest.json"
     try:
@@ -289,21 +181,18 @@ def _add_names(one: _Found, names: list[str]) -> None:
     one.names += [name for name in names if name not in one.names]
 
 
-def _place(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
-
-
 class _Loading:
     """One image of the archive on its way into the store."""
 
     def __init__(
-        self, ctx: "Context", files: _Files, directory: str, found: _Found, what: str
+        self, ctx: "Context", files: Files, directory: str, found: _Found, what: str
     ) -> None:
         self._ctx = ctx
         self._files = files
         self._directory = directory
         self._found = found
         self._what = what
+        self._slots = threading.Semaphore(PARALLEL)
 
     def run(self) -> Loaded:
         found = self._found
@@ -324,7 +213,7 @@ class _Loading:
         """All layers, several at once; their blobs, bottom first."""
         # The same layer may be there twice (empty ones are): take it once.
         unique = {diff_id: (name, described) for name, diff_id, described in wanted}
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="rl-layer") as pool:
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="rl-layer") as pool:
             futures = {
                 diff_id: pool.submit(self._layer, name, diff_id, described)
                 for diff_id, (name, described) in unique.items()
@@ -338,92 +227,70 @@ class _Loading:
 
     def _layer(self, name: str, diff_id: str, described: Descriptor | None) -> Descriptor:
         """A layer into the store, unpacked and as a blob; the blob."""
-        file = self._files.file(name)
-        if described is not None:
-            self._keep(file, described)
-            self._unpack(described, diff_id)
+        with Slot(self._slots) as slot:
+            file = self._files.file(name)
+            if described is None and file.digest:
+                with file.open() as stream:
+                    kind = compression.kind_of(stream.read(512))
+                if kind in image.KEPT:
+                    described = Descriptor(image.KEPT[kind], file.digest, file.size)
+            if described is None:
+                return self._read_once(file, diff_id, None, slot)
+            if file.digest and (file.digest, file.size) != (described.digest, described.size):
+                raise DigestMismatch(self._what, described.digest, file.digest)
+            paths = self._ctx.paths
+            if not blobs.has(paths, described.digest, described.size):
+                if not file.digest:
+                    return self._read_once(file, diff_id, described, slot)
+                blobs.adopt(paths, file.path, file.digest)
+                file.path = paths.blob(file.digest)
+            self._unpack(described, diff_id, slot)
             return described
-        with open(file.path, "rb", buffering=0) as stream:
-            kind = compression.kind_of(stream.read(512))
-        media_type = image.KEPT.get(kind, "")
-        if media_type:
-            digest = file.digest or _hash(file.path)
-            described = Descriptor(media_type, digest, file.size)
-            self._keep(file, described)
-            self._unpack(described, diff_id)
-            return described
-        return self._compress(file, diff_id)
 
-    def _keep(self, file: _File, described: Descriptor) -> None:
-        """The file becomes the blob that it is said to be.  Raises DigestMismatch."""
-        paths = self._ctx.paths
-        if file.digest and (file.digest, file.size) != (described.digest, described.size):
-            raise DigestMismatch(self._what, described.digest, file.digest)
-        if blobs.has(paths, described.digest, described.size):
-            return
-        if file.digest:  # ours, and hashed while it was written
-            blobs.adopt(paths, file.path, file.digest)
-            file.path = paths.blob(file.digest)
-            return
-        with (
-            open(file.path, "rb", buffering=0) as source,
-            blobs.Writer(paths, self._directory) as writer,
-        ):
-            while chunk := source.read(_CHUNK):
-                writer.write(chunk)
-            writer.commit(described.digest)
-
-    def _unpack(self, described: Descriptor, diff_id: str) -> None:
+    def _unpack(self, described: Descriptor, diff_id: str, slot: Slot) -> None:
         paths = self._ctx.paths
         if layers.exists(paths, diff_id):
             return
         # It was hashed on its way here, and what comes out of it is: the worker reads it itself.
         fd = os.open(paths.blob(described.digest), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            unpack_layer(self._ctx, paths, fd, described.media_type, diff_id)
+            unpack(self._ctx, paths, fd, described.media_type, diff_id, slot.release)
         finally:
             os.close(fd)
 
-    def _compress(self, file: _File, diff_id: str) -> Descriptor:
-        """A layer that came uncompressed gets a blob while it is unpacked."""
+    def _read_once(
+        self, file: File, diff_id: str, described: Descriptor | None, slot: Slot
+    ) -> Descriptor:
+        """Unpack a layer while its blob is made: the one that is `described`, or a new one."""
         paths = self._ctx.paths
-        with (
-            open(file.path, "rb", buffering=0) as source,
-            blobs.Writer(paths, self._directory) as writer,
-        ):
-            tee = image.Tee(source, writer, f"{self._what}: layer {diff_id[7:19]}")
-            # An uncompressed file of an archive was hashed when it was read.
-            known = file.digest == diff_id
-            checked = tee if known else _Hashing(tee)
-            unpack_layer(self._ctx, paths, checked, "", diff_id)
-            while checked.read(_CHUNK):
-                pass
-            digest = tee.finish()
-            if isinstance(checked, _Hashing) and checked.digest != diff_id:
-                # It was in the store: nobody has looked at this one.
-                raise DigestMismatch(f"{self._what}: layer", diff_id, checked.digest)
-            writer.commit(digest)
-        return Descriptor(tee.media_type, digest, writer.size)
+        what = f"{self._what}: layer {diff_id[7:19]}"
+        with file.open() as source, blobs.Writer(paths, self._directory) as writer:
+            tee = image.Tee(source, writer, what, keep=described is not None)
 
+            def unpacked() -> None:
+                tee.finish()
+                if described is not None and writer.digest != described.digest:
+                    raise DigestMismatch(self._what, described.digest, writer.digest)
+                slot.release()
 
-class _Hashing:
-    def __init__(self, source: image.Tee) -> None:
-        self._source = source
-        self._hash = hashlib.sha256()
+            is_new = not layers.exists(paths, diff_id)
+            if is_new:
+                unpack(self._ctx, paths, tee, "", diff_id, unpacked)
+            else:
+                if not tee.keeps:
+                    # Nobody has looked at what is in this one.
+                    self._check(tee, diff_id)
+                unpacked()
+            writer.commit(writer.digest, synced=is_new)  # with the layer
+        return described or Descriptor(tee.media_type, writer.digest, writer.size)
 
-    def read(self, size: int = _CHUNK, /) -> bytes:
-        data = self._source.read(size)
-        self._hash.update(data)
-        return data
-
-    @property
-    def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
-
-
-def _hash(path: str) -> str:
-    with open(path, "rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    def _check(self, content: image.Tee, diff_id: str) -> None:
+        checked = hashlib.sha256()
+        while data := content.read(_CHUNK):
+            checked.update(data)
+        found = f"sha256:{checked.hexdigest()}"
+        if found != diff_id:
+            raise DigestMismatch(f"{self._what}: layer", diff_id, found)
 
 
 def _new_manifest(config: ImageConfig, stored: list[Descriptor]) -> Manifest:

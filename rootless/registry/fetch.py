@@ -11,12 +11,13 @@ from functools import partial
 
 from rootless.context import Context
 from rootless.errors import RegistryError, RlError, StoreError
+from rootless.layer.slots import PARALLEL, THREADS, Slot
 from rootless.layer.unpack import unpack, unpack_layer
 from rootless.oci import digest as digests
 from rootless.oci.descriptor import Descriptor
 from rootless.registry.blobs import BlobStream
 from rootless.registry.client import Client
-from rootless.registry.parallel import PARALLEL, run_all
+from rootless.registry.parallel import run_all
 from rootless.registry.transport import Cancelled
 from rootless.store import blobs, layers
 from rootless.store.partials import Partial
@@ -55,15 +56,15 @@ class LayerFetcher:
                 diff_id: partial(self._layer, descriptor, diff_id)
                 for diff_id, descriptor in wanted.items()
             },
-            2 * PARALLEL,
+            THREADS,
         )
 
     def _layer(self, descriptor: Descriptor, diff_id: str) -> int:
-        with _Slot(self._slots) as slot:
+        with Slot(self._slots) as slot:
             self.client.transport.check_cancelled()
             return self._with_slot(descriptor, diff_id, slot)
 
-    def _with_slot(self, descriptor: Descriptor, diff_id: str, slot: "_Slot") -> int:
+    def _with_slot(self, descriptor: Descriptor, diff_id: str, slot: Slot) -> int:
         short = _short(descriptor.digest)
         size = self._stored(descriptor, diff_id)
         phase = "exists"
@@ -101,7 +102,7 @@ class LayerFetcher:
                 raise
             return None  # what comes now replaces it
 
-    def _download(self, descriptor: Descriptor, diff_id: str, held: Partial, slot: "_Slot") -> int:
+    def _download(self, descriptor: Descriptor, diff_id: str, held: Partial, slot: Slot) -> int:
         """Fetch, unpack and keep; once more from the beginning when what was put together of
         several transfers makes no sense."""
         if held.kept > descriptor.size:
@@ -119,7 +120,7 @@ class LayerFetcher:
                         raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _transfer(self, source: "_Incoming", diff_id: str, slot: "_Slot") -> int:
+    def _transfer(self, source: "_Incoming", diff_id: str, slot: Slot) -> int:
         if layers.exists(self.paths, diff_id):
             size = layers.size(self.paths, diff_id)
             source.read_rest()
@@ -189,26 +190,6 @@ class _Incoming:
         """What stands behind the tar's end is part of the blob."""
         while self.read():
             pass
-
-
-class _Slot:
-    """One of the places for transfers; given back early, it is not given back again."""
-
-    def __init__(self, slots: threading.Semaphore) -> None:
-        self._slots = slots
-        self._held = False
-
-    def __enter__(self) -> "_Slot":
-        self._held = self._slots.acquire()
-        return self
-
-    def release(self) -> None:
-        if self._held:
-            self._held = False
-            self._slots.release()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
 
 class _Shown:

@@ -9,11 +9,11 @@ from rootless.registry.transport import Cancelled
 
 T = TypeVar("T")
 
-PARALLEL = 3  # as Docker's max-concurrent-downloads; its uploads are 5, on more cores
+UPLOADS = 3  # Docker's are 5, on more cores
 
 
 def run_all(
-    client: Client, jobs: Mapping[str, Callable[[], T]], threads: int = PARALLEL
+    client: Client, jobs: Mapping[str, Callable[[], T]], threads: int = UPLOADS
 ) -> dict[str, T]:
     """What each job returns, by its key.
 

@@ -89,7 +89,12 @@ class Writer:
             raise store_error(e, f"write {self._path}") from e
         return self
 
-    def write(self, data: bytes) -> None:
+    @property
+    def digest(self) -> str:
+        """Of what has been written."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def write(self, data: "bytes | memoryview") -> None:
         assert self._file is not None
         try:
             view = memoryview(data)
@@ -100,17 +105,18 @@ class Writer:
         self._hash.update(data)
         self.size += len(data)
 
-    def commit(self, digest: str) -> None:
+    def commit(self, digest: str, *, synced: bool = False) -> None:
         """Put the blob in its place: verified, synced, renamed.  Raises DigestMismatch too.
 
-        Idempotent: done by somebody else in the meantime is done.
+        What is `synced` already is on disk.  Idempotent: done by somebody else in the meantime is
+        done.
         """
         assert self._file is not None
-        actual = f"sha256:{self._hash.hexdigest()}"
-        if actual != digest:
-            raise DigestMismatch("blob", digest, actual)
+        if self.digest != digest:
+            raise DigestMismatch("blob", digest, self.digest)
         try:
-            os.fsync(self._file.fileno())
+            if not synced:
+                os.fsync(self._file.fileno())
             self._file.close()
             os.rename(self._path, self._paths.blob(digest))
         except OSError as e:

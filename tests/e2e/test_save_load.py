@@ -146,16 +146,21 @@ def test_podman_loads_it(rl: Rl, built: str, podman: list[str], tmp_path: Path) 
     rl.run("rmi", built)
 
 
-@pytest.mark.parametrize("pack", ["gzip", "xz", "bzip2", "zstd", "cat"])
+@pytest.mark.parametrize("pack", ["gzip", "xz", "bzip2", "zstd", "cat", "pipe"])
 def test_load_reads_compressed_standard_input(
     rl: Rl, image: Image, tmp_path: Path, pack: str
 ) -> None:
     data = docker_archive(image, ["packed:1", "packed:2"])
-    packed = subprocess.run([pack], input=data, stdout=subprocess.PIPE, check=True).stdout
     archive = tmp_path / "a"
-    archive.write_bytes(packed)
-    with open(archive) as stdin:
-        lines = rl.out("load", stdin=stdin).splitlines()
+    if pack == "pipe":
+        archive.write_bytes(data)
+        with subprocess.Popen(["cat", archive], stdout=subprocess.PIPE) as pipe:
+            lines = rl.out("load", stdin=pipe.stdout).splitlines()
+    else:
+        packed = subprocess.run([pack], input=data, stdout=subprocess.PIPE, check=True).stdout
+        archive.write_bytes(packed)
+        with open(archive) as stdin:
+            lines = rl.out("load", stdin=stdin).splitlines()
     assert lines == ["Loaded image: packed:1", "Loaded image: packed:2"]
     assert rl.inspect("packed:1")["Id"] == image.id
     assert rl.out("run", "--rm", "--network", "none", "packed:2") == "loaded"
@@ -262,6 +267,15 @@ def test_load_chooses_the_platform(rl: Rl, tmp_path: Path) -> None:
         rl.run("rmi", "-f", one.id)
 
 
+def with_size(archive: bytes, field: bytes, kind: bytes = b"0") -> bytes:
+    """The archive with another size, and kind, in its first header."""
+    header = bytearray(archive[:512])
+    header[124:136], header[156:157] = field, kind
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + archive[512:]
+
+
 def broken(image: Image) -> dict[str, bytes]:
     """Archives that make no sense, by what is wrong with them."""
     good = docker_archive(image, ["bad:1"])
@@ -293,6 +307,9 @@ def broken(image: Image) -> dict[str, bytes]:
         "text": b"hello world\n" * 100,
         "cut": good[: len(good) // 2],
         "cut gzip": gzip.compress(good)[:-2000],
+        "negative size": with_size(good, b"\xff" * 12),
+        "huge size": with_size(good, b"\x80" + b"\0" * 3 + b"\x7f" + b"\xff" * 7),
+        "negative long name": with_size(good, b"\xff" * 10 + b"\0\0", b"L"),
         "no table": tar({"etc/passwd": "root"}),
         "another layer": wrong,
         "missing layer": docker_archive(image, ["bad:1"], Layers=["0/layer.tar", "nope"]),
@@ -320,6 +337,8 @@ def test_a_broken_archive_loads_nothing(
     listing = ("images", "-a", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
     before = rl.out(*listing)
     rl.fails("load", "-i", str(archive), status=1)
+    with subprocess.Popen(["cat", str(archive)], stdout=subprocess.PIPE) as pipe:
+        rl.fails("load", stdin=pipe.stdout, status=1)
     assert rl.out(*listing) == before
     assert os.listdir(f"{rl.store}/tmp") == []
 
