@@ -91,3 +91,4 @@ class Trace:
         if ended:
             spans[-1][2] = time.monotonic_ns()
         self.add([text, spans[0][1], spans[-1][2], spans, facts])
+        self._mark = time.monotonic_ns()  # what was waited for is told by it

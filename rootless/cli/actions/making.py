@@ -33,6 +33,8 @@ def make(
 ) -> "tuple[Container, Lock, dict[str, Any]]":
     """The image, pulled when that is asked for, and a container of it."""
     asked = {name: value for name, value in values.items() if value or value == 0}
+    if ctx.trace is not None:
+        ctx.trace.lap("read the options, and loaded the rest of rl")
     layout.prepare(ctx.paths)
     if options.cidfile and os.path.exists(options.cidfile):
         raise ContainerError(
