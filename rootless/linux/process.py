@@ -161,6 +161,17 @@ def spawn_tied(argv: "Sequence[str]", environ: "Mapping[str, str]", error_fd: in
         os._exit(127)
 
 
+def leave_caller(keep_fd: int) -> None:
+    """After a fork: a session of our own, and of what our caller has open nothing but `keep_fd`."""
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    if keep_fd > 3:
+        syscalls.close_range(3, keep_fd - 1)
+    syscalls.close_range(keep_fd + 1, syscalls.FD_MAX)
+
+
 def set_title(title: str) -> None:
     """Let ps(1) show `title` for this process, as far as the words it was started with have room.
 

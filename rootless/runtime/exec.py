@@ -15,7 +15,7 @@ from rootless.runtime import rootfs, stage
 from rootless.runtime.attach import DetachKeys
 from rootless.runtime.execute import ProcessPlan, set_oom_score
 from rootless.runtime.execute import execute as become
-from rootless.runtime.streams import Client, LocalClient, Pump, pipes, split
+from rootless.runtime.streams import LocalClient, Pump, pipes, split
 from rootless.store import execs
 
 TYPE_CHECKING = False
@@ -37,17 +37,40 @@ def execute(
     such program, user or directory.
     """
     if document["rl"]["detach"]:
-        _start_detached(ctx, container, document)
+        _Keeper(ctx, container, document).close()
         return 0
-    pid, master, ends = _begin(ctx, container, document)
+    if document["terminal"]:
+        return _with_terminal(ctx, container, document, detach_keys)
+    pid, _, ends = _begin(ctx, container, document)
     record = execs.Record(ctx, container, document, pid)
-    exit_code = _relay(pid, ends, master, document["rl"], detach_keys)
-    if exit_code is None:
-        record.detached()
-        _stay_behind(master)
-        return 0
+    pump = _pump(pid, *split(ends))
+    client = LocalClient(pump, ("stdout", "stderr"), read_input=document["rl"]["interactive"])
+    pump.clients.append(client)
+    pump.run()
+    exit_code = _exit_code(pid)
     record.finish(exit_code)
+    signals.restore(signals.FORWARDED)
+    client.finish()
     return exit_code
+
+
+def _with_terminal(
+    ctx: "Context", container: "Container", document: "dict[str, Any]", detach_keys: bytes
+) -> int:
+    """The process may outlive us: a keeper is its parent, and we show its terminal."""
+    keeper = _Keeper(ctx, container, document)
+    interactive = document["rl"]["interactive"]
+    pump = _pump(keeper.pid, {keeper.master: "stdout"}, keeper.master)
+    client = TerminalClient(pump, detach_keys, read_input=interactive)
+    pump.clients.append(client)
+    with _Raw(interactive):
+        pump.run(until=lambda: client.detached)
+        signals.restore(signals.FORWARDED)
+        client.finish()
+    if client.detached:
+        keeper.detach()
+        return 0
+    return keeper.exit_code()
 
 
 def _begin(
@@ -65,34 +88,75 @@ def _begin(
     return pid, master, ends
 
 
-def _start_detached(ctx: "Context", container: "Container", document: "dict[str, Any]") -> None:
-    """Start the process under a keeper: a child of ours that waits for it, so that its exit code
-    is kept, and that empties its terminal."""
-    ours, theirs = channels.pair()
-    keeper = os.fork()
-    if keeper == 0:
-        ours.close()
-        try:
-            os.setsid()
-            _to_null()
-            pid, master, _ = _begin(ctx, container, document)
-            record = execs.Record(ctx, container, document, pid)
-        except BaseException as e:
-            stage.report(theirs, e)
-            os._exit(1)
+class _Keeper:
+    """A child of ours that is the parent of the process, so that its exit code is kept when we
+    have left, and that empties its terminal then.
+
+    Raises what kept the process from running.
+    """
+
+    __slots__ = ("_channel", "master", "pid")
+
+    def __init__(self, ctx: "Context", container: "Container", document: "dict[str, Any]") -> None:
+        self._channel, theirs = channels.pair()
+        child = os.fork()
+        if child == 0:
+            try:
+                process.leave_caller(theirs.fileno())
+                _keep(ctx, container, document, theirs)
+            finally:
+                os._exit(0)
         theirs.close()
-        try:
-            if master >= 0:
-                _empty(master)
-            record.finish(_exit_code(pid))
-        finally:
-            os._exit(0)
-    theirs.close()
-    name, body, _ = ours.receive()
-    ours.close()
-    if name:
-        os.waitpid(keeper, 0)
-        stage.raise_reported(body)
+        name, body, fds = self._channel.receive()
+        if name == "started" and isinstance(body, int):
+            self.pid = body
+            self.master = fds[0] if fds else -1
+            return
+        os.waitpid(child, 0)
+        if name == "error":
+            stage.raise_reported(body)
+        raise KernelError("fork", 10, "the parent of the command was killed")
+
+    def exit_code(self) -> int:
+        """Wait for the end of the process; killed with its keeper it has none, and 137 stands."""
+        self._channel.send("wait")
+        _, body, _ = self._channel.receive()
+        return body if isinstance(body, int) else 137
+
+    def detach(self) -> None:
+        """Leave; the process and its terminal stay."""
+        self._channel.send("detach")
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+def _keep(
+    ctx: "Context", container: "Container", document: "dict[str, Any]", channel: channels.Channel
+) -> None:
+    """The keeper's life."""
+    try:
+        pid, master, _ = _begin(ctx, container, document)
+    except BaseException as e:
+        stage.report(channel, e)
+        return
+    record = execs.Record(ctx, container, document, pid)
+    if document["rl"]["detach"]:
+        channel.send("started", pid)
+        order = ""
+    else:
+        channel.send("started", pid, [master])
+        order, _, _ = channel.receive()
+    if order == "detach":
+        record.detached()
+    if master >= 0 and (order == "detach" or document["rl"]["detach"]):
+        _empty(master)
+    elif master >= 0:
+        os.close(master)  # it hangs up, if rl was killed
+    exit_code = _exit_code(pid)
+    record.finish(exit_code)
+    channel.send("ended", exit_code)
 
 
 class Joining:
@@ -257,30 +321,11 @@ def _started(channel: channels.Channel) -> tuple[int, int, int]:
     return pid, master, listener_fd
 
 
-def _relay(
-    pid: int, ends: "dict[int, str]", master: int, extension: "dict[str, Any]", detach_keys: bytes
-) -> int | None:
-    """The exit code; None when the user has detached from the terminal."""
+def _pump(pid: int, outputs: "dict[int, str]", input_fd: int) -> Pump:
+    """The loop until the end of the process, with our signals passed on to it."""
     pidfd = os.pidfd_open(pid)
-    if master >= 0:
-        outputs, input_fd = {master: "stdout"}, master
-    else:
-        outputs, input_fd = split(ends)
-    pump = Pump(pidfd, outputs, input_fd, None)
     signals.handle(signals.FORWARDED, lambda number, _: process.signal_process(pidfd, number))
-    if master >= 0:
-        client: Client = TerminalClient(pump, detach_keys, read_input=extension["interactive"])
-        pump.clients.append(client)
-        with _Raw(extension["interactive"]):
-            pump.run(until=lambda: client.detached)
-        if client.detached:
-            return None
-    else:
-        pump.clients.append(
-            LocalClient(pump, ("stdout", "stderr"), read_input=extension["interactive"])
-        )
-        pump.run()
-    return _exit_code(pid)
+    return Pump(pidfd, outputs, input_fd, None)
 
 
 def _exit_code(pid: int) -> int:
@@ -330,22 +375,6 @@ class TerminalClient(LocalClient):
     def typed(self, data: bytes) -> bytes:
         passed, self.detached = self._keys.feed(data)
         return passed
-
-
-def _stay_behind(master: int) -> None:
-    """The user has detached: a child of ours keeps the terminal open and empties it."""
-    if os.fork() != 0:
-        return
-    os.setsid()
-    _to_null()
-    _empty(master)
-    os._exit(0)
-
-
-def _to_null() -> None:
-    null = os.open("/dev/null", os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
 
 
 def _empty(master: int) -> None:

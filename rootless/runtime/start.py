@@ -6,7 +6,7 @@ import sys
 
 from rootless.errors import ContainerError, RlError
 from rootless.linux import channel as channels
-from rootless.linux import process, signals, syscalls
+from rootless.linux import process, signals
 from rootless.runtime import stage
 from rootless.store import containers
 from rootless.trace import Trace
@@ -56,10 +56,11 @@ def in_foreground(
             container, lambda: supervised(ctx, container, lock, attach=False, notify=notify)
         )
         lock.close()
-    if client.failure:
-        notify(f"the container's output could not be written: {client.failure}")
     # What comes now is meant for rl.
     signals.restore(signals.FORWARDED)
+    client.finish()
+    if client.failure:
+        notify(f"the container's output could not be written: {client.failure}")
     return exit_code
 
 
@@ -156,15 +157,7 @@ def _fork(ctx: "Context", channel: channels.Channel) -> int:
     if pid:
         return pid
     try:
-        os.setsid()
-        null = os.open("/dev/null", os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(null, number)
-        # Neither locks nor whatever else our caller has open.
-        fd = channel.fileno()
-        if fd > 3:
-            syscalls.close_range(3, fd - 1)
-        syscalls.close_range(fd + 1, syscalls.FD_MAX)
+        process.leave_caller(channel.fileno())
         from rootless.runtime import supervisor
 
         os._exit(supervisor.serve(ctx.paths.store, ctx.paths.runtime, channel))

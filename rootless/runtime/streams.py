@@ -76,6 +76,7 @@ class Pump:
         self._waiting: list[Callable[[], None]] = []
         self._log = log
         self._ended = False
+        self._after_end = 0  # bytes that were read since
         self._paused = False
         self._timers: list[tuple[float, Callable[[], None]]] = []
         self.clients: list[Client] = []
@@ -145,7 +146,7 @@ class Pump:
     # Output.
 
     def _on_output(self, fd: int) -> None:
-        if any(client.is_full() for client in self.clients):
+        if self._is_held():
             self.pause()
             return
         stream = self._outputs[fd]
@@ -160,10 +161,19 @@ class Pump:
         if not data:
             self._close_output(fd)
             return
+        if self._ended:
+            self._after_end += len(data)
         if self._log is not None:
             self._log.write(stream, data)
         for client in list(self.clients):
             client.output(stream, data)
+
+    def _is_held(self) -> bool:
+        """Whether output has to wait for somebody.  Not what a container has left in its pipes:
+        its end waits for nobody, and more than that comes from outside of it."""
+        if self._ended and self._after_end < OUTBOX_MAX:
+            return False
+        return any(client.is_full() for client in self.clients)
 
     def _close_output(self, fd: int) -> None:
         self.forget(fd)
@@ -186,7 +196,7 @@ class Pump:
                 self._poll.modify(fd, 0)
 
     def resume(self) -> None:
-        if self._paused and not any(client.is_full() for client in self.clients):
+        if self._paused and not self._is_held():
             self._paused = False
             for fd in self._outputs:
                 self._poll.modify(fd, select.POLLIN)
@@ -270,6 +280,52 @@ class Pump:
         self.resume()
 
 
+class _Output:
+    """Where a stream is shown: a descriptor of ours that is written without waiting.
+
+    Others may have the same file open, the shell above all, so its O_NONBLOCK is not changed: a
+    pipe or terminal is opened a second time.  What cannot be, a socket or another user's pipe, is
+    asked before each piece that it is sure to take.
+    """
+
+    __slots__ = ("_chunk", "_ready", "fd", "identity", "pending")
+
+    def __init__(self, fd: int) -> None:
+        status = os.fstat(fd)
+        self.identity = (status.st_dev, status.st_ino, status.st_rdev)
+        self.pending = bytearray()
+        self._chunk = CHUNK
+        self._ready: select.poll | None = None
+        self.fd = fd
+        if not os.get_blocking(fd) or status.st_mode & 0o170000 in (0o100000, 0o060000):
+            return  # a regular file or a disk makes nobody wait
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            self.fd = os.open(f"/proc/self/fd/{fd}", flags)
+        except OSError:
+            self._chunk = select.PIPE_BUF
+            self._ready = select.poll()
+            self._ready.register(fd, select.POLLOUT)
+
+    def write(self, data: bytes) -> bool:
+        """Write what is taken, and keep the rest; whether there is none.  Raises OSError."""
+        if not self.pending and self._ready is None:  # mostly: without a copy
+            try:
+                data = data[os.write(self.fd, data) :]
+            except BlockingIOError:
+                pass
+        self.pending += data
+        while self.pending:
+            if self._ready is not None and not self._ready.poll(0):
+                return False
+            try:
+                written = os.write(self.fd, self.pending[: self._chunk])
+            except BlockingIOError:
+                return False
+            del self.pending[:written]
+        return True
+
+
 class LocalClient(Client):
     """rl itself, in the foreground: its own descriptors 0, 1 and 2.
 
@@ -279,7 +335,12 @@ class LocalClient(Client):
     def __init__(self, pump: Pump, streams: "tuple[str, ...]", *, read_input: bool) -> None:
         self._pump = pump
         self.failure = ""  # why output could not be written
-        self._targets = {name: fd for name, fd in (("stdout", 1), ("stderr", 2)) if name in streams}
+        self._targets = {
+            name: _Output(fd) for name, fd in (("stdout", 1), ("stderr", 2)) if name in streams
+        }
+        both = list(self._targets.values())
+        if len(both) > 1 and both[0].identity == both[1].identity:
+            self._targets["stderr"] = both[0]  # in the order in which it came
         self._reading = False
         if read_input:
             self._watch()
@@ -307,19 +368,37 @@ class LocalClient(Client):
         """What of the user's input goes to the container."""
         return data
 
+    def is_full(self) -> bool:
+        return any(len(target.pending) > OUTBOX_MAX for target in self._targets.values())
+
     def output(self, stream: str, data: bytes) -> None:
         target = self._targets.get(stream)
-        if target is None:
-            return
-        view = memoryview(data)
+        if target is not None and not self._write(target, data):
+            self._pump.watch(target.fd, self._on_room, target.fd, select.POLLOUT)
+
+    def _on_room(self, fd: int) -> None:
+        target = next(one for one in self._targets.values() if one.fd == fd)
+        if self._write(target, b""):
+            self._pump.forget(fd)
+        self._pump.resume()
+
+    def _write(self, target: _Output, data: bytes) -> bool:
+        """Whether nothing is left to be written."""
         try:
-            while view:
-                view = view[os.write(target, view) :]
-        except BlockingIOError:
-            os.set_blocking(target, True)
-            self.output(stream, bytes(view))
+            return target.write(data)
         except OSError as e:
             if e.errno != errno.EPIPE:  # a reader that has left has had enough
                 self.failure = e.strerror or "it failed"
+        self._pump.forget(target.fd)
+        for stream in [name for name, one in self._targets.items() if one is target]:
             del self._targets[stream]
             self._pump.drop_stream(stream)
+        return True
+
+    def finish(self) -> None:
+        """Wait until all is written: the container has ended, and its reader has not."""
+        for target in list(self._targets.values()):
+            poll = select.poll()
+            poll.register(target.fd, select.POLLOUT)
+            while not self._write(target, b""):
+                poll.poll()

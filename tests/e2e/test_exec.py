@@ -1,6 +1,7 @@
 """`rl exec`: inside a running container."""
 
 import os
+import signal
 
 import pytest
 from support.program import Rl
@@ -133,13 +134,23 @@ def test_exec_goes_on_when_its_terminal_is_left(rl: Rl, container: str) -> None:
     rl.run("exec", container, "mkfifo", "/tmp/fifo")
     terminal = rl.pty("exec", "-it", "--detach-keys", "ctrl-x,q", container, "sh")
     terminal.expect(r"[#$] ")
-    terminal.send("read x < /tmp/fifo; seq 100000; touch /tmp/end\n")
+    terminal.send("read x < /tmp/fifo; seq 100000; touch /tmp/end; read x < /tmp/fifo; exit 5\n")
     terminal.send("\x18q")
     assert terminal.wait() == 0
     terminal.close()
     rl.run("exec", container, "sh", "-c", "echo > /tmp/fifo", timeout=20)
     wait_until(lambda: rl.run("exec", container, "ls", "/tmp/end", check=False).returncode == 0)
     assert execs(rl, container)[1]["Running"] is True
+    rl.run("exec", container, "sh", "-c", "echo > /tmp/fifo", timeout=20)
+    wait_until(lambda: execs(rl, container)[1]["ExitCode"] == 5, what="its exit code")
+
+
+def test_exec_with_a_terminal_hangs_up_with_rl(rl: Rl, container: str) -> None:
+    script = "trap 'exit 7' HUP; echo up; sleep 100 & wait"
+    terminal = rl.pty("exec", "-t", container, "sh", "-c", script)
+    terminal.expect("up")
+    os.kill(terminal.child.pid, signal.SIGKILL)
+    wait_until(lambda: execs(rl, container)[0]["ExitCode"] == 7, what="its end")
 
 
 def test_exec_is_forgotten_some_time_after_its_end(rl: Rl, container: str) -> None:

@@ -7,7 +7,9 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from support.program import Rl, program
+from support.traces import wait_until
 
 SIZE = 8 << 20
 
@@ -56,6 +58,35 @@ def test_large_input_through_exec_reaches_the_program(rl: Rl) -> None:
     container = rl.start(command="sleep 100")
     done = run(rl, "exec", "-i", container, "md5sum", data=data)
     assert done.stdout.split()[0].decode() == digest(data), done.stderr
+
+
+@pytest.mark.parametrize("order", ["", "2>&1"])
+def test_a_reader_that_does_not_read_keeps_nobody_from_their_duties(rl: Rl, order: str) -> None:
+    """--timeout and health checks go on while the output of a foreground run waits; and nothing
+    of it is lost when it is read after the container's end."""
+    name = rl.name()
+    script = f"seq 1000000 {order and '>&2'}; exec sleep 1000"
+    words = ["run", "--network", "none", "--name", name, "--timeout", "2", "--health-cmd", "true",
+             "--health-interval", "100ms", "busybox", "sh", "-c", script]  # fmt: skip
+    ours, theirs = os.pipe()
+    stderr = theirs if order else None
+    started = subprocess.Popen(
+        [program(), *words], env=rl.environment(), stdout=theirs, stderr=stderr,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(theirs)
+    wait_until(lambda: rl.out("ps", "-q", "-f", f"name={name}"), what="the start")
+    wait_until(lambda: rl.inspect(name)["State"]["Health"]["Status"] == "healthy", what="health")
+    wait_until(lambda: rl.inspect(name)["State"]["Status"] == "exited", 20, "the timeout")
+    assert started.poll() is None, "it has not written all"
+    with open(ours) as read:
+        lines = read.read().split()
+    assert started.wait() == 137
+    logged = rl.run("logs", name)
+    assert lines == (logged.stdout + logged.stderr).split()
+    # In the middle of the last one its time was over.
+    assert lines[:-1] == [str(number) for number in range(1, len(lines))]
+    rl.run("rm", name)
 
 
 def test_reader_that_leaves_ends_the_program(rl: Rl) -> None:
