@@ -23,7 +23,6 @@ from rootless.store.removal import remove_tree
 
 CODE = "RL-BUILD-GIT"
 _SCP = re.compile(r"[a-zA-Z0-9._-]+@[^:/\s]+:(?!//)\S")
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _CHECKSUM = re.compile(r"[0-9a-f]{7,64}\Z")
 _TIMEOUT_S = 1800
 

@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from rootless.errors import BuildError, StoreError
@@ -26,7 +26,6 @@ _FICLONE = 0x40049409
 _KEPT = ("user.", "security.capability", "system.posix_acl_")
 _LEFT_OUT = ("user.overlay.", "user.fuseoverlayfs.", "user.rl.")
 _NO_XATTR = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EINVAL, errno.ERANGE, errno.E2BIG)
-_READ = 1 << 20
 _SEND = 1 << 30
 
 
@@ -404,15 +403,6 @@ def read_xattrs(where: "int | str") -> dict[str, bytes]:
     except OSError:
         pass  # the file system has none
     return found
-
-
-def read_all(fd: int, write: Callable[[bytes], object]) -> int:
-    """Every byte of a file to `write`; how many there were."""
-    size = 0
-    while data := os.read(fd, _READ):
-        write(data)
-        size += len(data)
-    return size
 
 
 def storage_failure(e: OSError, what: str) -> StoreError | BuildError:

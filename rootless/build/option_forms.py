@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 NOT_YET = "RL-NOT-YET"
 
 _OUTPUTS = ("docker", "image", "local", "oci", "registry", "tar")
-_COMPRESSIONS = ("estargz", "gzip", "uncompressed", "zstd")
 # What each type of output understands besides "type"; annotation*.KEY is matched apart.
 _PACKING_KEYS = ("compression", "compression-level", "force-compression")
 _IMAGE_KEYS = ("name", *_PACKING_KEYS, "oci-mediatypes", "rewrite-timestamp")

@@ -83,18 +83,6 @@ def full_map(ctx: Context) -> IdMap:
     )
 
 
-def best_map(ctx: Context) -> IdMap:
-    """The full map when the kernel takes it, else the single one."""
-    maps = full_map(ctx)
-    if not maps.single:
-        try:
-            with Target(ctx, maps, 0):
-                return maps
-        except RlError:
-            pass
-    return single_map(ctx)
-
-
 def probe(ctx: Context) -> list[Ladder]:
     """The ladders of user namespaces and of IDs."""
     ladder = Ladder("user-namespaces", "User namespaces", required=True)

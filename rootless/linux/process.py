@@ -94,15 +94,6 @@ def need_program(name: str, environ: "Mapping[str, str]", remedy: str, code: str
     return path
 
 
-def run_program(argv: "Sequence[str]", environ: "Mapping[str, str]") -> tuple[int, str]:
-    """Run a short program; its exit status and what it wrote to standard output and error.
-
-    For answers that fit a pipe.  Without subprocess, which costs 13 ms of import.
-    """
-    reader = Spawned(argv, environ)
-    return reader.finish()
-
-
 class Spawned:
     """A program started with its output in a pipe: start several, then finish() each."""
 

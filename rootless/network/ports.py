@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_ANY = ("", "0.0.0.0", "::")
-
 
 class Port:
     """One published port: host side, container side, "tcp" or "udp"."""

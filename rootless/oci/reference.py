@@ -63,11 +63,6 @@ class Reference:
             return self.name
         return short
 
-    def with_tag(self, tag: str) -> "Reference":
-        """The same repository with another tag and no digest.  Raises BadReference."""
-        _check_tag(tag, tag)
-        return Reference(self.domain, self.path, tag)
-
     def tagged(self) -> "Reference":
         """With the tag "latest" if there is neither tag nor digest."""
         if self.tag or self.digest:

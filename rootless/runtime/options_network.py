@@ -5,7 +5,6 @@ from rootless.runtime.options_text import closest, is_hostname, parse_address
 
 NETWORKS = ("bridge", "default", "host", "netstack", "none", "pasta", "private", "slirp4netns")
 LATER = "RL-NOT-YET"  # a feature that has its own issue
-NEEDS_ROOT = "RL-NEEDS-ROOT"  # what no user namespace can give
 
 
 def parse_network(value: str) -> tuple[str, list[str]]:

@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.store.containers import Container
 
-NUDGE = 10  # SIGUSR1: "look again", from stop, kill, rm -f and update
 _FIRST_MS, _LAST_MS = 100, 60_000
 _GOOD_RUN_NS = 10 * 10**9
 

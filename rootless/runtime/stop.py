@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 KILL = 9
-_NUDGE = 10  # SIGUSR1: rootless.runtime.restart
+_NUDGE = 10  # SIGUSR1 to the supervisor: look again; as rootless.runtime.supervisor has it
 NAMES = (
     "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP "
     "TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"

@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.trace import Span
 
-_NUDGE = 10  # SIGUSR1: see rootless.runtime.restart
+_NUDGE = 10  # SIGUSR1, "look again": from stop, kill, rm -f and update
 
 
 def main(argv: list[str]) -> int:

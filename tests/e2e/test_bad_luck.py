@@ -182,6 +182,17 @@ def forbid_user_namespaces() -> None:
     assert libc.prctl(22, 2, ctypes.create_string_buffer(header), 0, 0) == 0  # PR_SET_SECCOMP
 
 
+def test_no_user_namespaces_by_seccomp(rl: Rl, no_leftovers: None) -> None:
+    """As in a container of Docker."""
+    done = subprocess.run(
+        [program(), "run", "--rm", "busybox", "true"],
+        env=rl.environment(), capture_output=True, text=True, timeout=60,
+        preexec_fn=forbid_user_namespaces,
+    )  # fmt: skip
+    assert done.returncode == 125 and done.stderr.count("\n") == 1, done.stderr
+    assert "[RL-HOST" in done.stderr
+
+
 def test_disk_full_while_pulling(rl: Rl, registry: Registry, small_store: str) -> None:
     reference = registry.push("test/big", Image([tar({"big": os.urandom(24_000_000)})], {}))
     try:

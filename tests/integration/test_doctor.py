@@ -148,7 +148,9 @@ def test_warm_modules_stay_light():
         "print(*sorted(set(sys.modules) - before))"
     )
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    status, said = process.run_program([sys.executable, "-I", "-S", "-c", code, root], os.environ)
+    status, said = process.Spawned(
+        [sys.executable, "-I", "-S", "-c", code, root], os.environ
+    ).finish()
     assert status == 0, said
     heavy = {"typing", "dataclasses", "subprocess", "pathlib", "re", "enum", "collections"}
     assert not heavy & set(said.split())

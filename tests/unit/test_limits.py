@@ -385,7 +385,9 @@ def test_supervisor_without_site_packages_finds_jeepney():
         "import sys; sys.path.insert(0, sys.argv[1]); from rootless.runtime import scope; "
         "scope.find_jeepney(); import jeepney"
     )
-    status, said = process.run_program([sys.executable, "-I", "-S", "-c", code, root], os.environ)
+    status, said = process.Spawned(
+        [sys.executable, "-I", "-S", "-c", code, root], os.environ
+    ).finish()
     assert status == 0, said
 
 

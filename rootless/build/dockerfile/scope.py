@@ -46,15 +46,6 @@ def predefined(
     return {name: build_arguments.get(name, value) for name, value in values.items()}
 
 
-def proxy_environment(build_arguments: Mapping[str, str]) -> dict[str, str]:
-    """What RUN gets from the proxy arguments, in both cases as programs look for either."""
-    values = {}
-    for name in PROXY_ARGUMENTS:
-        if name in build_arguments:
-            values[name.upper()] = values[name.lower()] = build_arguments[name]
-    return values
-
-
 def global_arguments(
     dockerfile: Dockerfile,
     predefined_arguments: Mapping[str, str],

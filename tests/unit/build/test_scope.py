@@ -9,7 +9,6 @@ from rootless.build.dockerfile.scope import (
     base_of,
     global_arguments,
     predefined,
-    proxy_environment,
     unknown_arguments,
 )
 from rootless.build.dockerfile.stages import Dockerfile, references, syntax_note
@@ -236,16 +235,6 @@ def test_build_arguments_that_nothing_declares_are_told() -> None:
     dockerfile = parse(b"ARG A\nFROM x\nARG B\n")
     given = ["A", "B", "C", "http_proxy", "BUILDKIT_INLINE_CACHE", "SOURCE_DATE_EPOCH"]
     assert unknown_arguments(dockerfile, given) == ["C"]
-
-
-def test_proxies_are_there_in_both_cases() -> None:
-    given = {"HTTP_PROXY": "a", "no_proxy": "b", "X": "c"}
-    assert proxy_environment(given) == {
-        "HTTP_PROXY": "a",
-        "http_proxy": "a",
-        "NO_PROXY": "b",
-        "no_proxy": "b",
-    }
 
 
 def test_lines_are_shown_with_values_but_without_secrets() -> None:
