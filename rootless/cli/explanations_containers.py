@@ -247,10 +247,6 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "-p IP:PORT:PORT opens the port on that address of the host, which must be one of its "
         "own. `ip address` lists them.",
     ),
-    "RL-PORT-IPV6": (
-        "slirp4netns publishes no IPv6 ports",
-        "It forwards IPv4 alone. --network netstack and pasta do both.",
-    ),
     "RL-PORT-NOT-PUBLISHED": (
         "The container does not publish that port",
         "`rl port NAME` lists what it publishes while it runs. Ports are published when a "

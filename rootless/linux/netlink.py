@@ -16,11 +16,14 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 _NLA_F_NESTED = 0x8000
 _RECEIVE_MAX = 65536
 
-RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR, RTM_NEWROUTE = 16, 18, 20, 22, 24
+RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR, RTM_NEWROUTE, RTM_NEWRULE = (
+    16, 18, 20, 22, 24, 32,
+)  # fmt: skip
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINKINFO, IFLA_NET_NS_PID = 1, 3, 4, 18, 19
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_F_NODAD = 1, 2, 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
+FRA_PRIORITY, FRA_FWMARK, FR_ACT_TO_TBL = 6, 10, 1
 RT_TABLE_MAIN, RTPROT_BOOT = 254, 3
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_HOST = 0, 253, 254
 RTN_UNICAST, RTN_LOCAL = 1, 2
@@ -166,21 +169,27 @@ class Netlink:
         prefix: int = 0,
         gateway: bytes = b"",
         local: bool = False,
+        table: int = RT_TABLE_MAIN,
     ) -> None:
-        """A route of the main table; `local` is delivered here, whatever the address (AnyIP)."""
+        """A route of `table`; `local` is delivered here, whatever the address (AnyIP)."""
         scope = RT_SCOPE_HOST if local else RT_SCOPE_UNIVERSE if gateway else RT_SCOPE_LINK
         kind = RTN_LOCAL if local else RTN_UNICAST
         if family == _socket.AF_INET6:
             scope = RT_SCOPE_UNIVERSE
-        body = struct.pack(
-            "=BBBBBBBBI", family, prefix, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, kind, 0
-        )
+        body = struct.pack("=BBBBBBBBI", family, prefix, 0, 0, table, RTPROT_BOOT, scope, kind, 0)
         if to:
             body += attribute(RTA_DST, to)
         if gateway:
             body += attribute(RTA_GATEWAY, gateway)
         body += attribute(RTA_OIF, struct.pack("=i", index))
         self.change(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body, "route")
+
+    def add_rule(self, family: int, mark: int, table: int, priority: int) -> None:
+        """Packets with `mark` are routed by `table`: ip-rule(8)."""
+        body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, table, 0, 0, FR_ACT_TO_TBL, 0)
+        body += attribute(FRA_PRIORITY, struct.pack("=I", priority))
+        body += attribute(FRA_FWMARK, struct.pack("=I", mark))
+        self.change(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, body, "rule")
 
     def networks(self) -> "list[tuple[int, bytes, int]]":
         """(family, address, prefix length) of each address of this namespace."""

@@ -8,7 +8,7 @@ so that everything that can be refused is refused first, and then:
     serve(watcher)  the parent's loop begins: carry in it what the driver carries itself
     close()         the container has ended: end the helper, don't wait for it
 
-UDP ports are forwarded by the parent itself: rootless.network.udp_forward.
+Published ports are forwarded by the parent itself: rootless.network.forward, udp_forward.
 """
 
 from rootless.errors import UsageError
@@ -119,7 +119,7 @@ def make(
     if name == "slirp4netns":
         from rootless.network.slirp4netns import Slirp4netns
 
-        return Slirp4netns(ports, runtime_directory, environ)
+        return Slirp4netns(ports, environ)
     if name == "pasta":
         from rootless.network.pasta import Pasta
 

@@ -7,7 +7,6 @@ it was chosen.
 import _socket
 
 from rootless.errors import UsageError
-from rootless.linux import rlimit
 from rootless.network import driver, ports
 from rootless.network.stack import gateway as gateways
 
@@ -46,7 +45,6 @@ class Netstack(driver.Driver):
         self._network: Network | None = None
         self._watcher: Watcher | None = None
         self._listeners: list[tuple[_socket.socket, int]] = []
-        self._former_limit = (0, 0)
 
     def start(self, pid: int) -> None:
         self._making = gateways.Making(pid, self._options["mtu"])
@@ -81,9 +79,6 @@ class Netstack(driver.Driver):
         network = Network(made, policy, listeners, watcher.call_after)
         self._network, self._watcher = network, watcher
         watcher.watch(network.fileno(), lambda _argument: network.step(), 0)
-        # Two descriptors for each connection.
-        self._former_limit = rlimit.get("nofile")
-        rlimit.set_limit("nofile", self._former_limit[1], self._former_limit[1])
 
     def close(self) -> None:
         if self._making is not None:
@@ -95,8 +90,6 @@ class Netstack(driver.Driver):
         if self._network is not None and self._watcher is not None:
             self._watcher.forget(self._network.fileno())
             self._network.close()
-            # The next run of the container inherits it.
-            rlimit.set_limit("nofile", *self._former_limit)
         self._making = self._made = self._network = self._watcher = None
         self._listeners = []
 

@@ -2,22 +2,24 @@
 
 pasta(1).  It stays in the foreground, as our child, so that the kernel can end it when we are
 killed (a parent-death signal; it does not outlive the fork of going to the background).  Its PID
-file, a FIFO here, says when the container is connected and its ports are bound.  It gives IPv6 too.
+file, a FIFO here, says when the container is connected.  It gives IPv6 too.
 """
 
 import _socket
-import errno
 import os
 import select
 
 from rootless.errors import NetworkError
 from rootless.linux import process
 from rootless.network import driver
-from rootless.network.ports import Port, refused
+from rootless.network.forward import Forwarder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from rootless.network.driver import Watcher
+    from rootless.network.ports import Port
 
 DNS_FORWARD = "169.254.1.1"  # link-local, so it is nobody's: what podman and pasta's manual use
 
@@ -40,16 +42,15 @@ class Pasta(driver.Driver):
         self._messages = self._ready = -1  # what it says, and its PID file
         self._pid = 0
         self._pidfd = -1
+        self._forwarder: Forwarder | None = None
         self.ip = host_address()
 
     def start(self, pid: int) -> None:
         argv = [
             self._program, "--foreground", "--config-net", "--stderr", "--quiet", "--no-map-gw",
             "--dns-forward", DNS_FORWARD, "--pid", self._pid_path,
-            "-T", "none", "-U", "none",
+            "-t", "none", "-u", "none", "-T", "none", "-U", "none",
         ]  # fmt: skip
-        tcp = [_forward(port) for port in self.ports if port.protocol == "tcp"]
-        argv += ["-t", ",".join(tcp) or "none", "-u", "none"]
         try:
             os.unlink(self._pid_path)
         except FileNotFoundError:
@@ -60,6 +61,8 @@ class Pasta(driver.Driver):
         # Nobody reads them later: what does not fit is lost, and pasta does not wait.
         os.set_blocking(write_fd, False)
         os.set_blocking(self._messages, False)
+        if self.ports:
+            self._forwarder = Forwarder(self.ports, pid)
         self._pid = process.spawn_tied([*argv, str(pid)], self._environ, write_fd)
         os.close(write_fd)
         self._pidfd = os.pidfd_open(self._pid)
@@ -79,6 +82,8 @@ class Pasta(driver.Driver):
         os.close(self._ready)
         self._ready = -1
         started = process.start_time(self._pid)
+        if self._forwarder is not None:
+            self._forwarder.bind()
         self.helpers = [{"name": self.name, "pid": self._pid, "start_time": started}]
 
     def _said(self) -> str:
@@ -87,7 +92,15 @@ class Pasta(driver.Driver):
         except BlockingIOError:
             return ""
 
+    def serve(self, watcher: "Watcher") -> None:
+        if self._forwarder is not None:
+            address = self.ip or "127.0.0.1"
+            self._forwarder.serve(watcher, address, DNS_FORWARD, f"{address}/32")
+
     def close(self) -> None:
+        if self._forwarder is not None:
+            self._forwarder.close()
+            self._forwarder = None
         if self._pidfd >= 0:
             process.signal_process(self._pidfd, 9)
             os.waitpid(self._pid, 0)
@@ -101,20 +114,12 @@ class Pasta(driver.Driver):
             pass
 
     def _failure(self, said: str) -> NetworkError:
-        if "bind" in said.lower():
-            for port in self.ports:
-                return refused(port, errno.EADDRINUSE)
         lines = said.splitlines()
         return NetworkError(
             f"pasta cannot connect the container: {lines[-1] if lines else 'no reason given'}",
             remedy="rl doctor tells what this host lacks; --network slirp4netns is another way",
             code="RL-NETWORK-HELPER",
         )
-
-
-def _forward(port: Port) -> str:
-    address = f"{port.host_ip}/" if port.host_ip not in ("", "0.0.0.0") else ""
-    return f"{address}{port.host_port}:{port.container_port}"
 
 
 def host_address() -> str:

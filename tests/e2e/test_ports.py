@@ -9,6 +9,8 @@ from support.ports import ask_tcp, ask_udp, get, is_free
 from support.program import Rl
 from support.traces import wait_until
 
+from rootless.network.pasta import host_address
+
 HTTPD = "echo page >/tmp/index.html; exec busybox httpd -f -p 8000 -h /tmp"
 DRIVERS = ["slirp4netns", "pasta", "netstack"]
 UDP_ECHO = """
@@ -159,3 +161,32 @@ def test_hundred_requests_in_a_row(rl: Rl, free_port: Callable[[], int]) -> None
     port = free_port()
     serve(rl, "-p", f"127.0.0.1:{port}:8000")
     assert {get(port)[0] for _ in range(100)} == {200}
+
+
+WHO_ASKS = """
+import socket
+s = socket.create_server(("0.0.0.0", 8000))
+while True:
+    client, address = s.accept()
+    client.sendall(address[0].encode())
+    client.close()
+"""
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.needs("tun")
+def test_container_sees_the_clients_address(
+    rl: Rl, free_port: Callable[[], int], driver: str
+) -> None:
+    """That of the host's loopback nobody can have there: such clients come from the gateway."""
+    port = free_port()
+    serve(rl, "--network", driver, "-p", f"{port}:8000", "-p", f"[::1]:{port}:8000",
+          "-v", "/usr:/usr:ro", "-e", f"WHO={WHO_ASKS}",
+          command='ln -s usr/lib usr/lib64 / ; exec /usr/bin/python3 -ISc "$WHO"')  # fmt: skip
+    gateway = b"169.254.1.1" if driver == "pasta" else b"10.0.2.2"
+    assert ask_tcp(port) == gateway
+    assert ask_tcp(port, host="::1") == gateway
+    # 127.0.0.0/8 is hidden, and the only other address that a test may have is the host's own.
+    own = host_address()
+    if own and driver != "pasta":  # whose containers have the host's address themselves
+        assert ask_tcp(port, host=own) == own.encode()

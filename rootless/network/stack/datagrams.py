@@ -11,8 +11,8 @@ import struct
 import time
 
 from rootless.network.stack import packets
+from rootless.network.stack.addresses import packed, shown
 from rootless.network.stack.loop import IN, Loop
-from rootless.network.stack.policy import packed, shown
 from rootless.network.stack.spare import Spare
 
 TYPE_CHECKING = False

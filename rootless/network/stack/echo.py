@@ -9,8 +9,8 @@ import struct
 import time
 
 from rootless.network.stack import packets
+from rootless.network.stack.addresses import packed, shown
 from rootless.network.stack.loop import IN, Loop
-from rootless.network.stack.policy import packed, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

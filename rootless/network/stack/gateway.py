@@ -18,6 +18,7 @@ import struct
 from rootless.errors import KernelError, NetworkError
 from rootless.linux import channel as channels
 from rootless.linux import syscalls
+from rootless.network.stack import spare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ DEVICE = "eth0"
 PORT = 61001  # of our sockets in the gateway; nobody else is there
 IP4, GATEWAY4, DNS4 = "10.0.2.100", "10.0.2.2", "10.0.2.3"
 IP6, GATEWAY6, DNS6 = "fd00::100", "fd00::2", "fd00::3"
+NETWORKS = ("10.0.2.0/24", "fd00::/64")
 IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75
 _IP_RECVORIGDSTADDR, _IPV6_RECVORIGDSTADDR = 20, 74
 _BACKLOG = 4096
 _INSIDE = "gw0"
 _ETH_P_IP, _ETH_P_IPV6 = 0x0800, 0x86DD
 _SO_ATTACH_FILTER, _ICMP_FILTER, _ICMPV6_FILTER = 26, 1, 1
-_SCM_MAX_FD = 253
 SYN_FLAGS = 0x17  # FIN, SYN, RST, ACK
 _SOL_RAW = 255
 
@@ -60,18 +61,20 @@ class Gateway:
     def ask_for_sockets(self, family: int, kind: int, count: int) -> "tuple[int, channels.Channel]":
         """Have up to 253 transparent sockets made; the PID of who makes them, and the channel on
         which they come.  Doesn't wait."""
-        ours, theirs = channels.pair()
-        child = os.fork()
-        if child == 0:
-            try:
-                _join(self._pidfd)
-                syscalls.setns(self._namespace_fd, syscalls.CLONE_NEWNET)
-                made = [_transparent(family, kind) for _ in range(min(count, _SCM_MAX_FD))]
-                theirs.send("sockets", fds=[one.fileno() for one in made])
-            finally:
-                os._exit(0)
-        theirs.close()
-        return child, ours
+
+        def make() -> list[_socket.socket]:
+            _join(self._pidfd)
+            syscalls.setns(self._namespace_fd, syscalls.CLONE_NEWNET)
+            return [transparent(family, kind) for _ in range(min(count, channels.FDS_MAX))]
+
+        return spare.ask_child(make)
+
+    def addresses(self) -> "dict[int, tuple[str, str]]":
+        """The container's address and ours, for each family that there is."""
+        found = {_socket.AF_INET: (IP4, GATEWAY4)}
+        if "tcp6" in self.sockets:
+            found[_socket.AF_INET6] = (IP6, GATEWAY6)
+        return found
 
     def close(self) -> None:
         """Let the gateway go, and the container's network with it."""
@@ -229,7 +232,8 @@ def _load_rules() -> None:
     )  # fmt: skip
 
 
-def _transparent(family: int, kind: int) -> "_socket.socket":
+def transparent(family: int, kind: int) -> "_socket.socket":
+    """A socket that may have any address: IP_TRANSPARENT, ip(7)."""
     sock = _socket.socket(family, kind)
     if family == _socket.AF_INET:
         sock.setsockopt(_socket.IPPROTO_IP, IP_TRANSPARENT, 1)
@@ -241,10 +245,10 @@ def _transparent(family: int, kind: int) -> "_socket.socket":
 
 
 def _sockets4(index: int) -> "list[_socket.socket]":
-    tcp = _transparent(_socket.AF_INET, _socket.SOCK_STREAM)
+    tcp = transparent(_socket.AF_INET, _socket.SOCK_STREAM)
     tcp.bind(("0.0.0.0", PORT))
     tcp.listen(_BACKLOG)
-    udp = _transparent(_socket.AF_INET, _socket.SOCK_DGRAM)
+    udp = transparent(_socket.AF_INET, _socket.SOCK_DGRAM)
     udp.setsockopt(_socket.IPPROTO_IP, _IP_RECVORIGDSTADDR, 1)
     udp.bind(("0.0.0.0", PORT))
     raw = _socket.socket(_socket.AF_INET, _socket.SOCK_RAW, _socket.IPPROTO_RAW)
@@ -254,10 +258,10 @@ def _sockets4(index: int) -> "list[_socket.socket]":
 
 
 def _sockets6(index: int) -> "list[_socket.socket]":
-    tcp = _transparent(_socket.AF_INET6, _socket.SOCK_STREAM)
+    tcp = transparent(_socket.AF_INET6, _socket.SOCK_STREAM)
     tcp.bind(("::", PORT))
     tcp.listen(_BACKLOG)
-    udp = _transparent(_socket.AF_INET6, _socket.SOCK_DGRAM)
+    udp = transparent(_socket.AF_INET6, _socket.SOCK_DGRAM)
     udp.setsockopt(_socket.IPPROTO_IPV6, _IPV6_RECVORIGDSTADDR, 1)
     udp.bind(("::", PORT))
     raw = _socket.socket(_socket.AF_INET6, _socket.SOCK_RAW, _socket.IPPROTO_RAW)

@@ -1,36 +1,63 @@
 """Published TCP ports: accepted outside, connected inside from the client's own address.
 
-The socket inside is a transparent one of the gateway (IP_TRANSPARENT, ip(7)), so that the
-container sees who really asks.  A client of the host's loopback comes from the gateway's address.
+The socket inside is a transparent one (IP_TRANSPARENT, ip(7)), so that the container sees who
+really asks.  A client of the host's loopback comes from the gateway's address.
 """
 
 import _socket
 
-from rootless.network.stack import gateway as gateways
-from rootless.network.stack.loop import ERR, HUP, IN, OUT, Loop
-from rootless.network.stack.outgoing import REST_S
-from rootless.network.stack.policy import packed, prefix
+from rootless.network.stack.addresses import packed, prefix
+from rootless.network.stack.loop import ERR, HUP, IN, OUT, REST_S, Loop
 from rootless.network.stack.relay import Pipes, Relay, reset
 from rootless.network.stack.spare import Spare
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rootless.network.stack.spare import Maker
+
 _BURST = 64
-# What would not find its way back, or be taken for somebody of the container's own network.
-_HIDDEN = [
-    prefix(one) for one in ("127.0.0.0/8", "0.0.0.0/8", "10.0.2.0/24", "::1/128", "fd00::/64",
-                            "fe80::/10")
-]  # fmt: skip
+# What would be taken for somebody of the container's own.
+_HIDDEN = [prefix(one) for one in ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "fe80::/10")]
+
+
+class Place:
+    """Where published ports lead: for each family the container's address, and the one that
+    clients have who can't keep theirs ("" for the container's own)."""
+
+    def __init__(
+        self, addresses: "dict[int, tuple[str, str]]", networks: "Sequence[str]" = ()
+    ) -> None:
+        """`networks` are the container's: no client is shown as one of them."""
+        self.addresses = addresses
+        self._hidden = [*_HIDDEN, *(prefix(one) for one in networks)]
+
+    def bind(self, sock: "_socket.socket", peer: "tuple[str, int]") -> None:
+        """Give `sock` the client's address and port, or the gateway's address."""
+        if not any(one.has(packed(peer[0])) for one in self._hidden):
+            try:
+                sock.bind(peer)
+                return
+            except OSError:
+                pass  # no transparent socket, or the port is another connection of the client's
+        gateway = self.addresses[sock.family][1]
+        if gateway:
+            try:
+                sock.bind((gateway, 0))
+            except OSError:
+                pass
 
 
 class Incoming:
     """Connections to published ports."""
 
-    def __init__(self, loop: Loop, pipes: Pipes, gateway: gateways.Gateway) -> None:
+    def __init__(self, loop: Loop, pipes: Pipes, maker: "Maker", place: Place) -> None:
         self._loop = loop
         self._pipes = pipes
+        self._place = place
         self._spare = {
-            family: Spare(loop, gateway, family, _socket.SOCK_STREAM)
-            for name, family in (("tcp4", _socket.AF_INET), ("tcp6", _socket.AF_INET6))
-            if name in gateway.sockets
+            family: Spare(loop, maker, family, _socket.SOCK_STREAM) for family in place.addresses
         }
         self._listeners: list[_socket.socket] = []
         self._connecting: dict[int, tuple[_socket.socket, _socket.socket]] = {}
@@ -86,11 +113,10 @@ class Incoming:
         if inside is None:
             reset(client)
             return
-        version4 = inside.family == _socket.AF_INET
         inside.setblocking(False)
         try:
-            _bind(inside, peer)
-            inside.connect((gateways.IP4 if version4 else gateways.IP6, port))
+            self._place.bind(inside, peer)
+            inside.connect((self._place.addresses[inside.family][0], port))
         except BlockingIOError:
             pass
         except OSError:
@@ -132,14 +158,3 @@ class Incoming:
             relay.abort()
         for spare in self._spare.values():
             spare.close()
-
-
-def _bind(sock: "_socket.socket", peer: "tuple[str, int]") -> None:
-    """Give `sock` the client's address and port, or the gateway's address."""
-    if not any(one.has(packed(peer[0])) for one in _HIDDEN):
-        try:
-            sock.bind(peer)
-            return
-        except OSError:
-            pass  # this port is taken by another connection of the client's
-    sock.bind((gateways.GATEWAY4 if sock.family == _socket.AF_INET else gateways.GATEWAY6, 0))

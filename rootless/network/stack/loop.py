@@ -3,11 +3,14 @@
 import os
 import select
 
+from rootless.linux import rlimit
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 IN, OUT, ERR, HUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR, select.EPOLLHUP
+REST_S = 0.1  # of a listener, when there are no descriptors left
 _ROUNDS = 32  # before whoever runs us has others look after
 
 
@@ -22,6 +25,9 @@ class Loop:
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake_fd, IN)
         self.call_after = call_after
+        # Two descriptors for each connection: as many as there may be.
+        self._former_limit = rlimit.get("nofile")
+        rlimit.set_limit("nofile", self._former_limit[1], self._former_limit[1])
 
     def fileno(self) -> int:
         return self._epoll.fileno()
@@ -67,3 +73,4 @@ class Loop:
     def close(self) -> None:
         self._epoll.close()
         os.close(self._wake_fd)
+        rlimit.set_limit("nofile", *self._former_limit)  # the container's next run inherits it

@@ -1,5 +1,6 @@
 """A container's whole network: what goes out, what comes in, in one loop."""
 
+from rootless.network.stack import gateway as gateways
 from rootless.network.stack.datagrams import Datagrams
 from rootless.network.stack.echo import Echo
 from rootless.network.stack.loop import Loop
@@ -39,9 +40,10 @@ class Network:
 
     def _publish(self, listener: "_socket.socket", port: int) -> None:
         if self._incoming is None:
-            from rootless.network.stack.incoming import Incoming  # memory: most publish nothing
+            from rootless.network.stack.incoming import Incoming, Place  # most publish nothing
 
-            self._incoming = Incoming(self._loop, self._pipes, self._gateway)
+            place = Place(self._gateway.addresses(), gateways.NETWORKS)
+            self._incoming = Incoming(self._loop, self._pipes, self._gateway, place)
         self._incoming.publish(listener, port)
 
     def fileno(self) -> int:

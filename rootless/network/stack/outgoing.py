@@ -10,8 +10,8 @@ import errno
 import time
 
 from rootless.network.stack import packets
-from rootless.network.stack.loop import IN, OUT, Loop
-from rootless.network.stack.policy import packed, shown
+from rootless.network.stack.addresses import packed, shown
+from rootless.network.stack.loop import IN, OUT, REST_S, Loop
 from rootless.network.stack.relay import Pipes, Relay, reset
 
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ _LOOPBACK = 1  # the index of lo in every namespace
 _CONNECT_S = 150  # the kernel gives up after 127
 _ACCEPT_S = 15
 _SWEEP_S = 5
-REST_S = 0.1  # when there are no descriptors left
 _ICMP = {
     errno.ENETUNREACH: packets.NO_ROUTE,
     errno.ENETDOWN: packets.NO_ROUTE,

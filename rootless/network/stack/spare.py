@@ -1,16 +1,23 @@
-"""Sockets of the gateway, made in advance: whoever needs one doesn't wait for a fork."""
+"""Sockets of another network namespace, made in advance: whoever needs one doesn't wait for a
+fork."""
 
 import _socket
 import os
 
-from rootless.network.stack.gateway import Gateway
+from rootless.linux import channel as channels
 from rootless.network.stack.loop import IN, Loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from rootless.linux.channel import Channel
+    class Maker(Protocol):
+        """Who can have sockets made; the PID of who makes them, and where they come."""
+
+        def ask_for_sockets(
+            self, family: int, kind: int, count: int
+        ) -> tuple[int, channels.Channel]: ...
 
     Taker = Callable[[_socket.socket | None], None]
 
@@ -18,21 +25,35 @@ _FIRST, _MOST = 8, 253
 WAITING_MAX = 1024
 
 
+def ask_child(make: "Callable[[], list[_socket.socket]]") -> "tuple[int, channels.Channel]":
+    """Have a child make sockets and send them; doesn't wait.  For a Maker."""
+    ours, theirs = channels.pair()
+    child = os.fork()
+    if child == 0:
+        try:
+            made = make()
+            theirs.send("sockets", fds=[one.fileno() for one in made])
+        finally:
+            os._exit(0)
+    theirs.close()
+    return child, ours
+
+
 class Spare:
-    """Transparent sockets of one family and kind.
+    """Sockets of one family and kind.
 
     They come in batches, each of them twice as large as the one before while they go fast.
     """
 
-    def __init__(self, loop: Loop, gateway: Gateway, family: int, kind: int) -> None:
+    def __init__(self, loop: Loop, maker: "Maker", family: int, kind: int) -> None:
         self._loop = loop
-        self._gateway = gateway
+        self._maker = maker
         self._family = family
         self._kind = kind
         self._ready: list[_socket.socket] = []
         self._waiting: list[Taker] = []
         self._batch = _FIRST
-        self._asked: tuple[int, Channel] | None = None
+        self._asked: tuple[int, channels.Channel] | None = None
 
     def take(self, taker: "Taker") -> None:
         """Give `taker` a socket, now or soon; None where there is none to be had."""
@@ -51,7 +72,7 @@ class Spare:
         """Have a batch made, unless one is on its way."""
         if self._asked is None:
             try:
-                self._asked = self._gateway.ask_for_sockets(self._family, self._kind, self._batch)
+                self._asked = self._maker.ask_for_sockets(self._family, self._kind, self._batch)
             except OSError:
                 self._give_up()
                 return
