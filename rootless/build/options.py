@@ -14,7 +14,7 @@ from rootless.errors import BadReference, UsageError
 from rootless.oci import platform as platforms
 from rootless.oci import reference
 from rootless.oci.platform import Platform
-from rootless.runtime.options_limits import parse_memory, parse_ulimits
+from rootless.runtime.options_limits import parse_resources, parse_ulimits
 from rootless.runtime.options_network import parse_add_host, parse_network
 from rootless.runtime.options_text import (
     csv_fields,
@@ -60,8 +60,7 @@ class BuildOptions:
     add_hosts: tuple[tuple[str, str], ...] = ()
     network: str = ""
     ulimits: tuple[dict[str, Any], ...] = ()
-    memory: int = 0
-    memory_swap: int = 0
+    resources: dict[str, Any] = field(default_factory=dict)  # as RunOptions has them
     shm_size: int = 0
     limits: str = ""
     annotations: dict[str, str] = field(default_factory=dict)
@@ -121,7 +120,8 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
     arguments = _build_args(values, environ)
     wanted = _platforms(texts(values, "platform"))
     epoch = arguments.get("SOURCE_DATE_EPOCH")
-    memory, swap = parse_memory(text(values, "memory"), text(values, "memory_swap"))
+    resources: dict[str, Any] = {}
+    parse_resources(resources, values)
     network, _ = parse_network(text(values, "network"))
     outputs = _outputs(values)
     options = BuildOptions(
@@ -143,8 +143,7 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
         add_hosts=tuple((n, a) for n, a in parse_add_host(texts(values, "add_host"))),
         network=network,
         ulimits=tuple(parse_ulimits(texts(values, "ulimit"))),
-        memory=memory,
-        memory_swap=swap,
+        resources=resources,
         shm_size=_shm_size(text(values, "shm_size")),
         limits=_limits(text(values, "limits")),
         annotations=_annotations(values, outputs),
@@ -171,12 +170,6 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
 
 
 def _refuse_unsupported(values: Mapping[str, object]) -> None:
-    if text(values, "cgroup_parent"):
-        raise UsageError(
-            "cannot use --cgroup-parent: a step stays in the cgroup of the command that started it",
-            remedy="start the build there: systemd-run --user --scope --slice=NAME rl build …",
-            code=forms.NOT_YET,
-        )
     for value in texts(values, "attest"):
         found = forms.pairs(value, "--attest", "write type=provenance,disabled=true")
         if parse_bool(found.get("disabled", "false")) is not True:

@@ -108,6 +108,7 @@ def run(
     )
     driver = rootfs.storage_driver(ctx, "")
     config["rl"]["rung"]["storage"] = driver
+    config["rl"]["resources"] = limits.resources(run_options)
     container = cast("Container", box)
     network_files.write(container, network, config["rl"]["network"])
     idmap = mapping.default_map(ctx)
@@ -160,7 +161,8 @@ def _run_options(options: "BuildOptions", asked: Run) -> RunOptions:
     made.network = network or "default"
     made.add_hosts = [list(pair) for pair in options.add_hosts]
     made.ulimits = [dict(one) for one in options.ulimits]
-    made.memory, made.memory_swap = options.memory, options.memory_swap
+    for name, value in options.resources.items():
+        setattr(made, name, value)
     if options.shm_size:
         made.shm_size = options.shm_size
     return made
@@ -194,9 +196,8 @@ def _execute(
     stdio: Sequence[int],
     note: Callable[[str], None],
 ) -> int:
-    resources = {"memory": options.memory, "memory_swap": options.memory_swap}
     policy = options.limits or str(ctx.config.get("limits", "strict"))
-    cgroup = limits.prepare(ctx, box.id, resources, policy)
+    cgroup = limits.prepare(ctx, box.id, config["rl"]["resources"], policy)
     trace = ctx.trace
     if trace is not None:
         trace.lap(f"planned its container: the layers below, {len(plan.operations)} mounts")
@@ -227,6 +228,8 @@ def _execute(
     try:
         pump = Pump(started.pidfd, {}, -1, None)
         network.serve(pump)
+        if cgroup is not None:
+            cgroup.watch(started, pump)
         pump.run()
     except BaseException:
         process.signal_process(started.pidfd, launch.KILL)
@@ -236,13 +239,14 @@ def _execute(
         if recorder is not None:
             recorder.finish()
         started.network.close()
-        oom = cgroup is not None and cgroup.oom_killed()
+        killed = ""
         if cgroup is not None:
+            killed = cgroup.end_message() if cgroup.oom_killed() else ""
             cgroup.remove()
     if trace is not None:
         trace.lap("the command ran, and its container was cleaned up", status=status)
-    if oom:
-        note("the kernel has killed a process of this step for its memory limit")
+    if killed:
+        note(killed)
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code
 

@@ -71,6 +71,8 @@ def hierarchy(root: str = "/") -> Hierarchy:
             nsdelegate = "nsdelegate" in rest[2].split(",")
         elif rest[0] == "cgroup":
             legacy.update(rest[2].split(","))
+    if "blkio" in legacy:  # its name in v1
+        legacy.add("io")
     own = ""
     for line in read(f"{base}/proc/self/cgroup").splitlines():
         if line.startswith("0::"):

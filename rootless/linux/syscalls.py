@@ -278,7 +278,7 @@ def close_all_but(fd: int) -> None:
     """Close every descriptor of this process except `fd`."""
     if fd:
         close_range(0, fd - 1)
-    close_range(fd + 1, 0xFFFFFFFF)
+    close_range(fd + 1, FD_MAX)
 
 
 def close_on_exec_from(first: int) -> None:

@@ -85,7 +85,7 @@ def create(
 
         for one in options.secrets:
             secrets.find(ctx.paths, one["name"])
-    extension["resources"] = resources(options)
+    extension["resources"] = limits.resources(options)
     extension["rung"]["storage"] = (
         "directory"
         if options.rootfs and not options.rootfs_overlay
@@ -280,14 +280,6 @@ def _add(
             if name or e.code != "RL-CONTAINER-NAME-TAKEN" or tries == 0:
                 raise
             tries -= 1
-
-
-def resources(options: "RunOptions") -> "dict[str, Any]":
-    """What rootless.runtime.limits holds a container to."""
-    return {
-        **{name: getattr(options, name) for name in limits.NAMES},
-        "cpus": f"{options.cpus / 10**9:.9g}" if options.cpus else "",
-    }
 
 
 def _check_limits(ctx: "Context", container_id: str, extension: "dict[str, Any]") -> None:

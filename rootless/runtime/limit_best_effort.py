@@ -7,12 +7,18 @@ setrlimit(2), sched_setaffinity(2), setpriority(2); proc(5) (smaps_rollup).
 import os
 
 from rootless.errors import LimitError
+from rootless.linux import process
+from rootless.runtime import usage
 from rootless.runtime.limit_groups import Cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rootless.runtime.launch import Started
+    from rootless.runtime.streams import Pump
+
+WATCH_S = 1.0  # between two looks at the memory of the whole container
 _NICE_MAX = 19
 _NOT_HELD = {
     "memory.swap.max": "", "cgroup.procs": "",
@@ -34,7 +40,6 @@ class BestEffort(Cgroup):
         self._nice = 0
         self._peak = 0
         self._over = False
-        self.watches = bool(self._memory)
         self._cpus: list[int] = []
         if self._memory:
             self.notes.append(
@@ -102,22 +107,24 @@ class BestEffort(Cgroup):
 
     join = enter
 
-    def is_over(self, init: int) -> bool:
-        """Whether the container of this init has more memory than it may; to be asked often."""
-        if self._memory:
-            from rootless.runtime import usage
-
-            now = usage.memory_of(init)
-            self._peak = max(self._peak, now)
-            self._over = now > self._memory
-        return self._over
+    def watch(self, started: "Started", pump: "Pump") -> None:
+        """Kill the container when the sum of its memory is over the limit."""
+        if not self._memory:
+            return
+        now = usage.memory_of(started.pid)
+        self._peak = max(self._peak, now)
+        self._over = now > self._memory
+        if self._over:
+            process.signal_process(started.pidfd, 9)
+        else:
+            pump.call_after(WATCH_S, lambda: self.watch(started, pump))
 
     def remove(self) -> bool:
         """There is nothing to remove."""
         return True
 
     def oom_killed(self) -> bool:
-        """Whether is_over() was true, and so the container killed."""
+        """Whether watch() has killed it."""
         return self._over
 
     def _memory_limit(self) -> str:

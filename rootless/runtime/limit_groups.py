@@ -20,6 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rootless.runtime.launch import Started
+    from rootless.runtime.streams import Pump
+
 INNER = "container"
 HOLD = "hold"
 # What counts among siblings: of the group beside others.
@@ -107,12 +110,8 @@ class Cgroup:
         """Remove the groups; False when processes stay in them.  Does nothing the second time."""
         return not self.outer or cgroup.Group(self.outer).remove()
 
-    watches = False
-
-    def is_over(self, init: int) -> bool:
-        """Whether the container is to be killed for its memory; the kernel does that itself."""
-        del init
-        return False
+    def watch(self, started: "Started", pump: "Pump") -> None:
+        """Hold the container while `pump` runs to what the kernel does not: nothing."""
 
     def oom_killed(self) -> bool:
         """Whether the kernel killed something in the group for memory."""

@@ -105,7 +105,7 @@ def weight_of_shares(shares: int) -> int:
 def given(resources: "Mapping[str, object]", name: str) -> "str | int | None":
     """What was asked for; None for nothing and for the values that mean unlimited."""
     value = resources.get(name)
-    if value is None or value == "":
+    if value is None or value in ("", {}):
         return None
     if not name.startswith("cpuset_") and value in (0, "0"):  # CPU 0 is a CPU
         return None

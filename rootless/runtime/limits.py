@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rootless.context import Context
     from rootless.linux.cgroup import Hierarchy
     from rootless.runtime.limit_groups import Cgroup
+    from rootless.runtime.options import RunOptions
 
 # Of `resources`: what asks for a control group.
 NAMES = (
@@ -39,6 +40,14 @@ class NotDelegated(LimitError):
     def __init__(self, what: str, *, remedy: str, admin: str) -> None:
         super().__init__(what, remedy=remedy, code="RL-LIMIT-NOT-DELEGATED")
         self.admin = admin
+
+
+def resources(options: "RunOptions") -> "dict[str, Any]":
+    """What prepare() holds a container to, of its options."""
+    return {
+        **{name: getattr(options, name) for name in NAMES},
+        "cpus": f"{options.cpus / 10**9:.9g}" if options.cpus else "",
+    }
 
 
 # The ladder.
@@ -111,7 +120,7 @@ def not_delegated(
     legacy = sorted(where.legacy & set(needed))
     # Under cgroup v1 both rungs fail for the one reason; the last one names what was asked for.
     why = reasons[-1] if legacy or not where.mount else "; ".join(reasons)
-    absent = cgroup.absent(where, needed)
+    absent = [] if legacy else cgroup.absent(where, needed)
     if absent:
         why = f"this kernel has no controller {', '.join(absent)}"
     what = f"{' and '.join(asked)} cannot be enforced here: {why}"

@@ -111,6 +111,23 @@ def check_sysctls(sysctls: dict[str, str], *, network: str, ipc: str, uts: str) 
             )
 
 
+def parse_resources(fields: "dict[str, Any]", values: "Mapping[str, object]") -> None:
+    """Everything that a control group holds: the names of limits.NAMES.  Raises UsageError."""
+    fields["memory"], fields["memory_swap"] = parse_memory(
+        text(values, "memory"), text(values, "memory_swap")
+    )
+    fields["memory_reservation"] = parse_reservation(
+        text(values, "memory_reservation"), fields["memory"]
+    )
+    fields["cpus"] = parse_cpus(text(values, "cpus"))
+    parse_cpu_time(fields, values)
+    fields["cpuset_cpus"] = parse_cpuset(text(values, "cpuset_cpus"))
+    fields["cpuset_mems"] = parse_cpuset(text(values, "cpuset_mems"), "--cpuset-mems")
+    fields["pids_limit"] = parse_pids_limit(number(values, "pids_limit"))
+    parse_devices(fields, values)
+    parse_cgroup(fields, values)
+
+
 def parse_memory(memory: str, swap: str) -> tuple[int, int]:
     """(memory, memory and swap) in bytes; 0 is not asked for, a swap of -1 is unlimited."""
     limit = parse_size(memory, "--memory") if memory else 0

@@ -210,21 +210,7 @@ def security(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str)
 def limits(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """How much of the host it may use."""
     fields["ulimits"] = options_limits.parse_ulimits(texts(values, "ulimit"))
-    fields["memory"], fields["memory_swap"] = options_limits.parse_memory(
-        text(values, "memory"), text(values, "memory_swap")
-    )
-    fields["cpus"] = options_limits.parse_cpus(text(values, "cpus"))
-    fields["memory_reservation"] = options_limits.parse_reservation(
-        text(values, "memory_reservation"), fields["memory"]
-    )
-    options_limits.parse_cpu_time(fields, values)
-    fields["cpuset_cpus"] = options_limits.parse_cpuset(text(values, "cpuset_cpus"))
-    fields["cpuset_mems"] = options_limits.parse_cpuset(
-        text(values, "cpuset_mems"), "--cpuset-mems"
-    )
-    options_limits.parse_devices(fields, values)
-    options_limits.parse_cgroup(fields, values)
-    fields["pids_limit"] = options_limits.parse_pids_limit(number(values, "pids_limit"))
+    options_limits.parse_resources(fields, values)
     mode = text(values, "limits")
     if mode not in ("", "strict", "best-effort"):
         raise UsageError(f"invalid --limits {mode}", remedy="use strict or best-effort")

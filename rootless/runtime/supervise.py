@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 KILL = 9
-WATCH_S = 1.0  # between two looks at a container's memory
 
 
 class Supervision:
@@ -201,9 +200,8 @@ class Supervision:
         timeout_s = extension.get("timeout", 0)
         if timeout_s:
             self.pump.call_after(timeout_s, lambda: self._end_for_time(timeout_s))
-        cgroup = self._started.cgroup if self._started is not None else None
-        if cgroup is not None and cgroup.watches:
-            self._watch_memory()
+        if self._started is not None and self._started.cgroup is not None:
+            self._started.cgroup.watch(self._started, self.pump)
         test = (extension.get("health") or {}).get("Test") or ["NONE"]
         if test[0] not in ("NONE", ""):
             from rootless.runtime import health  # rarely needed
@@ -211,14 +209,6 @@ class Supervision:
             self._monitor = health.Monitor(
                 self._ctx, self._container, extension["health"], self.pump
             )
-
-    def _watch_memory(self) -> None:
-        """Look again and again at what no control group holds."""
-        assert self._started is not None and self._started.cgroup is not None
-        if self._started.cgroup.is_over(self._started.pid):
-            process.signal_process(self.pidfd, KILL)
-        else:
-            self.pump.call_after(WATCH_S, self._watch_memory)
 
     def _end_for_time(self, timeout_s: int) -> None:
         self.why_ended = f"it was killed after its --timeout of {timeout_s} s"

@@ -5,7 +5,6 @@ import os
 from rootless.errors import ContainerError, KernelError, LimitError, UsageError
 from rootless.linux import cgroup
 from rootless.runtime import (
-    create,
     limit_groups,
     limit_values,
     limits,
@@ -42,7 +41,7 @@ def update(ctx: "Context", container: "Container", values: "Mapping[str, object]
             f"{container.name} was made with --rm: it cannot have a restart policy",
             remedy="make it again without --rm",
         )
-    old, new = create.resources(before), create.resources(after)
+    old, new = limits.resources(before), limits.resources(after)
     if old != new:
         policy = after.limits or str(ctx.config.get("limits", "strict"))
         if container.pidfd() >= 0:

@@ -21,12 +21,13 @@ class Usage:
 
     source      "cgroup"; "proc" where any of the figures had to come from there
     limit       most memory; the machine's where there is no limit
+    pressure    "cpu", "memory", "io" -> percent of the last 10 s in which something waited for it
     processes   with their threads, as the kernel counts for --pids-limit
     """
 
     __slots__ = (
-        "cpu_ns", "limit", "memory", "processes", "read", "received", "sent", "source", "when_ns",
-        "written",
+        "cpu_ns", "limit", "memory", "pressure", "processes", "read", "received", "sent", "source",
+        "when_ns", "written",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class Usage:
         self.source = "cgroup"
         self.cpu_ns = self.memory = self.processes = 0
         self.read = self.written = self.received = self.sent = 0
+        self.pressure: dict[str, float] = {}
         self.limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -87,7 +89,19 @@ def _from_group(found: Usage, group: str) -> set[str]:
                 found.read += int(value)
             elif key == "wbytes":
                 found.written += int(value)
+    found.pressure = pressure(group)
     return lacking
+
+
+def pressure(group: str) -> dict[str, float]:
+    """What waited for "cpu", "memory" and "io"; {} where the kernel does not say (PSI)."""
+    found = {}
+    for name in ("cpu", "memory", "io"):
+        for word in (_text(f"{group}/{name}.pressure") or "").split("\n")[0].split():
+            key, _, value = word.partition("=")
+            if key == "avg10":
+                found[name] = float(value)
+    return found
 
 
 def memory_of(init: int) -> int:

@@ -40,3 +40,15 @@ def test_best_effort_says_what_it_does_instead(rl: Rl, flags: list[str]) -> None
 @pytest.mark.parametrize("flags", [["-m", "1k"], ["--cpus", "-1"], ["--cpus", "9999"]])
 def test_limit_that_makes_no_sense(rl: Rl, no_leftovers: None, flags: list[str]) -> None:
     rl.fails("run", "--rm", *flags, "busybox", "true")
+
+
+@pytest.mark.skipif(delegated(), reason="the kernel holds it here")
+def test_best_effort_stops_a_tree_whose_sum_is_over_the_limit(rl: Rl) -> None:
+    """No process of it is over the limit: dd holds 12 MiB while it waits for its reader."""
+    one = "dd if=/dev/zero bs=12M count=1 | sleep 100"
+    name = rl.start("--limits", "best-effort", "-m", "24m", command=f"{one} & {one} & {one} & wait")
+    assert "(limits: best-effort)" in rl.out("ps") or not rl.running(name)
+    assert rl.out("wait", name) == "137"
+    state = rl.inspect(name)["State"]
+    assert state["OOMKilled"] is True
+    assert state["Error"].startswith("killed: over its memory limit of 24 MiB, peak ")

@@ -165,3 +165,24 @@ def test_missing_controller_is_named_with_the_drop_in_file(rl, no_leftovers):
     line = rl.fails("run", "--rm", "--cpus", "0.5", "busybox", "true", code="RL-LIMIT")
     assert "cpu" in line and "--limits=best-effort" in line
     assert "/etc/systemd/system/user@.service.d/delegate.conf" in line
+
+
+# Builds.
+
+
+def test_build_step_is_held_to_its_limits(rl, tmp_path):
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox\nRUN cat /sys/fs/cgroup/pids.max >/limit\n"
+        "RUN dd if=/dev/zero of=/dev/null bs=64M count=1\n"
+    )
+    failed = rl.run(
+        "build", "--pids-limit", "20", "-m", "48m", "--memory-swap", "48m", "--network", "none",
+        "--progress", "plain", str(tmp_path), status=1, timeout=120,
+    )  # fmt: skip
+    assert "killed: over its memory limit of 48 MiB" in failed.stderr
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox\nRUN cat /sys/fs/cgroup/pids.max >/limit\nCMD cat /limit\n"
+    )
+    rl.run("build", "-q", "--pids-limit", "20", "-t", "limited", str(tmp_path), timeout=120)
+    assert rl.out("run", "--rm", *NO_NET, "limited") == "20"
+    rl.run("rmi", "limited")

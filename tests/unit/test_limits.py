@@ -12,7 +12,7 @@ from rootless.context import Context
 from rootless.errors import LimitError, UsageError
 from rootless.linux import cgroup, process
 from rootless.paths import Paths
-from rootless.runtime import limit_groups, limit_values, limits, scope
+from rootless.runtime import limit_groups, limit_values, limits, scope, usage
 from rootless.runtime.limit_best_effort import nice_of_weight
 
 V2 = "25 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
@@ -393,3 +393,23 @@ def test_supervisor_without_site_packages_finds_jeepney():
 
 def test_cpu_lists():
     assert scope.cpu_list("0-2,5") == [0, 1, 2, 5]
+
+
+def test_pressure_is_read_where_the_kernel_counts_it(tmp_path):
+    for name, part in (("cpu", "1.50"), ("memory", "0.00"), ("io", "12.34")):
+        (tmp_path / f"{name}.pressure").write_text(
+            f"some avg10={part} avg60=0.00 avg300=0.00 total=9\nfull avg10=0.00 total=0\n"
+        )
+    assert usage.pressure(str(tmp_path)) == {"cpu": 1.5, "memory": 0.0, "io": 12.34}
+    assert usage.pressure(f"{tmp_path}/none") == {}
+
+
+def test_controller_that_the_kernel_lacks_is_named_as_such(tmp_path):
+    group = host(tmp_path, controllers="memory")
+    (tmp_path / "sys/fs/cgroup/cgroup.controllers").write_text("memory pids\n")
+    del group
+    with pytest.raises(limits.NotDelegated) as caught:
+        limits.prepare(context(), ID, {"cpuset_mems": "0"}, root=str(tmp_path))
+    assert caught.value.what == (
+        "--cpuset-mems cannot be enforced here: this kernel has no controller cpuset"
+    )

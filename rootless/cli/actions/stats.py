@@ -28,6 +28,7 @@ HEADINGS = {
     "NetIO": "NET I/O",
     "BlockIO": "BLOCK I/O",
     "PIDs": "PIDS",
+    "Pressure": "PRESSURE",
     "Source": "SOURCE",
 }
 _COLUMNS = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
@@ -95,6 +96,7 @@ def _row(
         "Name": container.name,
         "NetIO": "0B / 0B",
         "PIDs": "0",
+        "Pressure": "--",
         "Source": "",
     }
     if now is not None:
@@ -105,6 +107,8 @@ def _row(
             "MemUsage": f"{_binary_size(now.memory)} / {_binary_size(now.limit)}",
             "NetIO": f"{human_size(now.received)} / {human_size(now.sent)}",
             "PIDs": str(now.processes),
+            "Pressure": " ".join(f"{name} {part:.2f}%" for name, part in now.pressure.items())
+            or "--",
             "Source": now.source,
         }
     return row

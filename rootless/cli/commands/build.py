@@ -6,6 +6,7 @@ import typer
 
 from rootless.cli import completion
 from rootless.cli.commands._base import argument, call, declare, make_app, option
+from rootless.cli.commands.run_options import limits as run_limits
 
 app = make_app()
 
@@ -205,19 +206,24 @@ def build(
             metavar="NAME=SOFT[:HARD]",
         ),
     ] = None,
-    memory: Annotated[
-        str | None,
-        option("--memory", "-m", help="The memory of a step.", section=STEPS, metavar="SIZE"),
-    ] = None,
-    memory_swap: Annotated[
-        str | None,
-        option(
-            "--memory-swap",
-            help="Memory and swap of a step; -1 for no limit.",
-            section=STEPS,
-            metavar="SIZE",
-        ),
-    ] = None,
+    memory: run_limits.Memory = None,
+    memory_swap: run_limits.MemorySwap = None,
+    memory_reservation: run_limits.MemoryReservation = None,
+    cpus: run_limits.Cpus = None,
+    cpu_shares: run_limits.CpuShares = None,
+    cpu_quota: run_limits.CpuQuota = None,
+    cpu_period: run_limits.CpuPeriod = None,
+    cpuset_cpus: run_limits.CpusetCpus = None,
+    cpuset_mems: run_limits.CpusetMems = None,
+    pids_limit: run_limits.PidsLimit = None,
+    blkio_weight: run_limits.BlkioWeight = None,
+    blkio_weight_device: run_limits.BlkioWeightDevice = None,
+    device_read_bps: run_limits.DeviceReadBps = None,
+    device_write_bps: run_limits.DeviceWriteBps = None,
+    device_read_iops: run_limits.DeviceReadIops = None,
+    device_write_iops: run_limits.DeviceWriteIops = None,
+    cgroup_parent: run_limits.CgroupParent = None,
+    cgroup_conf: run_limits.CgroupConf = None,
     shm_size: Annotated[
         str | None,
         option("--shm-size", help="The size of /dev/shm.", section=STEPS, metavar="SIZE"),
@@ -316,15 +322,6 @@ def build(
             help="Only with disabled=true in this version.",
             section=DOCKER,
             metavar="SPEC",
-        ),
-    ] = None,
-    cgroup_parent: Annotated[
-        str | None,
-        option(
-            "--cgroup-parent",
-            help="Refused: a step stays in the cgroup of who started it.",
-            section=DOCKER,
-            metavar="CGROUP",
         ),
     ] = None,
     provenance: Annotated[

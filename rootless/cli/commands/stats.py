@@ -9,7 +9,10 @@ from rootless.cli.commands._base import argument, call, declare, make_app, optio
 
 app = make_app()
 
-EPILOG = "Fields of --format: Container ID Name CPUPerc MemUsage MemPerc NetIO BlockIO PIDs Source."
+EPILOG = (
+    "Fields of --format: Container ID Name CPUPerc MemUsage MemPerc NetIO BlockIO PIDs Pressure "
+    "Source."
+)
 
 
 @declare(app, "stats", epilog=EPILOG)

@@ -126,7 +126,6 @@ def test_bad_output_is_refused(text: str) -> None:
         {"output": ["type=oci,dest=x,rewrite-timestamp=false"]},
         {"annotation": ["index:a=b"]},
         {"attest": ["type=sbom"]},
-        {"cgroup_parent": "/x"},
         {"output": ["type=image,store=false"]},
         {"output": ["type=oci,dest=x,compression=estargz"]},
         {"cache_to": ["type=gha"]},
@@ -222,7 +221,7 @@ def test_limits_and_hosts() -> None:
         ulimit=["nofile=10:20"], memory="64m", shm_size="1m", add_host=["a:1.2.3.4"], jobs=3
     )
     assert found.ulimits == ({"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20},)
-    assert (found.memory, found.shm_size, found.jobs) == (64 << 20, 1 << 20, 3)
+    assert (found.resources["memory"], found.shm_size, found.jobs) == (64 << 20, 1 << 20, 3)
     assert found.add_hosts == (("a", "1.2.3.4"),)
     for values in ({"jobs": -1}, {"memory": "1k"}, {"ulimit": ["x"]}, {"add_host": ["a"]}):
         refused(None, **values)
