@@ -107,6 +107,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inspect": ("inspect", "Information", "Show everything about containers, images and volumes"),
     "doctor": ("doctor", "Information", "Say what this host can do, and what to ask its admin for"),
     "explain": ("explain", "Information", "Explain an error code"),
+    "setup": ("setup", "Information", "Fetch programs that this machine lacks, without root"),
     "events": ("events", "Information", "Show what happens to containers, images and volumes"),
     "info": ("info", "Information", "Show the store and how containers will run here"),
     "system check": ("system_check", "Information", "Compare the store with its digests"),

@@ -13,6 +13,27 @@ HOST: dict[str, tuple[str, str]] = {
         "A program is not installed",
         "rl uses it where it is there, for what the line says; the package has its usual name.",
     ),
+    "RL-SETUP-FETCH": (
+        "A package could not be fetched",
+        "`rl setup` lets apt-get fetch it from the archives that this machine is configured with, "
+        "and apt-get accepts only what their signatures vouch for. The line has its last words.",
+    ),
+    "RL-SETUP-LIBRARY": (
+        "A fetched program lacks a library",
+        "`rl setup` takes the libraries along that a package names and the host has not; what "
+        "they need in turn has to be installed by an administrator.",
+    ),
+    "RL-SETUP-NEEDS-ROOT": (
+        "The program works with root's rights only",
+        "newuidmap and newgidmap write the ID maps of user namespaces, for which the kernel wants "
+        "CAP_SETUID outside: they have to be set-user-ID root, or have file capabilities. Without "
+        "them containers have one ID; apt, dpkg and pip go on all the same (docs/ladders.md).",
+    ),
+    "RL-SETUP-NOEXEC": (
+        "Programs cannot be started from there",
+        "The directory of `rl setup` is on a file system mounted noexec, as homes are at some "
+        "places. RL_HELPERS names another directory.",
+    ),
     "RL-HOST-USERNS-KERNEL": (
         "The kernel has no user namespaces",
         "It was built without CONFIG_USER_NS. Distributions' kernels have it; some hosting "

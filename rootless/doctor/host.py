@@ -12,7 +12,7 @@ from rootless.linux import cgroup, process
 from rootless.linux.hostneeds import kernel_version
 from rootless.linux.hostread import HostProblem, number, read, sysctl_request
 from rootless.paths import runtime_candidates
-from rootless.runtime import limits
+from rootless.runtime import host_helpers, limits
 
 KERNEL_LEAST = (5, 8)  # setns(pidfd) with several namespaces; openat2 came with 5.6
 PYTHON_LEAST = (3, 11)
@@ -154,7 +154,10 @@ def probe_programs(ctx: Context) -> list[Ladder]:
             rung = Rung(name, UNAVAILABLE, f"not installed, for {use}", code="RL-HOST-PROGRAM")
             if name in NO_LADDER:
                 admin = f"sudo apt-get install {package}      # or: sudo dnf install {package}"
-                rung = replace(rung, remedy=f"install the package {package}", admin=admin)
+                remedy = f"install the package {package}"
+                if name in host_helpers.PACKAGES:
+                    remedy = f"fetch it with rl setup {name}, or {remedy}"
+                rung = replace(rung, remedy=remedy, admin=admin)
         ladders.append(Ladder(f"program-{name}", "Programs", [rung]))
     return ladders
 

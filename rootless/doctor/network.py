@@ -47,7 +47,7 @@ def _problem_of_program(ctx: Context, name: str) -> Rung | None:
             name,
             UNAVAILABLE,
             f"{name} is not installed",
-            f"install the package {package}",
+            f"fetch it with rl setup {name}, or install the package {package}",
             f"sudo apt-get install {package}      # or: sudo dnf install {package}",
             "RL-NETWORK-NO-HELPER",
         )

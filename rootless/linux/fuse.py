@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def overlayfs_program(environ: "Mapping[str, str]") -> str:
     """The path of fuse-overlayfs.  Raises HostError RL-HOST-FUSE-OVERLAYFS."""
     return process.need_program(
-        "fuse-overlayfs", environ, "ask the admin for: apt-get install fuse-overlayfs",
-        "RL-HOST-FUSE-OVERLAYFS",
+        "fuse-overlayfs", environ,
+        "fetch it with rl setup fuse-overlayfs, or ask the admin for: apt-get install "
+        "fuse-overlayfs", "RL-HOST-FUSE-OVERLAYFS",
     )  # fmt: skip
 
 

@@ -237,7 +237,7 @@ def explain_fuse_failure(failure: int, *, root: str = "/") -> HostProblem:
         return HostProblem(
             "fuse-overlayfs is not installed",
             code="RL-HOST-FUSE-OVERLAYFS",
-            remedy="install the package fuse-overlayfs, or choose --storage-driver copy",
+            remedy="fetch it with rl setup fuse-overlayfs, or choose --storage-driver copy",
             admin="sudo apt-get install fuse-overlayfs      # or: sudo dnf install fuse-overlayfs",
         )
     return device_problem("/dev/fuse", "fuse", failure, root)

@@ -1,11 +1,12 @@
 """Reading what the host says about itself: /proc, /sys, mounts.  Pure file reads below a `root`.
 
-Tests give a made-up tree as `root`.  Imports os and errors only.
+Tests give a made-up tree as `root`.  A program of the real host is found as containers find it.
 """
 
 import os
 
 from rootless.errors import HostError
+from rootless.linux import process
 
 PROGRAM_DIRECTORIES = ("/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin")
 
@@ -55,11 +56,12 @@ def status_field(name: str, root: str = "/") -> str:
 
 def find_program(name: str, root: str = "/") -> str:
     """Path of a program, "" when it is not installed; sbin is looked at, in PATH or not."""
+    if root == "/":
+        return process.find_program(name, os.environ) or ""
     if "/" in name:
         return name if os.access(below(root, name), os.X_OK) else ""
-    path = os.environ.get("PATH", "").split(":") if root == "/" else []
-    for directory in (*path, *PROGRAM_DIRECTORIES):
-        if directory.startswith("/") and os.access(below(root, f"{directory}/{name}"), os.X_OK):
+    for directory in PROGRAM_DIRECTORIES:
+        if os.access(below(root, f"{directory}/{name}"), os.X_OK):
             return f"{directory}/{name}"
     return ""
 

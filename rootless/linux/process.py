@@ -75,11 +75,25 @@ def signal_process(pidfd: int, signal: int) -> bool:
     return True
 
 
+def helpers_directory(environ: "Mapping[str, str]") -> str:
+    """Where `rl setup` puts programs: $RL_HELPERS, else beside the usual store; "" without HOME."""
+    if environ.get("RL_HELPERS", "").startswith("/"):
+        return environ["RL_HELPERS"]
+    data_home = environ.get("XDG_DATA_HOME", "")
+    if data_home.startswith("/"):
+        return f"{data_home}/rl/helpers"
+    home = environ.get("HOME", "")
+    return f"{home}/.local/share/rl/helpers" if home.startswith("/") else ""
+
+
 def find_program(name: str, environ: "Mapping[str, str]") -> str | None:
-    """Absolute path of the program `name` on $PATH or where administrators' programs are."""
+    """Absolute path of the program `name` on $PATH, where administrators' programs are, or where
+    `rl setup` has put it."""
     if "/" in name:
         return name if os.access(name, os.X_OK) else None
-    for directory in (*environ.get("PATH", "").split(":"), *EXTRA_PATH):
+    helpers = helpers_directory(environ)
+    own = f"{helpers}/bin" if helpers else ""
+    for directory in (*environ.get("PATH", "").split(":"), *EXTRA_PATH, own):
         path = f"{directory}/{name}"
         if directory and os.access(path, os.X_OK) and os.path.isfile(path):
             return path

@@ -80,8 +80,8 @@ def choose(asked: str, environ: "Mapping[str, str]") -> str:
         return asked
     if asked in ("slirp4netns", "pasta"):
         process.need_program(
-            asked, environ, f"ask the admin for: apt-get install {_PACKAGE[asked]}, "
-            "or use --network host or none", "RL-NETWORK-NO-HELPER",
+            asked, environ, f"fetch it with rl setup {asked}, ask the admin for: apt-get install "
+            f"{_PACKAGE[asked]}, or use --network netstack", "RL-NETWORK-NO-HELPER",
         )  # fmt: skip
         return asked
     if asked in ("", "default", "bridge", "private"):

@@ -36,8 +36,10 @@ class Pasta(driver.Driver):
         super().__init__(ports)
         self._environ = environ
         self._program = process.need_program(
-            "pasta", environ, "ask the admin for: apt-get install passt", "RL-NETWORK-NO-HELPER"
-        )
+            "pasta", environ,
+            "fetch it with rl setup pasta, or ask the admin for: apt-get install passt",
+            "RL-NETWORK-NO-HELPER",
+        )  # fmt: skip
         self._pid_path = f"{runtime_directory}.pasta"
         self._messages = self._ready = -1  # what it says, and its PID file
         self._pid = 0

@@ -38,7 +38,8 @@ class Slirp4netns(driver.Driver):
         super().__init__(ports)
         self._environ = environ
         self._program = process.need_program(
-            "slirp4netns", environ, "ask the admin for: apt-get install slirp4netns",
+            "slirp4netns", environ,
+            "fetch it with rl setup slirp4netns, or ask the admin for: apt-get install slirp4netns",
             "RL-NETWORK-NO-HELPER",
         )  # fmt: skip
         self._forwarder: Forwarder | None = None

@@ -217,10 +217,17 @@ def download(ctx: "Context", package: str, directory: str) -> str:
     return debs[0]
 
 
+# Whatever else apt is configured to let pass.
+_CHECKED = (
+    "-o", "APT::Get::AllowUnauthenticated=false", "-o", "Acquire::AllowInsecureRepositories=false",
+    "-o", "Acquire::AllowWeakRepositories=false",
+)  # fmt: skip
+
+
 def _apt_get(arguments: list[str], directory: str) -> str | None:
     """None when it worked, else what apt-get said."""
     result = subprocess.run(
-        ["apt-get", "-qq", "-o", "APT::Sandbox::User=", *arguments],
+        ["apt-get", "-qq", *_CHECKED, "-o", "APT::Sandbox::User=", *arguments],
         cwd=directory,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -226,7 +226,8 @@ def init_program(ctx: "Context", asked: str = "") -> str:
             return path
     process.need_program(
         "catatonit", ctx.environ,
-        "ask the admin for: apt-get install catatonit (or tini), or leave --init out",
+        "fetch it with rl setup catatonit, ask the admin for: apt-get install catatonit (or "
+        "tini), or leave --init out",
         "RL-HOST-INIT",
     )  # fmt: skip
     raise AssertionError

@@ -16,6 +16,7 @@ _NAMES = (
     "version", "oci-layout", "index.json", "containers", "images", "manifests", "blobs", "partial",
     "layers", "frozen", "volumes", "networks", "buildcache", "secrets", "cache", "events", "lock",
 )  # fmt: skip
+_HELPERS = "helpers"  # of rl setup, which removes them, too
 
 
 def check(paths: "Paths") -> None:
@@ -70,10 +71,9 @@ def remove(ctx: "Context") -> list[str]:
             remedy="they belong to IDs that are not yours any more: see rl doctor",
             code="RL-CONTAINER-FILES",
         )
-    left = sorted(os.listdir(paths.store))
-    if not left:
-        try:
-            os.rmdir(paths.store)
-        except OSError:
-            pass  # a mount point, or in a directory that is another's
-    return left
+    try:
+        os.rmdir(paths.store)
+        return []
+    except OSError:
+        pass  # a mount point, in a directory that is another's, or not empty
+    return sorted(set(os.listdir(paths.store)) - {_HELPERS})

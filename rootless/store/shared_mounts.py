@@ -24,8 +24,10 @@ def program(environ: "Mapping[str, str]") -> str:
         if path is not None:
             return path
     return process.need_program(
-        PROGRAMS[0], environ, "ask the admin for: apt-get install squashfuse", "RL-HOST-SQUASHFUSE"
-    )
+        PROGRAMS[0], environ,
+        "fetch it with rl setup squashfuse, or ask the admin for: apt-get install squashfuse",
+        "RL-HOST-SQUASHFUSE",
+    )  # fmt: skip
 
 
 def not_served(archive: str) -> StoreError:
