@@ -2068,6 +2068,22 @@ TABLE: "dict[str, Row]" = {
             'code': None,
         },
     ),
+    'setup': (
+        'setup',
+        True,
+        {
+            '--list': ('list', 0),
+            '-l': ('list', 0),
+            '--remove': ('remove', 0),
+        },
+        (
+            ('programs', 3),
+        ),
+        {
+            'list': False,
+            'remove': False,
+        },
+    ),
     'events': (
         'events',
         True,

@@ -36,6 +36,11 @@ def words(ctx: "Context") -> list[str]:
     squashed = sum(layer.lost_owners for layer in layers)
     if squashed and ctx.config.get("squash-ids") is True:
         told.append(f"files of IDs that you do not have, now root's (--squash-ids): {squashed}")
+    elif squashed:
+        told.append(
+            f"one ID is mapped: {squashed} files of others are root's here; whose they are is "
+            "noted, for push and export"
+        )
     if any(layer.spent for layer in layers):
         told += _table(layers)
     return told

@@ -11,7 +11,10 @@ from support.program import Rl
 pytestmark = pytest.mark.needs("apt-get", "dpkg-deb", "dpkg-query", "ldd")
 
 # A host without libslirp: ldd does not find it, and dpkg does not know it.
-LDD = '#!/bin/sh\n[ "$LD_LIBRARY_PATH" ] && exec /usr/bin/ldd "$@"\necho "\tlibslirp.so.0 => not found"\n'
+LDD = (
+    '#!/bin/sh\n[ "$LD_LIBRARY_PATH" ] && exec /usr/bin/ldd "$@"\n'
+    'echo "\tlibslirp.so.0 => not found"\n'
+)
 QUERY = '#!/bin/sh\nfor last; do :; done\n[ $last = libslirp0 ] || exec /usr/bin/dpkg-query "$@"\n'
 
 
@@ -26,9 +29,7 @@ def helpers(rl: Rl) -> str:
 
 
 @pytest.mark.needs("slirp4netns")
-def test_programs_are_fetched_used_listed_and_removed(
-    rl: Rl, helpers: str, tmp_path: Path
-) -> None:
+def test_programs_are_fetched_used_listed_and_removed(rl: Rl, helpers: str, tmp_path: Path) -> None:
     path = f"{tmp_path}:{SEARCH_PATH}"
     fetched = rl.out("setup", "catatonit", env={"PATH": path}, timeout=240)
     assert fetched.startswith("catatonit 0."), fetched
@@ -42,7 +43,7 @@ def test_programs_are_fetched_used_listed_and_removed(
     # The host's own go first; here it has none.
     first = {"PATH": f"{helpers}/bin:{SEARCH_PATH}"}
     shown = [line.split() for line in rl.out("setup", "-l", env=first).splitlines()]
-    assert ["PROGRAM", "PACKAGE", "VERSION", "IN", "USE"] == shown[0]
+    assert shown[0] == ["PROGRAM", "PACKAGE", "VERSION", "IN", "USE"]
     assert shown[1][0] == "slirp4netns" and shown[1][3] == f"{helpers}/bin/slirp4netns"
     words = ["run", "-d", "--init", "--network", "slirp4netns", "busybox", "sleep", "1000"]
     name = rl.out(*words, env=first)
