@@ -39,7 +39,6 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
     own = runtime.get("rl", {})
     line = words.command_line(container)
     directory = container.directory
-    storage = own.get("rung", {}).get("storage", "")
     document: Doc = {
         "Id": container.id,
         "Created": str(config.get("created", "")),
@@ -53,24 +52,14 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         "LogPath": container.log_path,
         "Name": f"/{container.name}",
         "RestartCount": int(state.get("restart_count", 0)),
-        "Driver": str(storage),
+        "Driver": _storage(own),
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": [record["id"] for record in execs.list_all(container)] or None,
         "HostConfig": _host_config(config, runtime),
-        "GraphDriver": {
-            "Name": str(storage),
-            "Data": Map(
-                UpperDir=f"{directory}/upper",
-                WorkDir=f"{directory}/work",
-                MergedDir=f"{directory}/rootfs",
-                LowerDir=":".join(
-                    ctx.paths.layer_diff(layer) for layer in reversed(own.get("layers", ()))
-                ),
-            ),
-        },
+        "GraphDriver": _graph_driver(ctx, container, own),
         "Mounts": list(config.get("mounts", ())),
         "Config": _config(config, runtime),
         "NetworkSettings": _network(container, own),
@@ -97,6 +86,23 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         below = record.get("size", 0)
         document["SizeRootFs"] = size + (below if isinstance(below, int) else 0)
     return document
+
+
+def _storage(own: "Doc") -> str:
+    return str(own.get("rung", {}).get("storage", ""))
+
+
+def _graph_driver(ctx: "Context", container: "Container", own: "Doc") -> "Doc":
+    layers = [ctx.paths.layer_diff(layer) for layer in reversed(own.get("layers", ()))]
+    return {
+        "Name": _storage(own),
+        "Data": Map(
+            UpperDir=f"{container.directory}/upper",
+            WorkDir=f"{container.directory}/work",
+            MergedDir=f"{container.directory}/rootfs",
+            LowerDir=":".join(layers),
+        ),
+    }
 
 
 def describe_exec(record: "Doc") -> "Doc":
@@ -229,6 +235,17 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
         "ShmSize": int(options.get("shm_size", 0)),
         "Sysctls": Map(options.get("sysctls", {})),
         "Runtime": "rl",
+        **_resources(options),
+        **_UNSET,
+        "Init": bool(options.get("init")),
+        "MaskedPaths": list(linux.get("maskedPaths", ())),
+        "ReadonlyPaths": list(linux.get("readonlyPaths", ())),
+    }
+
+
+def _resources(options: "Doc") -> "Doc":
+    """What of "HostConfig" Docker's API calls resources: limits and devices."""
+    return {
         "NanoCpus": int(options.get("cpus", 0)),
         "CpuShares": int(options.get("cpu_shares", 0)),
         "CpuQuota": int(options.get("cpu_quota", 0)),
@@ -273,10 +290,6 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
             }
             for one in options.get("ulimits", ())
         ],
-        **_UNSET,
-        "Init": bool(options.get("init")),
-        "MaskedPaths": list(linux.get("maskedPaths", ())),
-        "ReadonlyPaths": list(linux.get("readonlyPaths", ())),
     }
 
 

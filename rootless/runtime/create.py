@@ -42,6 +42,77 @@ def create(
     if os.listdir(ctx.paths.tmp):
         atomic.sweep(ctx)  # what killed commands have left
     container_id = ids.new_container_id()
+    mounted_images = [one for one in options.mounts if one["type"] == "image"]
+    if mounted_images:
+        from rootless.runtime import image_mounts
+
+        image_mounts.hold(ctx, mounted_images)
+    config = _runtime_config(ctx, options, record, container_id, notify)
+    extension = config["rl"]
+    if frozen:
+        extension["frozen"] = list(frozen)
+    if mounted_images:
+        driver = extension["rung"]["storage"]
+        if driver == "directory":
+            driver = rootfs.storage_driver(ctx, options.storage_driver)
+        image_mounts.check(config["mounts"], driver)
+    _check_layers(options.image, extension)
+    if options.userns["mode"] == "keep-id":
+        extension["layer_directory"] = _kept_id_layers(
+            ctx, options, [*extension["layers"], *extension["image_layers"]], notify
+        )
+    published = ports.claim_ranges(extension["network"]["ports"])
+    _check_limits(ctx, container_id, extension)
+    for path in extension["create"]:
+        _make_source(path)
+    _check_sources(config)
+    document = _document(container_id, options, record, config, published)
+    document["asked"] = asked
+    container, lock = _put(ctx, options, document, config, notify)
+    events.record_container(ctx.paths, container, "create")
+    return container, lock, config
+
+
+def _put(
+    ctx: "Context",
+    options: "RunOptions",
+    document: "dict[str, Any]",
+    config: "dict[str, Any]",
+    notify: "Callable[[str], None]",
+) -> "tuple[Container, Lock]":
+    """Put it into the store with its new volumes, and copy what its storage driver has copied."""
+    extension = config["rl"]
+    if extension["volumes"]:
+        from rootless.runtime import container_volumes
+
+        with container_volumes.NewVolumes(ctx, extension["volumes"]):
+            container, lock = _add(ctx, document["id"], options.name, document, config)
+    else:
+        container, lock = _add(ctx, document["id"], options.name, document, config)
+    if ctx.trace is not None:
+        ctx.trace.lap(f"made its directory in the store: containers/{container.id}")
+    if extension["rung"]["storage"] == "copy":
+        _copy_image(ctx, container, lock, extension, notify)
+    if document["mounted_images"]:
+        from rootless.runtime import image_mounts
+
+        suffix = extension.get("layer_directory", "diff")
+        try:
+            image_mounts.prepare(ctx, container, config["mounts"], suffix)
+        except BaseException:
+            volumes.discard(ctx, container, lock)
+            raise
+    return container, lock
+
+
+def _runtime_config(
+    ctx: "Context",
+    options: "RunOptions",
+    record: "dict[str, Any]",
+    container_id: str,
+    notify: "Callable[[str], None]",
+) -> "dict[str, Any]":
+    """config.json, with the rungs that are taken and what else this host decides."""
     directory = ctx.paths.container(container_id)
     network = drivers.choose(options.network or str(ctx.config.get("network", "")), ctx.environ)
     inherited: list[dict[str, Any]] = []
@@ -50,11 +121,6 @@ def create(
 
         inherited = container_volumes.inherited(ctx, options.volumes_from)
     _known_volumes(ctx, [*options.mounts, *inherited])
-    mounted_images = [one for one in options.mounts if one["type"] == "image"]
-    if mounted_images:
-        from rootless.runtime import image_mounts
-
-        image_mounts.hold(ctx, mounted_images)
     resolved = options
     if options.devices or options.cdi:
         from rootless.runtime import devices
@@ -77,59 +143,21 @@ def create(
     )
     if ctx.trace is not None:
         ctx.trace.lap("put image and options together: config.json, as the OCI runtime-spec has it")
-    extension = config["rl"]
-    if frozen:
-        extension["frozen"] = list(frozen)
     if options.secrets:
         from rootless.store import secrets
 
         for one in options.secrets:
             secrets.find(ctx.paths, one["name"])
+    extension: dict[str, Any] = config["rl"]
     extension["resources"] = limits.resources(options)
     extension["rung"]["storage"] = (
         "directory"
         if options.rootfs and not options.rootfs_overlay
         else rootfs.storage_driver(ctx, options.storage_driver)
     )
-    if mounted_images:
-        driver = extension["rung"]["storage"]
-        if driver == "directory":
-            driver = rootfs.storage_driver(ctx, options.storage_driver)
-        image_mounts.check(config["mounts"], driver)
     if options.init:
         extension["init_program"] = rootfs.init_program(ctx, options.init_path)
-    _check_layers(options.image, extension)
-    if options.userns["mode"] == "keep-id":
-        extension["layer_directory"] = _kept_id_layers(
-            ctx, options, [*extension["layers"], *extension["image_layers"]], notify
-        )
-    published = ports.claim_ranges(extension["network"]["ports"])
-    _check_limits(ctx, container_id, extension)
-    for path in extension["create"]:
-        _make_source(path)
-    _check_sources(config)
-    document = _document(container_id, options, record, config, published)
-    document["asked"] = asked
-    if extension["volumes"]:
-        from rootless.runtime import container_volumes
-
-        with container_volumes.NewVolumes(ctx, extension["volumes"]):
-            container, lock = _add(ctx, container_id, options.name, document, config)
-    else:
-        container, lock = _add(ctx, container_id, options.name, document, config)
-    if ctx.trace is not None:
-        ctx.trace.lap(f"made its directory in the store: containers/{container_id}")
-    if extension["rung"]["storage"] == "copy":
-        _copy_image(ctx, container, lock, extension, notify)
-    if mounted_images:
-        suffix = extension.get("layer_directory", "diff")
-        try:
-            image_mounts.prepare(ctx, container, config["mounts"], suffix)
-        except BaseException:
-            volumes.discard(ctx, container, lock)
-            raise
-    events.record_container(ctx.paths, container, "create")
-    return container, lock, config
+    return config
 
 
 def record_of_directory(path: str) -> "dict[str, Any]":
