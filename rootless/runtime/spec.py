@@ -318,13 +318,20 @@ def resources(options: "RunOptions") -> "Doc":
         found["memory"] = {"limit": options.memory}
         # Docker: as much swap again, where nothing is said.
         found["memory"]["swap"] = options.memory_swap or 2 * options.memory
-    cpu: Doc = {}
+    if options.memory_reservation:
+        found.setdefault("memory", {})["reservation"] = options.memory_reservation
+    cpu: Doc = {
+        "shares": options.cpu_shares, "quota": options.cpu_quota, "period": options.cpu_period,
+        "cpus": options.cpuset_cpus, "mems": options.cpuset_mems,
+    }  # fmt: skip
     if options.cpus:
-        cpu = {"quota": options.cpus * CPU_PERIOD // 10**9, "period": CPU_PERIOD}
-    if options.cpuset_cpus:
-        cpu["cpus"] = options.cpuset_cpus
-    if cpu:
-        found["cpu"] = cpu
+        cpu |= {"quota": options.cpus * CPU_PERIOD // 10**9, "period": CPU_PERIOD}
+    if any(cpu.values()):
+        found["cpu"] = {name: value for name, value in cpu.items() if value}
     if options.pids_limit:
         found["pids"] = {"limit": options.pids_limit}
+    if options.blkio_weight:
+        found["blockIO"] = {"weight": options.blkio_weight}
+    if options.cgroup_conf:
+        found["unified"] = dict(options.cgroup_conf)
     return found

@@ -1,5 +1,6 @@
 """Each limit, tried by a program that wants more: it allocates, forks, spins, writes."""
 
+import json
 import os
 import time
 
@@ -140,10 +141,19 @@ def test_container_is_in_a_scope_of_systemd_and_divides_its_group(rl):
     raised = rl.run("exec", name, "sh", "-c", f"echo 50 >{inside}/pids.max", check=False)
     assert raised.returncode != 0
     assert value(rl, name, "pids.max") == "30"
-    rl.run("exec", name, "mkdir", f"{inside}/part")
-    # What is moved there is limited there: a group of a container's own making.
-    script = f"echo $$ >{inside}/part/cgroup.procs && cat /proc/self/cgroup"
-    assert rl.out("exec", name, "sh", "-c", script) == "0::/part"
+    # As systemd and podman do in a container: first out of the way, then hand out.
+    script = (
+        f"cd {inside} && mkdir leaf part && for p in $(cat cgroup.procs); do "
+        "echo $p >leaf/cgroup.procs; done; echo '+pids +memory' >cgroup.subtree_control && "
+        "echo 5 >part/pids.max && echo $$ >part/cgroup.procs && cat /proc/self/cgroup part/pids.max"
+    )
+    assert rl.out("exec", name, "sh", "-c", script) == "0::/part\n5"
+
+
+def test_container_without_limits_has_no_group_to_divide(rl):
+    name = rl.start()
+    refused = rl.run("exec", name, "mkdir", "/sys/fs/cgroup/part", check=False)
+    assert "Read-only file system" in refused.stderr
 
 
 def test_group_is_where_it_was_asked_for(rl):
@@ -155,9 +165,19 @@ def test_group_is_where_it_was_asked_for(rl):
 def test_scope_is_gone_with_the_container(rl):
     name = rl.start("--pids-limit", "30")
     directory = os.path.dirname(group(rl, name))
-    rl.run("restart", "-t", "0", name)
+    rl.run("restart", "-t", "0", name)  # while systemd still knows the first one
+    assert group(rl, name).startswith(directory)
     rl.run("rm", "-f", name)
     traces.wait_until(lambda: not os.path.exists(directory), 10, f"{directory} is gone")
+
+
+def test_scope_is_gone_with_a_supervisor_that_is_killed(rl):
+    name = rl.start("--pids-limit", "30")
+    directory = os.path.dirname(group(rl, name))
+    with open(f"{rl.store}/containers/{name}/state.json") as file:
+        os.kill(json.load(file)["supervisor"]["pid"], 9)
+    traces.wait_until(lambda: not os.path.exists(directory), 10, f"{directory} is gone")
+    assert not rl.running(name)
 
 
 @pytest.mark.host("default-delegation")
