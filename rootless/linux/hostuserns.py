@@ -145,14 +145,24 @@ def _profile(root: str) -> str:
 
 
 def apparmor_problem(program: str) -> HostProblem:
-    """Ubuntu 23.10 and later: AppArmor takes the capabilities of unprivileged namespaces."""
+    """Ubuntu 23.10 and later: AppArmor takes the capabilities of unprivileged namespaces.
+
+    `program` is rl's start script: the kernel attaches a profile by the file that is executed, not
+    by its interpreter, and what it starts (the supervisor) stays under it.
+    """
+    warning = (
+        f"# {program} belongs to this user, who can put anything in its place:\n"
+        "# better install rl where only root writes, and name that.\n"
+        if os.access(program, os.W_OK)
+        else ""
+    )
     return HostProblem(
         "AppArmor restricts user namespaces to listed programs "
         "(sysctl kernel.apparmor_restrict_unprivileged_userns is 1), and rl is not listed",
         code="RL-HOST-USERNS-APPARMOR",
         remedy="ask an administrator for the AppArmor profile that `rl doctor --admin` prints",
         admin=(
-            "sudo tee /etc/apparmor.d/rl <<'END'\n"
+            f"{warning}sudo tee /etc/apparmor.d/rl <<'END'\n"
             "abi <abi/4.0>,\n"
             "include <tunables/global>\n"
             f"profile rl {program} flags=(unconfined) {{\n"

@@ -122,6 +122,17 @@ def test_apparmor_request_is_a_profile_for_this_program(host):
     assert "apparmor_parser -r /etc/apparmor.d/rl" in problem.admin
 
 
+def test_an_apparmor_profile_for_what_its_user_can_replace_comes_with_a_warning(host, tmp_path):
+    root = host({"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n"})
+    program = tmp_path / "rl"
+    for expected in (False, True):
+        problem = hostfacts.explain_user_namespace_failure(
+            errno.EACCES, root=root, program=str(program)
+        )
+        assert ("put anything in its place" in problem.admin) == expected
+        program.touch()
+
+
 def program(host, name="newuidmap", mode=0o4755):
     root = host({f"/usr/bin/{name}": ""})
     os.chmod(f"{root}/usr/bin/{name}", mode)
