@@ -53,7 +53,7 @@ def commit(ctx: "Context", container: "Container", wish: Wish) -> Doc:
         os.mkdir(directory, 0o700)
         written = _copy(ctx, container, f"{directory}/upper", pausing=wish.pause)
         entry = commits.commit(
-            ctx, directory, name="commit", stubs=written.stubs, lower=written.lower
+            ctx, directory, name="commit", stubs=written.stubs, lower=written.image
         )
         diff_ids = [*base["layers"], entry.diff_id]
         history = [
@@ -95,7 +95,8 @@ def _copy(ctx: "Context", container: "Container", target: str, *, pausing: bool)
             held.enter_context(still.paused(ctx, container))
         written = Written(ctx, container, "make an image of")
         moving = container.running and not pause_mark.is_paused(container)
-        squash.merge(ctx, written.own, target, what=f"commit {container.name}", moving=moving)
+        what = f"commit {container.name}"
+        squash.merge(ctx, written.own, target, what=what, moving=moving, owner=written.owner)
     return written
 
 

@@ -18,6 +18,7 @@ from rootless.store.atomic import TemporaryDirectory
 
 if TYPE_CHECKING:
     from rootless.context import Context
+    from rootless.linux.copytree import Owner
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPAQUE = "user.overlay.opaque"
@@ -56,11 +57,13 @@ def merge(
     *,
     what: str = "squash",
     moving: bool = False,
+    owner: "Owner | None" = None,
 ) -> None:
     """Copy layers' directories (topmost first) as one to `target`, which is made.
 
     `what` is done, for messages.  With `moving` somebody changes the topmost meanwhile: what has
-    gone since it was listed is left out.  The caller has one thread.
+    gone since it was listed is left out.  `owner` maps owners, as copytree.Copy.  The caller has
+    one thread.
     """
 
     def work() -> object:
@@ -69,7 +72,7 @@ def merge(
             os.mkdir(target, 0o755)
             target_fd = os.open(target, _DIRECTORY)
             sources = [os.open(layer, _DIRECTORY) for layer in layers]
-            _Merge(target_fd, moving).merge(sources, target_fd, "")
+            _Merge(target_fd, moving, owner).merge(sources, target_fd, "")
         except OSError as e:
             raise storage_failure(e, what) from e
         return None
@@ -80,8 +83,8 @@ def merge(
 class _Merge(copytree.Copy):
     """A copy of several directories as one, the topmost first."""
 
-    def __init__(self, top_fd: int, moving: bool) -> None:
-        super().__init__(overlay="keep")
+    def __init__(self, top_fd: int, moving: bool, owner: "Owner | None") -> None:
+        super().__init__(overlay="keep", owner=owner)
         self._top_fd = top_fd
         self._moving = moving
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPAQUE = "user.overlay.opaque"
+_CAPABILITY = "security.capability"
 _FICLONE = 0x40049409
 
 
@@ -199,7 +200,10 @@ class Copy:
             if name.startswith(self._strip):
                 continue
             try:
-                os.setxattr(target_fd, name, os.getxattr(source_fd, name))
+                value = os.getxattr(source_fd, name)
+                if name == _CAPABILITY and self._owner is not None:
+                    value = _of_root(value, self._owner)
+                os.setxattr(target_fd, name, value)
             except OSError:
                 pass  # the target's file system may have no such attributes
         if self._record and (uid or gid):
@@ -207,6 +211,15 @@ class Copy:
         # After the change of owner, which takes the set-user-ID bit away.
         os.fchmod(target_fd, stat.S_IMODE(status.st_mode))
         os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _of_root(value: bytes, owner: "Owner") -> bytes:
+    """A file capability for the root that `owner` makes of its own: capabilities(7), "File
+    capability versions".  Revision 2 is of root here, 3 says at its end whose root's it is."""
+    words, root = value[4:20], int.from_bytes(value[20:24], "little")
+    root, _ = owner(root, 0)
+    flags = value[0:3]
+    return flags + b"\3" + words + root.to_bytes(4, "little") if root else flags + b"\2" + words
 
 
 def _clone_or_copy(source_fd: int, target_fd: int, status: os.stat_result) -> bool:

@@ -137,22 +137,49 @@ def find_target(place: Place, source: Source) -> tuple[int, str]:
 
 
 def _through_links(place: Place) -> str:
-    """The destination's path with its last symbolic links followed; what it leads to may be
-    missing."""
-    path = place.path
-    for _ in range(mount.LINKS_MAX):
-        try:
-            fd, name = place.split(path)
-        except OSError:
-            return path
-        try:
-            text = os.readlink(name, dir_fd=fd) if name else ""
-        except OSError:
-            return path
-        finally:
-            os.close(fd)
-        path = text if text.startswith("/") else posixpath.join(posixpath.dirname(path), text)
-    raise CopyError(f"cannot copy to {place.text}: its symbolic links go in circles")
+    """The destination's path without symbolic links, but for what is missing of it.
+
+    Name by name: links may be longer, one after the other, than a path may be.
+    """
+    done: list[str] = []
+    top = "/" if place.root is not None or place.path.startswith("/") else ""
+    names, links, slash = place.path.split("/"), 0, place.path.endswith("/")
+    while names:
+        name = names.pop(0)
+        if name in ("", "."):
+            continue
+        if name == "..":
+            if done and done[-1] != "..":
+                done.pop()
+            elif not top:
+                done.append(name)
+            continue
+        text = _link_text(place, top + "/".join([*done, name]))
+        if not text:
+            done.append(name)
+            continue
+        links += 1
+        if links > mount.LINKS_MAX:
+            raise CopyError(f"cannot copy to {place.text}: its symbolic links go in circles")
+        slash = slash or (not names and text.endswith("/"))
+        names = text.split("/") + names
+        if text.startswith("/"):
+            top, done = "/", []
+    return top + "/".join(done) + "/" * (slash and bool(done))
+
+
+def _link_text(place: Place, path: str) -> str:
+    """What a symbolic link says; "" for what is none, or not there."""
+    try:
+        fd, name = place.split(path)
+    except OSError:
+        return ""
+    try:
+        return os.readlink(name, dir_fd=fd)
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 def copy(source_place: Place, target_place: Place, copier: Copy, *, follow: bool) -> None:

@@ -44,6 +44,15 @@ def keep_id_directory(uid: int, gid: int) -> str:
     return f"keep-id-{uid}-{gid}"
 
 
+def kept_owner(directory: str) -> "Callable[[int, int], tuple[int, int]] | None":
+    """Whose the files of a container are, by their owners in the default mapping; None where they
+    are the same.  `directory` is the name of its layers' directories."""
+    if not directory.startswith("keep-id-"):
+        return None
+    uid, gid = (int(number) for number in directory.split("-")[2:])
+    return lambda u, g: (original_id(u, uid), original_id(g, gid))
+
+
 def with_kept_id(
     ctx: "Context", diff_ids: "list[str]", uid: int, gid: int, notify: "Callable[[str], None]"
 ) -> str:
@@ -90,6 +99,14 @@ def _shifted(ctx: "Context", layer: str, made: str, uid: int, gid: int) -> None:
                 raise
 
     namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
+
+
+def original_id(there: int, kept: int) -> int:
+    """The other way round: whose a file is in the container that is `there`'s in the default
+    mapping."""
+    if there == 0:
+        return kept
+    return there - 1 if there <= kept else there
 
 
 def shifted_id(inside: int, kept: int) -> int:

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from rootless.errors import ContainerError
+from rootless.runtime import layer_copies
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -37,7 +38,11 @@ class Written:
         suffix = extension.get("layer_directory", "diff")
         self.own = [f"{container.directory}/upper"]
         self.own += [ctx.paths.frozen_diff(one) for one in reversed(extension.get("frozen", ()))]
-        self.lower = [f"{ctx.paths.layer(one)}/{suffix}" for one in reversed(extension["layers"])]
+        layers = [ctx.paths.layer(one) for one in reversed(extension["layers"])]
+        self.lower = [f"{layer}/{suffix}" for layer in layers]
+        # The same as the image has them, and what makes owners those of the image (keep-id).
+        self.image = [f"{layer}/diff" for layer in layers]
+        self.owner = layer_copies.kept_owner(suffix)
 
     @property
     def stubs(self) -> list[str]:
