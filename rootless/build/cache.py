@@ -15,10 +15,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rootless.errors import RlError, StoreError
+from rootless.records import asdict, dataclass
 from rootless.store import atomic, buildcache, containers, layers
 from rootless.store.locks import Locked
 

@@ -7,11 +7,11 @@ Keys don't depend on the store, the user or the host (cache.py), so that they me
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rootless.build.cache import Entry
 from rootless.errors import BuildError, RegistryError, RlError
+from rootless.records import asdict
 from rootless.store import atomic, layers
 
 if TYPE_CHECKING:

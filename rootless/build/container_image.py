@@ -7,12 +7,12 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rootless.build import commit as commits
 from rootless.build import image, squash
 from rootless.layer import changes
+from rootless.records import dataclass
 from rootless.runtime import start, still
 from rootless.runtime.written import Written
 from rootless.store import blobs, images, pause_mark

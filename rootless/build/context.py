@@ -9,7 +9,6 @@ import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 from rootless.build.context_text import read_dockerfile
@@ -19,6 +18,7 @@ from rootless.build.dockerfile.ignore import Matcher
 from rootless.build.option_forms import Secret
 from rootless.errors import BuildError
 from rootless.layer.view import View
+from rootless.records import dataclass
 from rootless.store import layout
 from rootless.store.atomic import TemporaryDirectory
 

@@ -11,7 +11,6 @@ import os
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from rootless.build.context_http import without_password
@@ -19,6 +18,7 @@ from rootless.build.option_forms import Secret
 from rootless.build.secrets import git_environment
 from rootless.errors import BuildError, HostError
 from rootless.linux import process
+from rootless.records import dataclass, replace
 from rootless.store.removal import remove_tree
 
 CODE = "RL-BUILD-GIT"

@@ -3,12 +3,12 @@
 import hashlib
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from rootless import __version__
 from rootless.errors import BuildError
 from rootless.log import printable
+from rootless.records import dataclass
 
 CODE = "RL-BUILD-DOWNLOAD"
 _TIMEOUT_S = 60  # without a byte

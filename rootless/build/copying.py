@@ -13,7 +13,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from rootless.build.copying_modes import Change, parse_chmod, parse_chown
@@ -24,6 +23,7 @@ from rootless.build.dockerfile.instructions import Add, Copy, InlineFile
 from rootless.build.wildcards import has_wildcards
 from rootless.errors import BuildError, RlError
 from rootless.layer.view import Node
+from rootless.records import dataclass, field
 from rootless.store import mapping, shared_mounts
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from rootless.build import context_git, context_http
@@ -13,6 +12,7 @@ from rootless.build.context_http import Download
 from rootless.build.copying import Fetched, Transfer, may_be_remote
 from rootless.build.option_forms import Secret
 from rootless.errors import BuildError, RlError
+from rootless.records import asdict, replace
 from rootless.store import atomic
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ Source: buildkit solver/llbsolver/file/backend.go, github.com/tonistiigi/fsutil/
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rootless.build.dockerfile.ignore import Matcher, State
 from rootless.build.wildcards import compile_name, has_wildcards
 from rootless.errors import BuildError
 from rootless.layer.view import Node, View
+from rootless.records import dataclass
 
 NOT_FOUND = "RL-BUILD-NOT-FOUND"
 

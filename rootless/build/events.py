@@ -10,8 +10,9 @@ event without either is about the build as a whole.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from rootless.records import dataclass, field
 
 Kind = Literal["started", "output", "note", "cached", "done", "failed", "cancelled"]
 

@@ -5,11 +5,11 @@ Source: github.com/docker/buildx, util/buildflags and controller/build.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rootless.errors import BadReference, UsageError
 from rootless.oci import reference
+from rootless.records import dataclass, field
 from rootless.runtime.options_text import closest, csv_fields, parse_bool
 
 if TYPE_CHECKING:

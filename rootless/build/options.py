@@ -5,7 +5,6 @@ Source: docs.docker.com/reference/cli/docker/buildx/build, github.com/docker/bui
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from rootless.build import option_forms as forms
@@ -14,6 +13,7 @@ from rootless.errors import BadReference, UsageError
 from rootless.oci import platform as platforms
 from rootless.oci import reference
 from rootless.oci.platform import Platform
+from rootless.records import dataclass, field
 from rootless.runtime.options_limits import parse_resources, parse_ulimits
 from rootless.runtime.options_network import parse_add_host, parse_network
 from rootless.runtime.options_text import (

@@ -7,7 +7,6 @@ frontend/dockerfile/dockerfile2llb/convert.go.
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rootless.build.dockerfile import instructions as to
@@ -25,6 +24,7 @@ from rootless.build.state import ImageState, run_created_by, transfer_created_by
 from rootless.errors import BuildError
 from rootless.oci import platform as platforms
 from rootless.oci.platform import Platform
+from rootless.records import dataclass, field
 
 if TYPE_CHECKING:
     from rootless.build.options import BuildOptions

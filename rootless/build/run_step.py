@@ -6,7 +6,6 @@ run() is called in a forked child of the solver, which has one thread.
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rootless import ids
@@ -17,6 +16,7 @@ from rootless.errors import BuildError
 from rootless.linux import mount, process, rlimit
 from rootless.linux.from_layers import FromLayers
 from rootless.network import driver as drivers
+from rootless.records import dataclass, field, replace
 from rootless.runtime import launch, limits, network_files, rootfs, seccomp, spec, stage
 from rootless.runtime.options import RunOptions
 from rootless.runtime.streams import Pump

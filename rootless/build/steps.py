@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rootless.build import cache as caches
@@ -16,6 +15,7 @@ from rootless.build.jobs import Failed, Link
 from rootless.build.plan import Source, Step
 from rootless.errors import BuildError, CommandNotExecutable, RlError
 from rootless.oci import platform as platforms
+from rootless.records import asdict, dataclass, field, replace
 from rootless.store.atomic import TemporaryDirectory
 
 if TYPE_CHECKING:

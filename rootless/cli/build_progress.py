@@ -10,11 +10,11 @@ import signal
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from types import FrameType, TracebackType
 
 from rootless.build.events import Event
 from rootless.cli.output import printable
+from rootless.records import dataclass, field
 
 _TICK_S = 0.15  # between two drawings, as BuildKit
 _TAIL = 6  # lines of output below a running step on a terminal

@@ -4,11 +4,11 @@ subordinate IDs.  The caller has one thread.
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rootless.layer.view import Node, View, is_opaque
 from rootless.oci import image_config
+from rootless.records import dataclass
 from rootless.store import blobs, layers, shared_mounts
 
 if TYPE_CHECKING:

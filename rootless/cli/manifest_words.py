@@ -1,11 +1,11 @@
 """What the commands about manifest lists share: names, platforms and annotations as given."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from rootless.errors import BadReference, UsageError
 from rootless.oci import platform as platforms
 from rootless.oci import reference
+from rootless.records import dataclass
 from rootless.store.manifest_lists import Member
 
 

@@ -4,11 +4,11 @@ An image has its layers unpacked and, when it was pulled or loaded, their blobs.
 once, whatever images have it.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from rootless.cli import sizes
 from rootless.context import Context
+from rootless.records import dataclass, field
 from rootless.store import buildcache, containers, image_changes, images
 from rootless.store import volumes as volume_store
 from rootless.store.containers import Container

@@ -4,7 +4,6 @@ import os
 import resource
 import stat
 import sys
-from dataclasses import replace
 
 from rootless.context import Context
 from rootless.doctor.verdict import UNAVAILABLE, Ladder, Rung
@@ -12,6 +11,7 @@ from rootless.linux import cgroup, process
 from rootless.linux.hostneeds import kernel_version
 from rootless.linux.hostread import HostProblem, number, read, sysctl_request
 from rootless.paths import runtime_candidates
+from rootless.records import replace
 from rootless.runtime import host_helpers, limits
 
 KERNEL_LEAST = (5, 8)  # setns(pidfd) with several namespaces; openat2 came with 5.6

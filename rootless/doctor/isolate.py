@@ -9,10 +9,10 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 from rootless.doctor.verdict import UNTESTED, Ladder, Rung
 from rootless.errors import RlError
+from rootless.records import asdict
 
 Probe = Callable[[], list[Ladder]]
 

@@ -1,8 +1,7 @@
 """What the probes find: ladders of rungs.  Values only."""
 
-from dataclasses import asdict, dataclass, field
-
 from rootless.errors import RlError
+from rootless.records import asdict, dataclass, field
 
 AVAILABLE, UNAVAILABLE, UNTESTED = "available", "unavailable", "untested"
 

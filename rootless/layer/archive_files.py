@@ -12,13 +12,13 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from rootless.errors import BadDocument
 from rootless.layer import compression
 from rootless.oci import digest as digests
 from rootless.oci.documents import DOCUMENT_MAX
+from rootless.records import dataclass
 from rootless.store import atomic
 
 _CHUNK = 1 << 20

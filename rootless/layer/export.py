@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rootless.errors import RlError, StoreError, UsageError
@@ -19,6 +18,7 @@ from rootless.oci import digest as digests
 from rootless.oci import manifest as manifests
 from rootless.oci.descriptor import Descriptor
 from rootless.oci.manifest import Manifest
+from rootless.records import dataclass
 from rootless.store import atomic, blobs, images
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rootless.errors import BadDocument, DigestMismatch, ImageError
@@ -25,6 +24,7 @@ from rootless.oci.descriptor import Descriptor
 from rootless.oci.image_config import ImageConfig
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.platform import Platform
+from rootless.records import dataclass, field
 from rootless.store import blobs, image_changes, layers
 from rootless.store.leases import Lease
 

@@ -8,7 +8,6 @@ last: who reads meanwhile sees the old state or the new one.
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rootless.errors import StoreError
@@ -18,6 +17,7 @@ from rootless.oci import manifest as manifests
 from rootless.oci import reference
 from rootless.oci.manifest import Manifest
 from rootless.paths import Paths
+from rootless.records import dataclass
 from rootless.store import atomic, blobs, image_changes, images, layers, layout, shared
 from rootless.store.leases import Lease
 

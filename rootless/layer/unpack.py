@@ -4,7 +4,6 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +11,7 @@ from rootless.errors import RlError
 from rootless.layer import userns
 from rootless.layer.compression import Readable
 from rootless.layer.timing import Spent
+from rootless.records import dataclass, field
 from rootless.store import layers, mapping
 from rootless.store.atomic import TemporaryDirectory
 from rootless.store.removal import remove_tree

@@ -1,11 +1,10 @@
 """Descriptors: a typed, sized pointer to a blob.  Pure.  Source: image-spec v1.1 descriptor.md."""
 
-from dataclasses import dataclass, field
-
 from rootless.errors import BadDocument
 from rootless.oci import digest as digests
 from rootless.oci import documents
 from rootless.oci.platform import Platform
+from rootless.records import dataclass, field
 
 SIZE_MAX = 1 << 40  # bytes, 1 TiB: more is a mistake or an attack
 

@@ -3,12 +3,11 @@
 Source: image-spec v1.1 config.md; Docker's image.md v1.2 has the same fields and a few more.
 """
 
-from dataclasses import dataclass
-
 from rootless.errors import BadDocument
 from rootless.oci import digest as digests
 from rootless.oci import documents
 from rootless.oci.platform import Platform
+from rootless.records import dataclass
 
 _LISTS = ("Env", "Cmd", "Entrypoint", "Shell", "OnBuild")
 _STRINGS = ("User", "WorkingDir", "StopSignal", "Hostname", "Domainname")

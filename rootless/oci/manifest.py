@@ -5,7 +5,6 @@ bytes are kept beside the value: a digest is over them, never over a re-serialis
 """
 
 import json
-from dataclasses import dataclass, replace
 
 from rootless.errors import BadDocument
 from rootless.oci import artifacts, documents
@@ -13,6 +12,7 @@ from rootless.oci import digest as digests
 from rootless.oci import platform as platforms
 from rootless.oci.descriptor import Descriptor
 from rootless.oci.platform import Platform
+from rootless.records import dataclass, replace
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

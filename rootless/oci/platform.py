@@ -6,10 +6,10 @@ what).
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rootless.errors import BadReference, ImageError
 from rootless.oci.documents import optional
+from rootless.records import dataclass
 
 _OSES = frozenset(
     [

@@ -5,12 +5,12 @@ invalid.
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from rootless.errors import BadDocument, BadReference
 from rootless.oci import reference
 from rootless.oci.reference import Reference
+from rootless.records import dataclass
 
 ACCEPT, REJECT, SIGSTORE, GPG = "insecureAcceptAnything", "reject", "sigstoreSigned", "signedBy"
 _KEYS = ("keyPath", "keyPaths", "keyData", "keyDatas")

@@ -1,10 +1,9 @@
 """Quadlet files that belong together: their names, and who refers to whom.  Pure."""
 
-from dataclasses import dataclass
-
 from rootless.errors import QuadletError
 from rootless.quadlet import keys
 from rootless.quadlet.unitfile import Entry, UnitFile, near, parse
+from rootless.records import dataclass
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\")
 # The assignments of [Unit] that name other units, and those that make them start first.

@@ -3,13 +3,13 @@
 import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rootless.context import Context
 from rootless.errors import ContainerError, QuadletError
 from rootless.quadlet import specifiers, words
 from rootless.quadlet.collection import HOLDING, Collection, Quadlet, named_units
 from rootless.quadlet.translate import Plan, translate
+from rootless.records import dataclass
 from rootless.store import containers, images
 
 # What systemd alone does, and whose lack changes nothing of what the container is.

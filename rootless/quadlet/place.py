@@ -8,11 +8,11 @@ origin     a symbolic link to the file that it was installed from
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 
 from rootless.errors import QuadletError
 from rootless.quadlet import collection, keys
 from rootless.quadlet.collection import Collection, Quadlet
+from rootless.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

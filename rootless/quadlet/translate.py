@@ -4,13 +4,13 @@ Words are in the language of units (quadlet/words.py): specifiers and variables 
 """
 
 import os
-from dataclasses import dataclass, field
 
 from rootless.errors import QuadletError
 from rootless.quadlet import words
 from rootless.quadlet.collection import STARTING, Collection, Quadlet, named_units
 from rootless.quadlet.keys import RULES, Rule
 from rootless.quadlet.unitfile import Entry, boolean
+from rootless.records import dataclass, field
 
 _DRIVERS = ("slirp4netns", "pasta", "netstack", "host", "none")
 _RESTARTS = {"no": "no", "always": "always", "on-failure": "on-failure"}

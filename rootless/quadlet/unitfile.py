@@ -1,9 +1,9 @@
 """Files in the syntax of systemd.syntax(7): sections of assignments.  Pure: text in, values out."""
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from rootless.errors import QuadletError
+from rootless.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ it is.  KillMode=mixed: only the supervisor gets SIGTERM, and passes it on.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from rootless.quadlet import words
 from rootless.quadlet.collection import NAMING, Collection, Quadlet, is_quadlet
 from rootless.quadlet.translate import Plan
+from rootless.records import dataclass, field
 
 # Exit by the stop signal is what was asked for.
 _SUCCESS = "143"

@@ -10,11 +10,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from rootless.errors import RegistryError
 from rootless.log import printable
+from rootless.records import dataclass, field
 from rootless.registry.credentials import Credentials
 from rootless.registry.proxies import is_loopback
 from rootless.registry.transport import Response, Transport, join, split

@@ -5,7 +5,6 @@ Whatever is fetched by digest is verified against it, manifests and configs too.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
 from rootless.context import Context
@@ -17,6 +16,7 @@ from rootless.oci.descriptor import Descriptor
 from rootless.oci.documents import DOCUMENT_MAX
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.reference import Reference, is_digest
+from rootless.records import dataclass
 from rootless.registry import config, credentials
 from rootless.registry.auth import Authorizer, unauthorized
 from rootless.registry.blobs import BlobStream

@@ -5,11 +5,11 @@ mirrors), docker's and podman's certs.d directories.
 """
 
 import os
-from dataclasses import dataclass
 
 from rootless.context import Context
 from rootless.errors import RegistryError
 from rootless.oci.reference import Reference
+from rootless.records import dataclass
 from rootless.registry import registries_conf
 from rootless.registry.proxies import is_loopback
 

@@ -10,11 +10,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from rootless.context import Context
 from rootless.errors import RegistryError
 from rootless.oci import reference
+from rootless.records import dataclass, field
 from rootless.registry import registries_conf
 
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # as `docker login` without a name writes it

@@ -8,11 +8,11 @@ import base64
 import json
 import os
 import stat
-from dataclasses import dataclass
 
 from rootless.context import Context
 from rootless.errors import BadReference, RegistryError, StoreError, UsageError
 from rootless.oci import reference
+from rootless.records import dataclass
 from rootless.registry import config, credentials
 from rootless.registry.auth import Authorizer, unauthorized
 from rootless.registry.credentials import DOCKER_HUB_KEY, Credentials

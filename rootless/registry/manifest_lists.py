@@ -7,7 +7,6 @@ repositories by mounting their blobs, or by copying them from another registry.
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rootless.context import Context
@@ -20,6 +19,7 @@ from rootless.oci import platform as platforms
 from rootless.oci.descriptor import Descriptor
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.reference import Reference
+from rootless.records import dataclass
 from rootless.registry import push as pushes
 from rootless.registry import registries_conf, sources, upload
 from rootless.registry.client import Client, Fetched

@@ -5,7 +5,6 @@ there.
 """
 
 import threading
-from dataclasses import dataclass
 
 from rootless.context import Context
 from rootless.errors import BadDocument, ImageError, StoreError
@@ -17,6 +16,7 @@ from rootless.oci.image_config import ImageConfig
 from rootless.oci.manifest import Index, Manifest
 from rootless.oci.platform import Platform
 from rootless.oci.reference import Reference
+from rootless.records import dataclass
 from rootless.registry import registries_conf, signatures, sources
 from rootless.registry.client import Client, Fetched
 from rootless.registry.fetch import LayerFetcher, Progress

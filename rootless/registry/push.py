@@ -6,7 +6,6 @@ uploaded, several layers at once.  The manifest comes last: nobody sees half an 
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from rootless.oci import reference
 from rootless.oci.descriptor import Descriptor
 from rootless.oci.manifest import OCI_CONFIG
 from rootless.oci.reference import Reference
+from rootless.records import dataclass
 from rootless.registry import upload
 from rootless.registry.client import Client
 from rootless.registry.parallel import run_all

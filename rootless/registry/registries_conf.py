@@ -7,13 +7,13 @@ present; without it every name means what Docker says.
 import os
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from rootless.context import Context
 from rootless.errors import BadDocument, BadReference
 from rootless.oci import reference
 from rootless.oci.reference import Reference
+from rootless.records import dataclass
 
 T = TypeVar("T")
 

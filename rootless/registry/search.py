@@ -6,7 +6,6 @@ Sources: docs.docker.com/docker-hub/api (search), distribution's "catalog".
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +13,7 @@ from rootless.context import Context
 from rootless.errors import RegistryError, UsageError
 from rootless.oci import reference
 from rootless.oci.reference import DEFAULT_DOMAIN, Reference
+from rootless.records import dataclass
 from rootless.registry.client import Client, next_page, rubbish
 
 LIMIT_MAX = 100  # Docker Hub's own for a page

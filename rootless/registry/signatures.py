@@ -11,7 +11,6 @@ import binascii
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rootless.errors import BadDocument, HostError, RegistryError, RlError
@@ -19,6 +18,7 @@ from rootless.oci import documents, policy
 from rootless.oci.descriptor import Descriptor
 from rootless.oci.manifest import OCI_MANIFEST
 from rootless.oci.reference import Reference
+from rootless.records import dataclass
 
 if TYPE_CHECKING:
     from rootless.context import Context

@@ -8,11 +8,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rootless.errors import HostError, RlError
+from rootless.records import dataclass
 
 if TYPE_CHECKING:
     from rootless.context import Context

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from rootless.errors import HostError, UsageError
@@ -19,6 +18,7 @@ from rootless.layer.userns import Worker
 from rootless.linux import syscalls
 from rootless.oci import platform as platforms
 from rootless.oci import reference
+from rootless.records import dataclass
 from rootless.runtime import bootstrap_apt
 from rootless.runtime.bootstrap import SEARCH_PATH
 from rootless.runtime.bootstrap_apt import Source

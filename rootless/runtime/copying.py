@@ -9,7 +9,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rootless.errors import KernelError, RlError
 from rootless.layer.archive import Writer
@@ -19,6 +18,7 @@ from rootless.layer.tarstream import TarReader
 from rootless.layer.tarwriter import END
 from rootless.linux import mount
 from rootless.linux.copytree import Copy
+from rootless.records import dataclass
 from rootless.runtime import container_root
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -5,11 +5,11 @@ For `rl system check`, and for tests after a kill -9.  What is in layers: layer/
 
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rootless.errors import RlError, StoreError
 from rootless.ids import is_hex
+from rootless.records import dataclass
 from rootless.store import atomic, image_changes, images, layers, layout, manifest_lists, shared
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ pushed index is to have of it.  Images of a list are kept by `prune`, like those
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rootless.errors import BadDocument, ImageError, StoreError, UsageError
@@ -15,6 +14,7 @@ from rootless.ids import is_hex
 from rootless.oci import manifest as manifests
 from rootless.oci import reference
 from rootless.oci.descriptor import Descriptor
+from rootless.records import dataclass, field
 from rootless.store import atomic
 from rootless.store.locks import Locked
 

@@ -1,7 +1,6 @@
 """Every field of every document that a registry sends, spoilt: a value of the right types, or one
 error of one line.  The corpus in tests/data/manifests has what was found in the wild."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from support.images import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Image, digest
 from support.mutants import mutants
 
+from rootless import records
 from rootless.errors import BadDocument, RegistryError
 from rootless.oci import image_config, manifest
 from rootless.oci.descriptor import SIZE_MAX, Descriptor
@@ -70,7 +70,7 @@ def check_manifest(found: Manifest | Index) -> None:
 
 
 def check_config(found: ImageConfig) -> None:
-    for field in dataclasses.fields(found):
+    for field in records.fields(found):
         assert getattr(found, field.name) is not None
     for key in ("Env", "Cmd", "Entrypoint", "Shell", "OnBuild"):
         value: Any = found.config.get(key) or []

@@ -20,7 +20,7 @@ LAYERS = (
     ("rootless.oci", "rootless.linux"),
     ("rootless.context",),
     ("rootless.trace",),
-    ("rootless.paths", "rootless.ids", "rootless.log", "rootless.fastjson"),
+    ("rootless.paths", "rootless.ids", "rootless.log", "rootless.fastjson", "rootless.records"),
     ("rootless.errors",),
     ("rootless",),
 )
@@ -82,6 +82,18 @@ def test_imports_run_downwards_only() -> None:
             if here != there and rank(there) <= rank(here):
                 upwards.append(f"{module} imports {other}")
     assert not upwards, "\n".join(sorted(upwards))
+
+
+def test_records_stand_for_dataclasses() -> None:
+    """Which compiles code for each class at each start: docs/decisions/043-warm-imports.md."""
+    wrong = [
+        f"{module}: import from rootless.records what it takes of dataclasses"
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+        and module != "rootless.records"
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
 
 
 def test_the_stage_imports_the_kernel_and_errors_only() -> None:

@@ -7,10 +7,10 @@ its ignorefile package, and docs.docker.com/build/concepts/context.
 import posixpath
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from rootless.build.dockerfile.text import SPACE
 from rootless.errors import BuildError
+from rootless.records import dataclass
 
 NAME = ".dockerignore"
 

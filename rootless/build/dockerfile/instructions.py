@@ -4,10 +4,10 @@ Texts are as written, with variables, until Scope.apply() has expanded them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rootless.build.dockerfile.mounts import Mount
 from rootless.build.dockerfile.nodes import Heredoc, parse_heredoc
+from rootless.records import dataclass
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 SCRIPT_DIRECTORY = "/dev/pipes"  # where buildkit shows a heredoc with a shebang to RUN

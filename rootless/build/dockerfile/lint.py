@@ -5,7 +5,6 @@ Source: buildkit frontend/dockerfile/dockerfile2llb/validations.go and convert.g
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.ignore import Matcher, clean
@@ -25,6 +24,7 @@ from rootless.build.dockerfile.text import nearest
 from rootless.errors import BadReference, BuildError
 from rootless.oci import platform as platforms
 from rootless.oci import reference
+from rootless.records import dataclass, field, replace
 
 _RESERVED = ("context", "scratch")
 _SECRET = re.compile(

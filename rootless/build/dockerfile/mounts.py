@@ -5,10 +5,10 @@ Source: buildkit frontend/dockerfile/instructions/commands_runmount.go, docs/ref
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rootless.build.dockerfile.text import did_you_mean
 from rootless.errors import BuildError, UsageError
+from rootless.records import dataclass
 from rootless.runtime.options_text import csv_fields, parse_bool, parse_size
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")

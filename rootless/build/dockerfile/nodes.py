@@ -5,11 +5,11 @@ words of an instruction mean is told in parse.py.  Source: buildkit frontend/doc
 """
 
 import re
-from dataclasses import dataclass
 
 from rootless.build.dockerfile.shellwords import Lexer
 from rootless.build.dockerfile.text import BLANKS, SPACE, json_words, split_flags
 from rootless.errors import BuildError
+from rootless.records import dataclass
 
 SIZE_MAX = 16 * 1024 * 1024  # bytes; nobody writes a Dockerfile of more, a wrong -f names one
 DIRECTIVES = ("syntax", "escape", "check")

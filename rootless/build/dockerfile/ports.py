@@ -3,9 +3,8 @@
 Source: buildkit frontend/dockerfile/dockerfile2llb/convert_expose.go.
 """
 
-from dataclasses import dataclass
-
 from rootless.errors import BuildError
+from rootless.records import dataclass
 from rootless.runtime.options_text import parse_address
 
 PROTOCOLS = ("tcp", "udp", "sctp")

@@ -4,10 +4,10 @@ Source: buildkit frontend/dockerfile/linter, docs.docker.com/reference/build-che
 """
 
 import re
-from dataclasses import dataclass
 
 from rootless.build.dockerfile.text import SPACE
 from rootless.errors import BuildError
+from rootless.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ buildMetaArgs), docs/reference.md "Environment replacement" and "Scope".
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.mounts import parse_mount
@@ -15,6 +14,7 @@ from rootless.build.dockerfile.stages import Dockerfile, Stage
 from rootless.build.dockerfile.text import did_you_mean
 from rootless.errors import BuildError, UsageError
 from rootless.oci.platform import Platform
+from rootless.records import dataclass, replace
 from rootless.runtime.options_text import parse_signal
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

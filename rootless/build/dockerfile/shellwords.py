@@ -4,10 +4,10 @@ Source of the rules: buildkit frontend/dockerfile/shell/lex.go, and POSIX 2.6.2 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from rootless.build.dockerfile.text import is_space
 from rootless.errors import BuildError
+from rootless.records import dataclass, field
 
 NESTING_MAX = 100  # ${a:-${b:-...}}: nobody writes more, and Python's stack holds it
 _SPECIAL = frozenset("@*#?-$!0")

@@ -1,11 +1,10 @@
 """A Dockerfile as a value: global arguments and stages; which stage a word means."""
 
-from dataclasses import dataclass
-
 from rootless.build.dockerfile.instructions import Arg, Copy, From, Instruction, Run
 from rootless.build.dockerfile.nodes import Source
 from rootless.build.dockerfile.text import did_you_mean
 from rootless.errors import BuildError
+from rootless.records import dataclass
 
 SCRATCH = "scratch"
 

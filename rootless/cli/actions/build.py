@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rootless.build import options as build_options
@@ -20,6 +19,7 @@ from rootless.cli import build_progress
 from rootless.cli.output import printable, write
 from rootless.errors import BuildError, RlError, UsageError
 from rootless.oci import platform as platforms
+from rootless.records import replace
 from rootless.store import images, layout
 
 if TYPE_CHECKING:

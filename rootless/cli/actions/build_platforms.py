@@ -7,7 +7,6 @@ store has images of one platform under a name, so that none is named there.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rootless.build.events import Emit, Event, Result
@@ -17,6 +16,7 @@ from rootless.build.solve import build
 from rootless.errors import UsageError
 from rootless.oci import reference
 from rootless.oci.platform import Platform
+from rootless.records import replace
 
 if TYPE_CHECKING:
     from rootless.build.context import BuildContext

@@ -3,13 +3,14 @@
 RL_TEST_WRITE=1 writes the expected files anew; read the difference before it is committed.
 """
 
-import dataclasses
 import glob
 import json
 import os
+from typing import Any
 
 import pytest
 
+from rootless import records
 from rootless.build.dockerfile.parse import parse
 from rootless.errors import BuildError
 
@@ -33,14 +34,14 @@ def expected(text: str, *path: str) -> str:
     return read(*path).decode()
 
 
-def plain(value: object) -> object:
+def plain(value: Any) -> object:
     """A value as JSON: dataclasses with their type's name, without fields that are default."""
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    if not dataclasses.is_dataclass(value):
+    if not hasattr(value, "_record_fields"):
         return value
     fields = {"": type(value).__name__}
-    for field in dataclasses.fields(value):
+    for field in records.fields(value):
         item = getattr(value, field.name)
         if item != field.default:
             fields[field.name] = plain(item)
