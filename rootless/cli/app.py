@@ -386,7 +386,7 @@ def _usage_error(e: click.exceptions.UsageError, words: list[str]) -> RlError:
     if isinstance(e, click.exceptions.NoSuchOption):
         from rootless.cli import refused
 
-        refusal = refused.find(path.rpartition(" ")[2], e.option_name)
+        refusal = refused.find(path, e.option_name)
         if refusal is not None:
             return refusal
         text = f"unknown option {e.option_name}"

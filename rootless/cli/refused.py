@@ -94,12 +94,23 @@ _RUN: dict[str, tuple[str, str, str]] = {
 
 # docker update's and podman update's that are not declared.
 _UPDATE = ("--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--memory-swappiness")
-REFUSED = {"run": _RUN, "create": _RUN, "update": {flag: _RUN[flag] for flag in _UPDATE}}
+REFUSED = {
+    "run": _RUN,
+    "create": _RUN,
+    "update": {flag: _RUN[flag] for flag in _UPDATE},
+    "system generate": {
+        "--template": ("a unit is one container's", "write a quadlet, NAME@.container: rl quadlet install", _NOT_HERE),
+        "--pod-prefix": _POD,
+    },
+}  # fmt: skip
 
 
 def find(command: str, flag: str) -> UsageError | None:
-    """The refusal of an option of a command; None where rl does not know it at all."""
-    row = REFUSED.get(command, {}).get(flag)
+    """The refusal of an option of a command ("run", "rl container run"); None where rl does not
+    know it at all."""
+    words = command.split(" ")
+    rows = REFUSED.get(" ".join(words[-2:])) or REFUSED.get(words[-1], {})
+    row = rows.get(flag)
     if row is None:
         return None
     why, remedy, code = row

@@ -15,7 +15,7 @@ from rootless.store import containers, images
 # What systemd alone does, and whose lack changes nothing of what the container is.
 _SILENT = frozenset(
     "Type Restart RestartSec RemainAfterExit TimeoutStartSec TimeoutStopSec TimeoutSec KillMode "
-    "Delegate SyslogIdentifier Environment EnvironmentFile Slice SuccessExitStatus "
+    "Delegate SyslogIdentifier Environment Slice SuccessExitStatus "
     "StartLimitBurst StartLimitIntervalSec TimeoutAbortSec NotifyAccess".split()
 )
 

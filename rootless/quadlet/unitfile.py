@@ -5,6 +5,8 @@ from difflib import get_close_matches
 from rootless.errors import QuadletError
 from rootless.records import dataclass
 
+_SPACE = " \t\r"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -62,8 +64,9 @@ def parse(text: str, file: str) -> list[Entry]:
     entries: list[Entry] = []
     section = pending = ""
     first = 0
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip()
+    # Not splitlines(): of its many line ends systemd knows one.
+    for number, raw in enumerate(text.split("\n"), start=1):
+        line = raw.strip(_SPACE)
         if line.startswith(("#", ";")) or (not line and not pending):
             continue
         first = first if pending else number
@@ -72,9 +75,9 @@ def parse(text: str, file: str) -> list[Entry]:
             pending = joined[:-1].rstrip() or " "
             continue
         pending = ""
-        section = _take(entries, joined.strip(), section, file, first)
-    if pending.strip():
-        _take(entries, pending.strip(), section, file, first)
+        section = _take(entries, joined.strip(_SPACE), section, file, first)
+    if pending.strip(_SPACE):
+        _take(entries, pending.strip(_SPACE), section, file, first)
     return entries
 
 
@@ -95,7 +98,7 @@ def _take(entries: list[Entry], line: str, section: str, file: str, number: int)
         raise _wrong(file, number, f"{key}= is in no section", "begin with [Container] or its like")
     if any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value):
         raise _wrong(file, number, f"{key}= has control characters", "write them as \\xHH")
-    entries.append(Entry(section, key, value.strip(), file, number))
+    entries.append(Entry(section, key, value.strip(_SPACE), file, number))
     return section
 
 

@@ -40,13 +40,13 @@ def split(text: str) -> list[str]:
             quote, started = char, True
         elif char in " \t\n\r":
             if started:
-                words.append(word)
+                words.append(_joined(word))
             word, started = "", False
         else:
             word, started = word + char, True
     if quote:
         raise ValueError(f"the quote {quote} has no end")
-    return [*words, word] if started else words
+    return [*words, _joined(word)] if started else words
 
 
 def _escape(text: str, position: int) -> tuple[str, int]:
@@ -59,23 +59,37 @@ def _escape(text: str, position: int) -> tuple[str, int]:
     if count and len(digits) == count and all(c in "0123456789abcdefABCDEF" for c in digits):
         code = int(digits, 16)
         if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000:
-            return chr(code), position + 2 + count
+            return _byte(code) if kind == "x" else chr(code), position + 2 + count
     octal = text[position + 1 : position + 4]
     if len(octal) == 3 and all(c in "01234567" for c in octal) and 0 < int(octal, 8) < 256:
-        return chr(int(octal, 8)), position + 4
+        return _byte(int(octal, 8)), position + 4
     return "\\", position + 1
+
+
+def _byte(code: int) -> str:
+    r"""\xHH and \nnn are bytes, as Python holds those that are no text."""
+    return bytes([code]).decode("utf-8", "surrogateescape")
+
+
+def _joined(word: str) -> str:
+    """Bytes that are text together become so."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def quote(word: str) -> str:
     """One word as it is written in a command line or an Environment=; the reverse of split()."""
-    plain = word and word != ";" and not any(c in " \t\n\r\"'\\" or ord(c) < 32 for c in word)
-    if plain:
+    if word and word != ";" and not any(c in " \"'\\" or _is_odd(c) for c in word):
         return word
     written = ""
     for char in word:
-        control = f"\\x{ord(char):02x}" if ord(char) < 32 else char
-        written += _WRITTEN.get(char, control)
+        plain = f"\\x{ord(char) & 0xFF:02x}" if _is_odd(char) else char
+        written += _WRITTEN.get(char, plain)
     return f'"{written}"'
+
+
+def _is_odd(char: str) -> bool:
+    """Control characters, and bytes that are no text."""
+    return char < " " or char == "\x7f" or "\udc80" <= char <= "\udcff"
 
 
 def command_line(words: list[str]) -> str:

@@ -11,8 +11,11 @@ from rootless.errors import QuadletError
 from rootless.quadlet import specifiers, words
 from rootless.quadlet.unitfile import UnitFile, parse
 
-# What an argument of a program can be.
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+# What an argument of a program can be: any bytes, as Python holds them.
+TEXT = st.one_of(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    st.binary().map(lambda b: b.replace(b"\0", b"").decode("utf-8", "surrogateescape")),
+)
 
 
 @given(st.lists(TEXT))
@@ -22,7 +25,8 @@ def test_a_command_line_is_read_as_it_was_written(line: list[str]) -> None:
 
 @given(st.lists(TEXT))
 def test_a_command_line_is_one_line(line: list[str]) -> None:
-    assert "\n" not in words.command_line(line)
+    written = words.command_line(line)
+    assert "\n" not in written and written.encode().isascii() == written.isascii()
 
 
 @given(st.lists(TEXT), st.dictionaries(st.sampled_from("ABC"), TEXT))
@@ -37,6 +41,7 @@ def test_what_is_literal_stays_as_it_is(line: list[str], environ: dict[str, str]
         ("a  b\tc", ["a", "b", "c"]),
         ("'a b' \"c d\" e'f g'h", ["a b", "c d", "ef gh"]),
         (r"a\x20b \t \101 \u00e9 \s", ["a b", "\t", "A", "é", " "]),
+        (r"\xc3\xa9 \303\251 \x00", ["é", "é", r"\x00"]),
         (r"keep \d and \\ this", ["keep", r"\d", "and", "\\", "this"]),
         ("'' \"\"", ["", ""]),
         ("", []),
@@ -129,14 +134,14 @@ def test_what_is_wrong_is_named_with_its_line(text: str, message: str) -> None:
     assert caught.value.what.startswith(message)
 
 
-@given(st.text(st.sampled_from("[]=\\\n #;aB'\"% \0é")))
+@given(st.text(st.sampled_from("[]=\\\n\r\x0b\x85 #;aB'\"% \0é")))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         entries = parse(text, "x")
     except QuadletError:
         return
     for entry in entries:
-        assert 1 <= entry.line <= len(text.splitlines())
+        assert 1 <= entry.line <= text.count("\n") + 1
         assert "\n" not in entry.value
 
 
