@@ -7,7 +7,7 @@ from rootless.store.containers import Container
 
 # The unit says itself how it runs.
 _LEFT_OUT = ("attach", "cidfile", "detach", "detach_keys", "name", "replace", "restart", "rm",
-             "sig_proxy")  # fmt: skip
+             "sig_proxy", "trace")  # fmt: skip
 
 
 def words(container: Container) -> list[str]:

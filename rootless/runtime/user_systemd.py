@@ -20,19 +20,9 @@ _VARIABLES = ("PATH", "RL_CONFIG", "RL_STORE", "XDG_CONFIG_HOME", "XDG_DATA_HOME
 def missing(ctx: Context) -> HostError | None:
     """Why the user's systemd cannot be used, with what to do; None when it answers."""
     if shutil.which("systemctl", path=ctx.environ.get("PATH")) is None:
-        return HostError(
-            "there is no systemd here: systemctl was not found",
-            remedy="put this line into your crontab (crontab -e): "
-            f"@reboot {' '.join(program(ctx))} system autostart start",
-            code="RL-BOOT-NO-SYSTEMD",
-        )
-    if not os.path.isdir("/run/systemd/system"):
-        return HostError(
-            "this machine was not started by systemd",
-            remedy="put this line into your crontab (crontab -e): "
-            f"@reboot {' '.join(program(ctx))} system autostart start",
-            code="RL-BOOT-NO-SYSTEMD",
-        )
+        return _no_systemd(ctx, "there is no systemd here: systemctl was not found")
+    if not os.path.isdir("/run/systemd/system"):  # sd_booted(3)
+        return _no_systemd(ctx, "this machine was not started by systemd")
     done = _systemctl(ctx, ["show", "--property=Version"])
     if done.returncode != 0:
         user = ctx.user_name()
@@ -43,6 +33,21 @@ def missing(ctx: Context) -> HostError | None:
             code="RL-BOOT-NO-BUS",
         )
     return None
+
+
+def _no_systemd(ctx: Context, what: str) -> HostError:
+    """cron does it as well; the line has what its short environment would lack."""
+    import shlex
+
+    known = {name: value for name, value in environment(ctx).items() if name != "PATH"}
+    words = [*(f"{name}={shlex.quote(value)}" for name, value in sorted(known.items()))]
+    words += [shlex.quote(word) for word in program(ctx)]
+    line = f"@reboot {' '.join(words)} system autostart start".replace("%", "\\%")
+    return HostError(
+        what,
+        remedy=f"put this line into your crontab (crontab -e): {line}",
+        code="RL-BOOT-NO-SYSTEMD",
+    )
 
 
 def systemctl(ctx: Context, *words: str) -> str:

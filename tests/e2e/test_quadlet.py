@@ -186,7 +186,7 @@ def test_autostart_says_what_is_missing(rl: Rl) -> None:
     told = rl.fails(
         "system", "autostart", "enable", status=1, code="RL-BOOT-NO-SYSTEMD", env=nobody
     )
-    assert "@reboot /" in told and "/rl system autostart start" in told
+    assert f"@reboot RL_STORE={rl.store} /" in told and "/rl system autostart start" in told
     assert "systemd" in rl.out("system", "autostart", status=1, env=nobody)
     rl.fails("system", "autostart", "on")
 

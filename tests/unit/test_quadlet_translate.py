@@ -152,9 +152,20 @@ def test_every_rule_is_an_option_that_rl_has() -> None:
 
 
 def test_what_run_refuses_is_refused_as_a_key_too() -> None:
-    for key in ("IP", "Retry", "HealthOnFailure", "UIDMap"):
-        assert keys.REFUSED["Container"][key]
-    assert "--health-on-failure" in REFUSED_OPTIONS["run"]
+    options = {
+        "CgroupsMode": "cgroups", "HealthOnFailure": "health-on-failure", "IP": "ip", "IP6": "ip6",
+        "HealthLogDestination": "health-log-destination", "ImageVolume": "image-volume",
+        "HealthMaxLogCount": "health-max-log-count", "HealthMaxLogSize": "health-max-log-size",
+        "HealthStartupCmd": "health-startup-cmd", "HealthStartupInterval": "health-startup-interval",
+        "HealthStartupRetries": "health-startup-retries", "NetworkAlias": "network-alias", "Pod": "pod",
+        "HealthStartupSuccess": "health-startup-success", "SubGIDMap": "subgidname", "UIDMap": "uidmap",
+        "HealthStartupTimeout": "health-startup-timeout", "SubUIDMap": "subuidname", "GIDMap": "gidmap",
+        "Retry": "retry", "RetryDelay": "retry-delay",
+    }  # fmt: skip
+    others = {"AutoUpdate", "ContainersConfModule", "GlobalArgs", "StartWithPod"}
+    labels = {key for key in keys.REFUSED["Container"] if key.startswith("SecurityLabel")}
+    assert set(keys.REFUSED["Container"]) == {*options, *others, *labels}
+    assert {f"--{name}" for name in options.values()} <= set(REFUSED_OPTIONS["run"])
 
 
 def test_what_is_started_first() -> None:
