@@ -39,7 +39,8 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
         write(table(lines + [[row[name] for name in _COLUMNS] for row in rows]))
         files = sum(one.files for one in found)
         total = human_size(sum(one.size for one in found))
-        write(f"\n{len(found)} layers, {total} in {files} files\n")
+        layers = "1 layer" if len(found) == 1 else f"{len(found)} layers"
+        write(f"\n{layers}, {total} in {files} files\n")
     else:
         from rootless.cli.template import render_rows
 
