@@ -61,6 +61,12 @@ BOOT: dict[str, tuple[str, str]] = {
         "A quadlet could not be started or stopped",
         "The command of rl that was to do it has ended without saying why.",
     ),
+    "RL-QUADLET-UNHEALTHY": (
+        "A quadlet's container did not become healthy",
+        "Notify=healthy makes the start wait for the health check. The container has ended, or was "
+        "not healthy within TimeoutStartSec= of [Service] (900 s without one); it was stopped, and "
+        "is there to be looked at.",
+    ),
     "RL-QUADLET-TEMPLATE": (
         "A template is no unit by itself",
         "NAME@.container is a pattern: NAME@1 and NAME@two are instances of it, with %i for what "

@@ -9,6 +9,7 @@ from rootless.errors import ContainerError, QuadletError
 from rootless.quadlet import specifiers, words
 from rootless.quadlet.collection import HOLDING, Collection, Quadlet, named_units
 from rootless.quadlet.translate import Plan, translate
+from rootless.quadlet.units import START_S
 from rootless.records import dataclass
 from rootless.store import containers, images
 
@@ -82,7 +83,31 @@ class Starter:
         for line in plan.start:
             self._run(plan, "start", line)
         if plan.ready:
-            self._run(plan, "start", plan.ready)
+            self._wait_until_ready(plan)
+
+    def _wait_until_ready(self, plan: Plan) -> None:
+        """Wait as the unit would; what has ended, or takes too long, is stopped and an error."""
+        limit = plan.quadlet.unit.value("Service", "TimeoutStartSec")
+        name = self.name(plan)
+        try:
+            self._run(
+                plan,
+                "start",
+                [*plan.ready[:-1], "--condition=exited", plan.ready[-1]],
+                timeout_s=int(limit) if limit.isdecimal() and int(limit) else START_S,
+            )
+            there = self.container(plan)
+            if there is not None and there.running:
+                return
+            why = "its container ended before it was healthy"
+        except subprocess.TimeoutExpired as e:
+            why = f"its container was not healthy after {e.timeout:.0f} s"
+        self._run(plan, "stop", plan.stop[0])
+        raise QuadletError(
+            f"cannot start {plan.quadlet.file}: {why}",
+            remedy=f"see what it says: rl logs {name}, rl inspect {name}",
+            code="RL-QUADLET-UNHEALTHY",
+        )
 
     def _say_what_is_left_out(self, plan: Plan) -> None:
         left = []
@@ -99,7 +124,7 @@ class Starter:
             keys = ", ".join(f"{key}=" for key in dict.fromkeys(left))
             self.notify(f"{plan.quadlet.file}: without systemd nobody acts on {keys} of [Service]")
 
-    def _run(self, plan: Plan, verb: str, line: list[str]) -> None:
+    def _run(self, plan: Plan, verb: str, line: list[str], timeout_s: float | None = None) -> None:
         """One command of rl; its error becomes ours, with its code."""
         done = subprocess.run(
             [*self.program, *self.evaluate(plan, line)],
@@ -110,6 +135,7 @@ class Starter:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            timeout=timeout_s,
         )
         told = [one for one in done.stderr.splitlines() if one]
         if done.returncode == 0:

@@ -15,7 +15,7 @@ from rootless.records import dataclass, field
 
 # Exit by the stop signal is what was asked for.
 _SUCCESS = "143"
-_START_S = 900  # an image may have to come first
+START_S = 900  # an image may have to come first
 _STOP_S = 10
 _GRACE_S = 60
 
@@ -110,7 +110,7 @@ def _service_section(plan: Plan, program: Program) -> Rows:
             ("KillMode", "mixed"),
             ("Delegate", "yes"),
             ("SuccessExitStatus", _SUCCESS),
-            ("TimeoutStartSec", str(_START_S)),
+            ("TimeoutStartSec", str(START_S)),
             ("TimeoutStopSec", str(stop_s + _GRACE_S)),
             ("SyslogIdentifier", "%N"),
         ]
@@ -168,7 +168,7 @@ def of_container(
         ("Type", "forking"),
         ("Restart", wanted.restart),
         *([("RestartSec", str(wanted.restart_s))] if wanted.restart_s is not None else []),
-        ("TimeoutStartSec", str(_START_S if wanted.start_s is None else wanted.start_s)),
+        ("TimeoutStartSec", str(START_S if wanted.start_s is None else wanted.start_s)),
         ("TimeoutStopSec", str(wanted.stop_s + _GRACE_S)),
         ("KillMode", "mixed"),
         ("Delegate", "yes"),
@@ -193,7 +193,7 @@ def of_autostart(program: Program) -> str:
         ("RemainAfterExit", "yes"),
         ("KillMode", "mixed"),
         ("Delegate", "yes"),
-        ("TimeoutStartSec", str(_START_S)),
+        ("TimeoutStartSec", str(START_S)),
         ("ExecStart", program.line(["system", "autostart", "start"])),
         ("ExecStop", f"-{program.line(['system', 'autostart', 'stop'])}"),
     ]

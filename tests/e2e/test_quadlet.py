@@ -142,11 +142,18 @@ def test_what_fails_says_so_with_its_own_code(rl: Rl, files: Callable[..., str])
     directory = files(
         gone_container="[Container]\nImage=localhost/never/there\nPull=never\n",
         hook_container="[Container]\nImage=busybox\n[Service]\nExecStartPre=true\n",
+        ill_container="[Container]\nImage=busybox\nNetwork=none\nExec=sleep 1000\nStopTimeout=0\n"
+        "HealthCmd=false\nHealthInterval=50ms\nNotify=healthy\n[Service]\nTimeoutStartSec=1\n",
+        dead_container="[Container]\nImage=busybox\nNetwork=none\nExec=false\nHealthCmd=true\n"
+        "Notify=healthy\n",
         odd_container="[Container]\nImage=busybox\nExec=true\n[Service]\nMemoryMax=1G\n",
     )
     rl.run("quadlet", "install", directory)
     rl.fails("quadlet", "start", "gone", status=1, code="RL-IMAGE-NOT-FOUND")
     rl.fails("quadlet", "start", "hook", status=1, code="RL-QUADLET-NO-SYSTEMD")
+    for name, why in (("ill", "not healthy after 1 s"), ("dead", "ended before it was healthy")):
+        assert why in rl.fails("quadlet", "start", name, status=1, code="RL-QUADLET-UNHEALTHY")
+        assert rl.inspect(f"systemd-{name}")["State"]["Status"] == "exited"
     assert "nobody acts on MemoryMax=" in rl.run("quadlet", "start", "odd").stderr
     assert rl.out("ps", "-aq", "--filter", "name=gone") == ""
 
