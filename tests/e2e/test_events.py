@@ -3,6 +3,8 @@
 import json
 import os
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 from support.program import Rl
 from support.traces import wait_until
@@ -90,3 +92,30 @@ def test_filters_that_are_none_are_refused(rl: Rl) -> None:
     rl.fails("events", "-f", "type=planet", status=125, code="RL-FILTER")
     done = rl.run("events", "--since", "soon", status=125)
     assert "neither a time nor an age" in done.stderr
+
+
+def test_work_on_files_is_told(fresh_store: Callable[..., Rl], tmp_path: Path) -> None:
+    rl = fresh_store(busybox=True)
+    name, copy = rl.name(), rl.name()
+    rl.run("create", "--name", name, "--network", "none", "busybox", "true")
+    (tmp_path / "f").write_text("x")
+    rl.run("cp", "-q", f"{tmp_path}/f", f"{name}:/root/f")
+    rl.run("export", "-o", f"{tmp_path}/all.tar", name)
+    image = rl.out("commit", name)
+    rl.run("snapshot", name, "before")
+    rl.run("rollback", name, "before")
+    rl.run("fork", name, copy)
+    done = told(rl, "-f", f"container={name}")
+    assert [one["Action"] for one in done] == [
+        "create", "copy", "export", "commit", "snapshot", "rollback", "fork",
+    ]  # fmt: skip
+    attributes = [one["Actor"]["Attributes"] for one in done]  # type: ignore[index]
+    assert attributes[1]["path"] == "/root/f" and attributes[3]["imageID"] == image
+    assert attributes[4]["snapshot"] == attributes[5]["snapshot"] == "before"
+    assert attributes[6]["forkID"] == rl.inspect(copy)["Id"]
+    rl.run("volume", "create", "kept")
+    for what in ("container", "volume", "image"):
+        rl.run(what, "prune", "-f", *(["-a"] if what == "volume" else []))
+        (pruned,) = told(rl, "-f", "event=prune", "-f", f"type={what}")
+        assert pruned["Actor"]["Attributes"]["reclaimed"].isdecimal()  # type: ignore[index]
+    assert actions(rl, "-f", "volume=kept") == ["create", "destroy"]

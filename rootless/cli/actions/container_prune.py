@@ -8,7 +8,7 @@ from rootless.cli.ps_filters import split_filters
 from rootless.cli.sizes import written
 from rootless.context import Context
 from rootless.errors import ContainerError
-from rootless.store import containers
+from rootless.store import containers, events
 
 _FILTERS = ("label", "label!", "until")
 
@@ -39,7 +39,9 @@ def prune_containers(ctx: Context, filters: dict[str, list[str]]) -> tuple[list[
     ]
     sizes = written(ctx, chosen)
     removed = [one.id for one in chosen if _remove(ctx, one)]
-    return removed, sum(sizes[name] for name in removed)
+    freed = sum(sizes[name] for name in removed)
+    events.record(ctx.paths, "container", "prune", "", {"reclaimed": str(freed)})
+    return removed, freed
 
 
 def _remove(ctx: Context, container: containers.Container) -> bool:

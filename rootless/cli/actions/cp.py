@@ -17,6 +17,7 @@ from rootless.linux.copytree import Copy
 from rootless.runtime import container_root, copying
 from rootless.runtime.copying import Place
 from rootless.runtime.supervise import id_map
+from rootless.store import events
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -46,6 +47,9 @@ def main(ctx: "Context", values: dict[str, object]) -> int:
         "tuple[int, int]",
         container_root.work(ctx, list(found.values()), job.run, keep_groups=True),
     )
+    for name, path in (source, target):
+        if name is not None:
+            events.record_container(ctx.paths, found[name], "copy", path=path)
     if devices:
         log.note(f"{devices} device(s) were left out: making one needs root")
     if not values["quiet"] and "-" not in (source[1], target[1]):
@@ -62,7 +66,7 @@ def _split(text: str) -> tuple[str | None, str]:
     if not container:
         raise UsageError(f"{text} names no container", remedy="write CONTAINER:PATH, or ./:PATH")
     keep = "/." if path.endswith("/.") else "/" if path.endswith("/") else ""
-    return container, posixpath.normpath(f"/{path}").rstrip("/") + keep or "/"
+    return container, posixpath.normpath(f"/{path.lstrip('/')}").rstrip("/") + keep or "/"
 
 
 class _Job:

@@ -8,6 +8,7 @@ from rootless.context import Context
 from rootless.layer.archive import Writer
 from rootless.layer.tarwriter import END
 from rootless.runtime import container_root
+from rootless.store import events
 
 if TYPE_CHECKING:
     from rootless.linux import mount
@@ -27,4 +28,5 @@ def main(ctx: Context, values: dict[str, object]) -> int:
             return None
 
         container_root.work(ctx, [container], work, volumes=False)
+    events.record_container(ctx.paths, container, "export")
     return 0

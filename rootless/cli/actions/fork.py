@@ -5,6 +5,7 @@ from rootless.cli.actions import several
 from rootless.cli.output import write
 from rootless.context import Context
 from rootless.runtime import snapshots, start
+from rootless.store import events
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
@@ -13,6 +14,7 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     made = snapshots.fork(
         ctx, container, str(values["name"] or ""), str(values["snapshot"] or ""), log.note
     )
+    events.record_container(ctx.paths, container, "fork", forkID=made.id)
     if values["start"]:
         with start.again(ctx, made) as lock:
             start.start_or_record(

@@ -6,7 +6,7 @@ from rootless.cli import prune
 from rootless.cli.output import human_size, write
 from rootless.cli.ps_filters import bad_value, split_filters
 from rootless.context import Context
-from rootless.store import image_changes
+from rootless.store import events, image_changes
 
 _FILTERS = ("dangling", "label", "label!", "until")
 _YES, _NO = ("true", "1", "t"), ("false", "0", "f")
@@ -44,7 +44,9 @@ def prune_images(
         created = str(record.get("created") or "")
         return (every or not record["names"]) and prune.is_chosen(filters, labels, created)
 
-    return image_changes.prune(ctx, wanted)
+    done, freed = image_changes.prune(ctx, wanted)
+    events.record(ctx.paths, "image", "prune", "", {"reclaimed": str(freed)})
+    return done, freed
 
 
 def _reclaimed(freed: int) -> str:

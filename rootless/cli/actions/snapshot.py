@@ -6,6 +6,7 @@ from rootless.context import Context
 from rootless.errors import UsageError
 from rootless.ids import is_name
 from rootless.runtime import snapshots
+from rootless.store import events
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
@@ -24,5 +25,6 @@ def main(ctx: Context, values: dict[str, object]) -> int:
                 remedy="at least two of these characters, or a number",
             )
         name = snapshots.take(ctx, container, name)
+        events.record_container(ctx.paths, container, "snapshot", snapshot=name)
     write(f"{name}\n")
     return 0

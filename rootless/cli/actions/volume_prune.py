@@ -6,7 +6,7 @@ from rootless.cli import prune, sizes
 from rootless.cli.output import human_size, write
 from rootless.cli.ps_filters import bad_value, split_filters
 from rootless.context import Context
-from rootless.store import volume_changes
+from rootless.store import events, volume_changes
 
 _FILTERS = ("all", "label", "label!")
 
@@ -48,4 +48,6 @@ def prune_volumes(
               for one in volume_changes.list_all(ctx) if wanted(one)}  # fmt: skip
     found = sizes.trees(ctx, places)
     done = volume_changes.prune(ctx, wanted)
-    return done, sum(found.get(name, 0) for name in done)
+    freed = sum(found.get(name, 0) for name in done)
+    events.record(ctx.paths, "volume", "prune", "", {"reclaimed": str(freed)})
+    return done, freed
