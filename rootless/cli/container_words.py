@@ -119,31 +119,46 @@ def ports(published: "Iterable[Mapping[str, Any]]", exposed: "Iterable[str]" = (
     for port in published:
         inside, protocol = int(port["container_port"]), str(port["protocol"])
         taken.add(f"{inside}/{protocol}")
-        rows.append((protocol, host_address(port), inside, int(port["host_port"])))
-    rows.sort(key=lambda row: (row[2], row[0], row[1], row[3]))
+        rows.append((protocol, port, inside, int(port["host_port"])))
+    rows.sort(key=lambda row: (row[2], row[0], host_side(row[1]), row[3]))
     groups: list[list[Any]] = []
-    for protocol, address, inside, outside in rows:
+    for protocol, port, inside, outside in rows:
         for group in groups:
             # A range goes on where both sides do.
-            if group[:2] == [protocol, address] and (group[3], group[5]) == (
-                inside - 1,
-                outside - 1,
+            if (
+                group[0] == protocol
+                and _same_host(group[1], port)
+                and (group[3], group[5])
+                == (
+                    inside - 1,
+                    outside - 1,
+                )
             ):
                 group[3], group[5] = inside, outside
                 break
         else:
-            groups.append([protocol, address, inside, inside, outside, outside])
+            groups.append([protocol, port, inside, inside, outside, outside])
     words = [
-        f"{address}:{_range(out_first, out_last)}->{_range(first, last)}/{protocol}"
-        for protocol, address, first, last, out_first, out_last in groups
+        f"{host_side(port, out_last)}->{_range(first, last)}/{protocol}"
+        for protocol, port, first, last, _, out_last in groups
     ]
     return ", ".join(words + sorted(set(exposed) - taken))
 
 
-def host_address(port: "Mapping[str, Any]") -> str:
-    """The host's side of a published port; IPv6 in brackets."""
+def host_side(port: "Mapping[str, Any]", last: int = 0) -> str:
+    """The host's side of a published port: 0.0.0.0:80, [::1]:80-89 (up to `last`), unix:/path."""
+    guard = port.get("guard") or {}
+    if guard.get("path"):
+        return f"unix:{guard['path']}"
     address = str(port.get("host_ip") or "0.0.0.0")
-    return f"[{address}]" if ":" in address else address
+    number = _range(int(port["host_port"]), last or int(port["host_port"]))
+    return f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
+
+
+def _same_host(one: "Mapping[str, Any]", other: "Mapping[str, Any]") -> bool:
+    if one.get("guard") or other.get("guard"):
+        return False
+    return (one.get("host_ip") or "0.0.0.0") == (other.get("host_ip") or "0.0.0.0")
 
 
 def _range(first: int, last: int) -> str:

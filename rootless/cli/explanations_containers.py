@@ -247,6 +247,11 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "-p IP:PORT:PORT opens the port on that address of the host, which must be one of its "
         "own. `ip address` lists them.",
     ),
+    "RL-PORT-PATH": (
+        "The UNIX socket cannot be made",
+        "-p unix:PATH:PORT makes a socket at PATH, in a directory where you may write; a file "
+        "that is no socket is left alone. group=NAME must be a group that you are in.",
+    ),
     "RL-PORT-NOT-PUBLISHED": (
         "The container does not publish that port",
         "`rl port NAME` lists what it publishes while it runs. Ports are published when a "

@@ -326,9 +326,17 @@ def _bindings(published: "list[Doc]") -> "Map":
     found = Map()
     for port in published:
         key = f"{port['container_port']}/{port['protocol']}"
-        number = str(port["host_port"] or "")
-        found.setdefault(key, []).append({"HostIp": port.get("host_ip", ""), "HostPort": number})
+        found.setdefault(key, []).append(_binding(port, ""))
     return found
+
+
+def _binding(port: "Doc", any_address: str) -> "Doc":
+    """{"HostIp", "HostPort"}; a UNIX socket takes the address's place, as `rl port` writes it."""
+    path = (port.get("guard") or {}).get("path")
+    if path:
+        return {"HostIp": f"unix:{path}", "HostPort": ""}
+    number = str(port["host_port"] or "")
+    return {"HostIp": port.get("host_ip") or any_address, "HostPort": number}
 
 
 def _network(container: "Container", own: "Doc") -> "Doc":
@@ -338,8 +346,7 @@ def _network(container: "Container", own: "Doc") -> "Doc":
     ports = Map((port, None) for port in own.get("network", {}).get("exposed", ()) if state)
     for port in state.get("ports", ()):
         key = f"{port['container_port']}/{port['protocol']}"
-        binding = {"HostIp": port.get("host_ip") or "0.0.0.0", "HostPort": str(port["host_port"])}
-        ports[key] = [*(ports.get(key) or ()), binding]
+        ports[key] = [*(ports.get(key) or ()), _binding(port, "0.0.0.0")]
     address, gateway = str(state.get("ip") or ""), str(state.get("gateway") or "")
     pid = state.get("pid", 0)
     common = {

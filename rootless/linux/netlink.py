@@ -10,7 +10,7 @@ import struct
 
 from rootless.errors import KernelError
 
-NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
+NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_DUMP = 1, 4, 0x200, 0x400, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 _NLA_F_NESTED = 0x8000
@@ -94,6 +94,14 @@ class Netlink:
         """One request that makes or changes `what`."""
         self.send(self.message(kind, flags | NLM_F_ACK, body), 1, what)
 
+    def ask(self, kind: int, body: bytes, what: str) -> bytes:
+        """The body of the one object that a request gives.  Raises KernelError."""
+        self._sock.send(self.message(kind, 0, body))
+        answer, data = self._receive()[0]
+        if answer == NLMSG_ERROR:
+            raise KernelError("netlink", -struct.unpack_from("=i", data)[0], what)
+        return data
+
     def dump(self, kind: int, body: bytes, what: str) -> "list[bytes]":
         """The bodies of all objects that a dump request gives."""
         self._sock.send(self.message(kind, NLM_F_DUMP, body))
@@ -146,10 +154,7 @@ class Netlink:
 
     def link_index(self, name: str) -> int:
         """The interface's number.  Raises KernelError, ENODEV."""
-        self._sock.send(self.message(RTM_GETLINK, 0, bytes(16) + text(IFLA_IFNAME, name)))
-        kind, body = self._receive()[0]
-        if kind == NLMSG_ERROR:
-            raise KernelError("netlink", -struct.unpack_from("=i", body)[0], name)
+        body = self.ask(RTM_GETLINK, bytes(16) + text(IFLA_IFNAME, name), name)
         index: int = struct.unpack_from("=BxHi", body)[2]
         return index
 

@@ -38,7 +38,7 @@ class Forwarder:
         self._ports = [port for port in ports if port.protocol == "tcp"]
         self._pidfd = os.pidfd_open(pid) if self._ports else -1
         self._prepared = False
-        self._listeners: list[tuple[_socket.socket, int]] = []
+        self._listeners: list[tuple[_socket.socket, Port]] = []
         self._watcher: Watcher | None = None
         self._loop: Loop | None = None
         self._pipes: Pipes | None = None
@@ -49,7 +49,7 @@ class Forwarder:
         for port in self._ports:
             listener = ports.bind(port)
             listener.listen(_BACKLOG)
-            self._listeners.append((listener, port.container_port))
+            self._listeners.append((listener, port))
 
     def serve(self, watcher: "Watcher", address: str, gateway: str, network: str) -> None:
         """Forward in the parent's loop to the container's `address`.
@@ -87,8 +87,8 @@ class Forwarder:
         return spare.ask_child(make)
 
     def close(self) -> None:
-        for listener, _ in self._listeners:
-            listener.close()
+        for listener, port in self._listeners:
+            ports.drop(listener, port)
         self._listeners = []
         if self._incoming is not None and self._loop is not None and self._watcher is not None:
             self._watcher.forget(self._loop.fileno())

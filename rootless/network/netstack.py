@@ -44,7 +44,7 @@ class Netstack(driver.Driver):
         self._made: gateways.Gateway | None = None
         self._network: Network | None = None
         self._watcher: Watcher | None = None
-        self._listeners: list[tuple[_socket.socket, int]] = []
+        self._listeners: list[tuple[_socket.socket, Port]] = []
 
     def start(self, pid: int) -> None:
         self._making = gateways.Making(pid, self._options["mtu"])
@@ -57,7 +57,7 @@ class Netstack(driver.Driver):
             if port.protocol == "tcp":
                 listener = ports.bind(port)
                 listener.listen(_BACKLOG)
-                self._listeners.append((listener, port.container_port))
+                self._listeners.append((listener, port))
 
     def serve(self, watcher: "Watcher") -> None:
         from rootless.network.stack.network import Network
@@ -83,8 +83,8 @@ class Netstack(driver.Driver):
     def close(self) -> None:
         if self._making is not None:
             self._making.close()
-        for listener, _ in self._listeners:
-            listener.close()
+        for listener, port in self._listeners:
+            ports.drop(listener, port)
         if self._made is not None:
             self._made.close()
         if self._network is not None and self._watcher is not None:

@@ -61,7 +61,9 @@ def create(
         extension["layer_directory"] = _kept_id_layers(
             ctx, options, [*extension["layers"], *extension["image_layers"]], notify
         )
-    published = ports.claim_ranges(extension["network"]["ports"])
+    published = ports.claim_ranges(
+        extension["network"]["ports"], notify if options.port_fallback else None
+    )
     _check_limits(ctx, container_id, extension)
     for path in extension["create"]:
         _make_source(path)

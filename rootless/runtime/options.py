@@ -26,7 +26,8 @@ class RunOptions:
     """The parsed options of one container; JSON-able with `to_dict`.
 
     image, args           as asked; args replace the image's CMD
-    detach, interactive, tty, rm, init, read_only, privileged, publish_all, quiet, sig_proxy  bools
+    detach, interactive, tty, rm, init, read_only, privileged, publish_all, port_fallback, quiet,
+    sig_proxy     bools
     name, cidfile, hostname, domainname, workdir, user, platform, stop_signal, detach_keys  "" unset
     entrypoint            None: the image's; []: none; else [program]
     attach                of "stdin", "stdout", "stderr"; [] is the default of run
@@ -130,6 +131,7 @@ class RunOptions:
         "pidfile",
         "pids_limit",
         "platform",
+        "port_fallback",
         "ports",
         "privileged",
         "publish_all",
@@ -171,6 +173,7 @@ class RunOptions:
     init: bool
     read_only: bool
     privileged: bool
+    port_fallback: bool
     publish_all: bool
     quiet: bool
     sig_proxy: bool

@@ -2,27 +2,35 @@
 
 A published port is a dictionary: host_ip ("" is every address), host_port (0: any free one),
 container_port, protocol.  With one container port and a range of host ports there is also
-host_port_end: any free one of the range will do.
+host_port_end: any free one of the range will do.  `guard`: rootless.network.ports.Port.
 """
+
+import os
 
 from rootless.errors import UsageError
 from rootless.runtime.options_text import parse_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     Port = dict[str, Any]
 
+_PATH_MAX = 107  # sun_path of struct sockaddr_un, less its zero byte
 _FORM = "write [[IP:]HOSTPORT:]CONTAINERPORT[/tcp|/udp], as 127.0.0.1:8080:80"
 
 
-def parse_publish(specs: list[str]) -> "list[Port]":
-    """The ports of all --publish options.  Raises UsageError."""
+def parse_publish(specs: list[str], private: "Sequence[str]" = (), cwd: str = "/") -> "list[Port]":
+    """The ports of all --publish and --publish-private options.  Raises UsageError."""
     ports: list[Port] = []
     fixed: set[tuple[str, int, str]] = set()
-    for spec in specs:
-        for port in parse_one(_standard_notation(spec) if "=" in spec else spec):
+    for number, spec in enumerate([*specs, *private]):
+        parse = parse_one if number < len(specs) else _private
+        if spec.startswith("unix:") and parse is parse_one:
+            ports.append(_unix(spec, cwd))
+            continue
+        for port in parse(_standard_notation(spec) if "=" in spec else spec):
             key = (port["host_ip"], port["host_port"], port["protocol"])
             if port["host_port"] and "host_port_end" not in port:
                 if key in fixed:
@@ -74,6 +82,55 @@ def parse_one(spec: str) -> "list[Port]":
         }
         for step in range(last - first + 1)
     ]
+
+
+def _private(spec: str) -> "list[Port]":
+    """The ports of --publish-private: TCP, of the host's loopback."""
+    ports = parse_one(spec)
+    for port in ports:
+        port["host_ip"] = port["host_ip"] or "127.0.0.1"
+        loopback = port["host_ip"].startswith("127.") or port["host_ip"] == "::1"
+        if port["protocol"] != "tcp" or not loopback:
+            raise UsageError(
+                f"cannot publish {spec} privately: whose a connection is can be told for TCP of "
+                "the host's loopback alone",
+                remedy="write --publish-private [HOSTPORT:]PORT",
+            )
+        port["guard"] = {"private": True}
+    return ports
+
+
+def _unix(spec: str, cwd: str) -> "Port":
+    """The port of "unix:PATH:PORT[,mode=OCTAL][,group=NAME]"."""
+    rest, words = spec.removeprefix("unix:"), []
+    # From the end: the path may have commas.
+    while (word := rest.rpartition(",")[2]).startswith(("mode=", "group=")):
+        words.append(word)
+        rest = rest.rpartition(",")[0]
+    path, _, container = rest.rpartition(":")
+    container, protocol = split_protocol(container, spec)
+    number = _port(container)
+    form = "write unix:PATH:PORT[,mode=600][,group=NAME]"
+    if not path or not number or protocol != "tcp":
+        raise UsageError(f"invalid --publish {spec}", remedy=form)
+    path = os.path.normpath(os.path.join(cwd, path))
+    if len(os.fsencode(path)) > _PATH_MAX:
+        raise UsageError(
+            f"cannot publish {spec}: the path has more than {_PATH_MAX} bytes",
+            remedy="a socket's path may not: unix(7); choose a shorter one",
+        )
+    guard: dict[str, object] = {"path": path, "mode": 0o600, "group": ""}
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "group":
+            guard["group"] = value
+        elif value and len(value) < 5 and set(value) <= set("01234567"):
+            guard["mode"] = int(value, 8)
+        else:
+            raise UsageError(f"invalid mode in --publish {spec}: {value}", remedy=form)
+    return {
+        "host_ip": "", "host_port": 0, "container_port": number, "protocol": "tcp", "guard": guard,
+    }  # fmt: skip
 
 
 def parse_expose(specs: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,7 @@ HTTPD = "echo page >/tmp/index.html; exec busybox httpd -f -p 8000 -h /tmp"
 DRIVERS = ["slirp4netns", "pasta", "netstack"]
 UDP_ECHO = """
 import socket
+import stat
 s = socket.socket(type=socket.SOCK_DGRAM)
 s.bind(("", 9000))
 while True:
@@ -165,6 +167,7 @@ def test_hundred_requests_in_a_row(rl: Rl, free_port: Callable[[], int]) -> None
 
 WHO_ASKS = """
 import socket
+import stat
 s = socket.create_server(("0.0.0.0", 8000))
 while True:
     client, address = s.accept()
@@ -190,3 +193,77 @@ def test_container_sees_the_clients_address(
     own = host_address()
     if own and driver != "pasta":  # whose containers have the host's address themselves
         assert ask_tcp(port, host=own) == own.encode()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.needs("tun")
+def test_port_published_as_a_unix_socket(rl: Rl, tmp_path: object, driver: str) -> None:
+    path = f"{tmp_path}/web.sock"
+    container = serve(rl, "--network", driver, "-p", f"unix:{path}:8000,mode=660")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
+    assert ask_path(path).endswith(b"page\n")
+    assert rl.out("port", container) == f"8000/tcp -> unix:{path}"
+    assert rl.out("ps", "--format", "{{.Ports}}") == f"unix:{path}->8000/tcp"
+    bound = rl.inspect(container)["NetworkSettings"]["Ports"]
+    assert bound == {"8000/tcp": [{"HostIp": f"unix:{path}", "HostPort": ""}]}
+    line = rl.fails("run", "--rm", "-p", f"unix:{path}:80", "busybox", "true", code="RL-PORT-TAKEN")
+    assert path in line
+    rl.run("stop", "-t", "0", container)
+    wait_until(lambda: not os.path.exists(path), 5, "the socket is gone")
+    # One that a killed supervisor left behind is no obstacle; a file of somebody's is.
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(path)
+    rl.run("start", container)
+    assert ask_path(path).endswith(b"page\n")
+    rl.run("rm", "-f", container)
+    with open(path, "w"):
+        pass
+    rl.fails("run", "--rm", "-p", f"unix:{path}:80", "busybox", "true", code="RL-PORT-PATH")
+
+
+def ask_path(path: str) -> bytes:
+    """The answer of a web server behind a UNIX socket, as soon as there is one."""
+    answer = b""
+
+    def ask() -> bool:
+        nonlocal answer
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            try:
+                s.connect(path)
+                s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                answer = b"".join(iter(lambda: s.recv(65536), b""))
+            except ConnectionResetError:
+                return False
+        return bool(answer)
+
+    wait_until(ask, 10, "an answer")
+    return answer
+
+
+@pytest.mark.needs("slirp4netns")
+def test_private_port_is_for_its_owner_alone(rl: Rl, free_port: Callable[[], int]) -> None:
+    """Another user of the host is one of the subordinate IDs here."""
+    port = free_port()
+    container = serve(rl, "--publish-private", f"{port}:8000")
+    assert get(port) == (200, b"page\n")
+    assert rl.out("port", container) == f"8000/tcp -> 127.0.0.1:{port}"
+    ask = f"(printf 'GET / HTTP/1.0\\r\\n\\r\\n'; sleep 1) | nc 127.0.0.1 {port}"
+    words = ["run", "--rm", "--network", "host"]
+    assert "page" in rl.out(*words, "busybox", "sh", "-c", ask)
+    done = rl.run(*words, "-u", "1000", "busybox", "sh", "-c", ask, check=False)
+    assert "page" not in done.stdout
+
+
+def test_privileged_port_with_a_fallback(rl: Rl) -> None:
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as f:
+        start = int(f.read())
+    if start <= 1:
+        pytest.skip("this host lets everybody bind any port")
+    asked = min(start - 1, 80)
+    done = rl.run("run", "-d", "--port-fallback", "-p", f"127.0.0.1:{asked}:8000", "busybox",
+                  "/bin/sh", "-c", HTTPD)  # fmt: skip
+    chosen = rl.out("port", done.stdout.strip()).rpartition(":")[2]
+    assert f"127.0.0.1:{asked} is privileged" in done.stderr
+    assert f"127.0.0.1:{chosen}" in done.stderr
+    assert get(int(chosen)) == (200, b"page\n")

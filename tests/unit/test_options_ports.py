@@ -134,3 +134,42 @@ def test_any_text_is_parsed_or_refused(spec):
         return
     assert ports
     assert all(1 <= p["container_port"] <= 65535 and 0 <= p["host_port"] <= 65535 for p in ports)
+
+
+def guard(spec, private=()):
+    (port,) = parse_publish([spec] if spec else [], private, "/home/me")
+    return port["host_ip"], port["host_port"], port["container_port"], port["guard"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "mode", "group"),
+    [
+        ("unix:/run/web.sock:80", "/run/web.sock", 0o600, ""),
+        ("unix:web.sock:80/tcp", "/home/me/web.sock", 0o600, ""),
+        ("unix:/a:b,c:80,mode=660,group=students", "/a:b,c", 0o660, "students"),
+        ("unix:/a:80,group=5,mode=0666", "/a", 0o666, "5"),
+    ],
+)
+def test_publish_as_a_unix_socket(spec, path, mode, group):
+    assert guard(spec) == ("", 0, 80, {"path": path, "mode": mode, "group": group})
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["unix:/a", "unix::80", "unix:/a:0", "unix:/a:80/udp", "unix:/a:80,mode=9", "unix:/a:x",
+     f"unix:/{'a' * 107}:80"],
+)  # fmt: skip
+def test_bad_unix_socket(spec):
+    with pytest.raises(UsageError):
+        parse_publish([spec])
+
+
+def test_publish_private():
+    assert guard("", ["8080:80"]) == ("127.0.0.1", 8080, 80, {"private": True})
+    assert guard("", ["[::1]:8080:80"]) == ("::1", 8080, 80, {"private": True})
+
+
+@pytest.mark.parametrize("spec", ["0.0.0.0:1:2", "1:2/udp", "unix:/a:80", "192.0.2.1:1:2"])
+def test_bad_publish_private(spec):
+    with pytest.raises(UsageError):
+        parse_publish([], [spec])

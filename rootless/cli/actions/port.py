@@ -1,7 +1,7 @@
 """rl port: the published ports of a container.  Warm."""
 
 from rootless.cli.actions.several import find
-from rootless.cli.container_words import host_address
+from rootless.cli.container_words import host_side
 from rootless.cli.output import write
 from rootless.errors import NetworkError, UsageError
 
@@ -17,18 +17,18 @@ def main(ctx: "Context", values: "dict[str, Any]") -> int:
     container = find(ctx, values["container"])
     published = container.state.get("ports", ()) if container.running else ()
     rows = sorted(
-        (int(port["container_port"]), str(port["protocol"]), host_address(port), port["host_port"])
+        (int(port["container_port"]), str(port["protocol"]), port["host_port"], host_side(port))
         for port in published
     )
     asked = values["private_port"]
     if asked is None:
-        write("".join(f"{inside}/{proto} -> {ip}:{out}\n" for inside, proto, ip, out in rows))
+        write("".join(f"{inside}/{proto} -> {out}\n" for inside, proto, _, out in rows))
         return 0
     number, _, protocol = asked.partition("/")
     if not number.isdecimal():
         raise UsageError(f"{asked!r} is no port", remedy="write PORT or PORT/PROTO")
     wanted = (int(number), protocol or "tcp")
-    found = [f"{ip}:{out}\n" for inside, proto, ip, out in rows if (inside, proto) == wanted]
+    found = [f"{out}\n" for inside, proto, _, out in rows if (inside, proto) == wanted]
     if not found:
         failure = NetworkError(
             f"{container.name} publishes no port {number}/{wanted[1]}",

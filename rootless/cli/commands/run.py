@@ -85,6 +85,8 @@ def run(
     # Network
     network: network.Network = None,
     publish_all: network.PublishAll = False,
+    publish_private: network.PublishPrivate = None,
+    port_fallback: network.PortFallback = False,
     expose: network.Expose = None,
     hostname: network.Hostname = None,
     domainname: network.Domainname = None,

@@ -5,6 +5,7 @@ really asks.  A client of the host's loopback comes from the gateway's address.
 """
 
 import _socket
+import os
 
 from rootless.network.stack.addresses import packed, prefix
 from rootless.network.stack.loop import ERR, HUP, IN, OUT, REST_S, Loop
@@ -15,9 +16,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rootless.network.guarded import Owner
+    from rootless.network.ports import Port
     from rootless.network.stack.spare import Maker
 
 _BURST = 64
+_NOBODY = ("127.0.0.1", 0)  # a client without an address that it could keep
 # What would be taken for somebody of the container's own.
 _HIDDEN = [prefix(one) for one in ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "fe80::/10")]
 
@@ -60,21 +64,29 @@ class Incoming:
             family: Spare(loop, maker, family, _socket.SOCK_STREAM) for family in place.addresses
         }
         self._listeners: list[_socket.socket] = []
+        self._paths: list[str] = []
+        self._owner: Owner | None = None
         self._connecting: dict[int, tuple[_socket.socket, _socket.socket]] = {}
         self._relays: set[Relay] = set()
 
-    def publish(self, listener: "_socket.socket", port: int) -> None:
-        """Forward what `listener` accepts to the container's `port`."""
+    def publish(self, listener: "_socket.socket", port: "Port") -> None:
+        """Forward what `listener` accepts to the container."""
         listener.setblocking(False)
+        if port.path:
+            self._paths.append(port.path)
+        if port.guard.get("private") and self._owner is None:
+            from rootless.network.guarded import Owner
+
+            self._owner = Owner()
         self._listeners.append(listener)
         self._watch(listener, port)
         for spare in self._spare.values():
             spare.refill()
 
-    def _watch(self, listener: "_socket.socket", port: int) -> None:
+    def _watch(self, listener: "_socket.socket", port: "Port") -> None:
         self._loop.watch(listener.fileno(), lambda _events: self._on_clients(listener, port), IN)
 
-    def _on_clients(self, listener: "_socket.socket", port: int) -> None:
+    def _on_clients(self, listener: "_socket.socket", port: "Port") -> None:
         for _ in range(_BURST):
             try:
                 fd, peer = listener._accept()  # type: ignore[attr-defined]
@@ -86,10 +98,16 @@ class Incoming:
                 self._loop.call_after(REST_S, lambda: self._watch_again(listener, port))
                 return
             client = _socket.socket(listener.family, _socket.SOCK_STREAM, 0, fd)
-            address = peer[0].partition("%")[0]
-            self._connect(client, (address, peer[1]), port, listener.family)
+            number = port.container_port
+            if listener.family == _socket.AF_UNIX:
+                self._connect(client, _NOBODY, number, _socket.AF_INET)
+            elif self._owner is not None and port.guard and not self._owner.is_ours(client):
+                reset(client)
+            else:
+                address = peer[0].partition("%")[0]
+                self._connect(client, (address, peer[1]), number, listener.family)
 
-    def _watch_again(self, listener: "_socket.socket", port: int) -> None:
+    def _watch_again(self, listener: "_socket.socket", port: "Port") -> None:
         if listener in self._listeners:
             self._watch(listener, port)
 
@@ -99,7 +117,7 @@ class Incoming:
         """Towards the container, over `family`."""
         spare = self._spare.get(family)
         if spare is None:
-            self._connect(client, ("127.0.0.1", 0), port, _socket.AF_INET)
+            self._connect(client, _NOBODY, port, _socket.AF_INET)
             return
         spare.take(lambda sock: self._start(client, sock, peer, port))
 
@@ -140,7 +158,7 @@ class Incoming:
         inside.close()
         if inside.family == _socket.AF_INET6:
             # A program that knows IPv4 alone; its clients come from the gateway then.
-            self._connect(client, ("127.0.0.1", 0), port, _socket.AF_INET)
+            self._connect(client, _NOBODY, port, _socket.AF_INET)
         else:
             reset(client)
 
@@ -149,6 +167,13 @@ class Incoming:
             self._loop.forget(listener.fileno())
             listener.close()
         self._listeners = []
+        for path in self._paths:
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+        if self._owner is not None:
+            self._owner.close()
         for client, inside in self._connecting.values():
             self._loop.forget(inside.fileno())
             client.close()

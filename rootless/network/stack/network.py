@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable, Iterable
 
+    from rootless.network.ports import Port
     from rootless.network.stack.gateway import Gateway
     from rootless.network.stack.incoming import Incoming
     from rootless.network.stack.policy import Policy
@@ -24,10 +25,10 @@ class Network:
         self,
         gateway: "Gateway",
         policy: "Policy",
-        published: "Iterable[tuple[_socket.socket, int]]",
+        published: "Iterable[tuple[_socket.socket, Port]]",
         call_after: "Callable[[float, Callable[[], None]], None]",
     ) -> None:
-        """`published` are listening sockets, each with the port of the container."""
+        """`published` are listening sockets, each with its port."""
         self._gateway = gateway
         self._loop = Loop(call_after)
         self._pipes = Pipes()
@@ -38,7 +39,7 @@ class Network:
         for listener, port in published:
             self._publish(listener, port)
 
-    def _publish(self, listener: "_socket.socket", port: int) -> None:
+    def _publish(self, listener: "_socket.socket", port: "Port") -> None:
         if self._incoming is None:
             from rootless.network.stack.incoming import Incoming, Place  # most publish nothing
 

@@ -249,6 +249,8 @@ def prepare(sock: "_socket.socket") -> None:
     """Options of every socket of a relay: the pieces are whole already, and a peer that has
     vanished is noticed."""
     sock.setblocking(False)
+    if sock.family == _socket.AF_UNIX:
+        return
     sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
     sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
     sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_KEEPIDLE, _KEEP_IDLE_S)

@@ -40,7 +40,8 @@ Publish = Annotated[
     option(
         "--publish",
         "-p",
-        help="Make a port of the container reachable on the host; repeatable.",
+        help="Make a port of the container reachable on the host, or by a UNIX socket "
+        "(unix:PATH:PORT[,mode=600][,group=NAME]); repeatable.",
         section=SECTION,
         metavar="[[IP:]HOST:]PORT[/PROTO]",
     ),

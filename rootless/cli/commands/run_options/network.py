@@ -29,6 +29,25 @@ PublishAll = Annotated[
     ),
 ]
 
+PublishPrivate = Annotated[
+    list[str] | None,
+    option(
+        "--publish-private",
+        help="As --publish, on the host's loopback, for connections of your own user alone.",
+        section=SECTION,
+        metavar="[HOST:]PORT",
+    ),
+]
+
+PortFallback = Annotated[
+    bool,
+    option(
+        "--port-fallback",
+        help="Take another port of the host for one that is privileged, and say so.",
+        section=SECTION,
+    ),
+]
+
 Expose = Annotated[
     list[str] | None,
     option(
