@@ -6,8 +6,11 @@ import os
 def _say(word: str, colour: str, text: str) -> None:
     if os.isatty(2) and "NO_COLOR" not in os.environ:
         word = f"\x1b[{colour}m{word}\x1b[0m"
-    # One write, so that messages of two processes are not mixed.
-    os.write(2, f"{word}: {printable(text)}\n".encode("utf-8", "surrogateescape"))
+    try:
+        # One write, so that messages of two processes are not mixed.
+        os.write(2, f"{word}: {printable(text)}\n".encode("utf-8", "surrogateescape"))
+    except OSError:
+        pass  # a full disk, a terminal that has gone: nobody can be told, and the status says it
 
 
 def printable(text: str) -> str:

@@ -200,7 +200,9 @@ def parse_output(value: str) -> Output:
     if not kind:
         raise UsageError(f"type is required for --output {value}", remedy=form)
     if kind not in _OUTPUTS:
-        raise UsageError(f"unknown type of --output: {kind}", remedy=closest(kind, _OUTPUTS))
+        raise UsageError(
+            f"unknown type of --output: {kind}", remedy=closest(kind, _OUTPUTS) or form
+        )
     return _checked(kind, found, value, form)
 
 

@@ -79,6 +79,8 @@ def test_secret_is_there_for_its_step_and_nowhere_else(project: Project, rl: Rl)
 
 
 def test_required_secret_that_is_missing_fails(project: Project) -> None:
+    args = ("--secret", "id=unused,src=/no/such/file")
+    assert "/no/such/file" in project.run(*args, status=125).stderr
     err = project.fails("RUN --mount=type=secret,id=token,required true\n")
     assert "token" in err and "Dockerfile:2" in err
 

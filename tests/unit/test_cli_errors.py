@@ -119,6 +119,13 @@ def test_a_full_disk_for_the_output_is_said(rl: Run) -> None:
     assert "[RL-OUTPUT]" in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_a_message_that_cannot_be_written_does_not_change_the_status(rl: Run) -> None:
+    with open("/dev/full", "w") as full:
+        for words, status in ((["rm", "nosuch"], 1), (["ps", "-f", "x=y"], 125)):
+            command = [sys.executable, "-m", "rootless.cli.entry", *words]
+            assert subprocess.run(command, env=rl.environ, stderr=full).returncode == status
+
+
 def test_closed_descriptors_do_no_harm(rl: Run) -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{sys.executable} -m rootless.cli.entry ps <&- >&-"],

@@ -81,7 +81,14 @@ def _with_context(ctx: "Context", options: BuildOptions) -> int:
 
 
 def _check_files(options: BuildOptions) -> None:
-    """What is to be written at the end must be writable at the beginning."""
+    """What is to be written at the end must be writable at the beginning, and secrets be there,
+    whether a step asks for them or not."""
+    for secret in options.secrets:
+        if secret.path is not None and not os.access(secret.path, os.R_OK):
+            raise UsageError(
+                f"cannot read {secret.path} for --secret {secret.id}",
+                remedy="check its path and mode",
+            )
     for path, option in (
         (options.iidfile, "--iidfile"),
         (options.metadata_file, "--metadata-file"),
