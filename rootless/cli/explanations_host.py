@@ -134,8 +134,9 @@ HOST: dict[str, tuple[str, str]] = {
         "The user has no subordinate IDs",
         "/etc/subuid and /etc/subgid (or LDAP through getsubids) name no range for this user, so "
         "containers have one ID only: all files belong to it, and what changes owners or users is "
-        "told that it has worked, so that apt and pip go on. Programs that need another user to "
-        "protect themselves, and `run --user`, do not work. " + _DOCTOR,
+        "told that it has worked, so that apt and pip go on; who files should belong to is noted "
+        "for commit, push and export. `run --user` gives the one ID another number. Programs that "
+        "start as root and insist on becoming another user do not work. " + _DOCTOR,
     ),
     "RL-HOST-SUBIDS-TOO-FEW": (
         "The range of subordinate IDs is too small",

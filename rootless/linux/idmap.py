@@ -89,9 +89,13 @@ def keep_id_map(
     inside_uid: int,
     inside_gid: int,
 ) -> IdMap:
-    """The caller is `inside_uid`:`inside_gid`; subordinate IDs fill the places around it."""
+    """The caller is `inside_uid`:`inside_gid`; subordinate IDs fill the places around it.
+
+    Without any the caller is root, who makes the container; its program gets its IDs in a
+    namespace below (runtime/execute.py).
+    """
     if not uids or not gids:
-        return IdMap([(inside_uid, uid, 1)], [(inside_gid, gid, 1)], _NO_RANGES)
+        return default_map(uid, gid, uids, gids)
     return IdMap(_around(uids, inside_uid, uid), _around(gids, inside_gid, gid))
 
 

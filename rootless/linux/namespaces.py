@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rootless.linux.idmap import IdMap
 
 
+_NS_GET_USERNS = 0xB701
+
+
 class WorkerFailed(RlError):
     """A worker in the user namespace ended without an answer."""
 
@@ -37,6 +40,20 @@ def become_root(*, inspectable: bool = True, keep_groups: bool = False) -> None:
     os.setresuid(0, 0, 0)
     # The change of IDs made /proc/self root's; opening ns files from outside needs it back.
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, int(inspectable))
+
+
+def join_owner_of_mounts(pid: int) -> None:
+    """Enter the user namespace that the mount namespace of `pid` belongs to: ioctl_ns(2).
+
+    The process itself may be in one below it.  Raises OSError, KernelError.
+    """
+    import fcntl
+
+    mounts_fd = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    owner_fd = fcntl.ioctl(mounts_fd, _NS_GET_USERNS)
+    os.close(mounts_fd)
+    syscalls.setns(owner_fd, syscalls.CLONE_NEWUSER)
+    os.close(owner_fd)
 
 
 def run_in_user_namespace(

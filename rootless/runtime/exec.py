@@ -10,7 +10,7 @@ import os
 from rootless.errors import KernelError, LimitError
 from rootless.linux import channel as channels
 from rootless.linux import process, pty, signals, syscalls
-from rootless.linux.namespaces import become_root
+from rootless.linux.namespaces import become_root, join_owner_of_mounts
 from rootless.runtime import rootfs, stage
 from rootless.runtime.attach import DetachKeys
 from rootless.runtime.execute import ProcessPlan, set_oom_score
@@ -249,12 +249,13 @@ def _join(
             from rootless.runtime import limit_groups
 
             limit_groups.from_dict(cgroup).join(os.getpid())
-        syscalls.setns(pidfd, int(container.state["namespaces"]))
+        below = _enter(container, pidfd, plan)
         pid = _clone(container)
         if pid:
             channel.send("pid", pid)
             os._exit(0)
-        become_root(inspectable=False, keep_groups=plan.keeps_groups)
+        if not below:
+            become_root(inspectable=False, keep_groups=plan.keeps_groups)
         os.setsid()
         if plan.terminal:
             master, terminal = pty.open_terminal()
@@ -291,6 +292,28 @@ def _note_owners(container: "Container", listener_fd: int) -> None:
         outlives_us=True,
     )
     os.close(pidfd)
+
+
+def _enter(container: "Container", pidfd: int, plan: ProcessPlan) -> bool:
+    """Join the container's namespaces; whether that is as its own user, who is not root, where
+    one ID is mapped: in the user namespace that its init has made (execute._nest)."""
+    namespaces = int(container.state["namespaces"])
+    if container.state.get("one_id"):
+        own = container.runtime_config()["rl"]["user"]
+        if plan.user == own and _is_below(int(container.state["pid"])):
+            syscalls.setns(pidfd, namespaces)
+            syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+            return True
+        join_owner_of_mounts(int(container.state["pid"]))
+        namespaces &= ~syscalls.CLONE_NEWUSER
+    syscalls.setns(pidfd, namespaces)
+    return False
+
+
+def _is_below(pid: int) -> bool:
+    """Whether the process has become another user than root in a namespace of its own."""
+    with open(f"/proc/{pid}/uid_map") as file:
+        return file.read().split()[0] != "0"
 
 
 def _started(channel: channels.Channel) -> tuple[int, int, int]:

@@ -34,8 +34,21 @@ class ProcessPlan:
     """The program and what it may do; exec's too."""
 
     __slots__ = (
-        "args", "capabilities", "cwd", "env", "groups", "no_new_privileges", "note_owners",
-        "one_id", "oom_score_adj", "rlimits", "seccomp", "terminal", "umask", "user",
+        "args",
+        "capabilities",
+        "cwd",
+        "env",
+        "groups",
+        "nests",
+        "no_new_privileges",
+        "note_owners",
+        "one_id",
+        "oom_score_adj",
+        "rlimits",
+        "seccomp",
+        "terminal",
+        "umask",
+        "user",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +81,7 @@ class ProcessPlan:
         self.umask = umask
         self.oom_score_adj = oom_score_adj
         self.one_id = one_id  # a BPF program that pretends other IDs, where one is mapped, or b""
+        self.nests = False  # whether another user than root is made where one ID is mapped
         self.note_owners = b""  # the same, with a listener for changes of owners: runtime.owners
 
     @property
@@ -158,9 +172,11 @@ def _drop(
     give_listener: "Callable[[int], None] | None",
 ) -> None:
     """Give up what the program shall not have: groups, IDs, capabilities, syscalls."""
-    if plan.one_id:
-        if uid or gid:
-            raise _not_mapped(uid, gid)
+    if plan.one_id and (uid or gid):
+        if (os.getuid(), os.getgid()) != (uid, gid):
+            _nest(plan, uid, gid)
+        groups = [_group_id(one, {}) for one in plan.groups if one != KEEP_GROUPS]
+    elif plan.one_id:
         # From here on changes of IDs only seem to work: ours to root's are none.
         _pretend(plan, give_listener)
     if plan.seccomp and not plan.no_new_privileges:
@@ -186,6 +202,24 @@ def _drop(
     except OSError as e:
         raise _not_mapped(uid, gid) from e
     caps.apply(plan.capabilities, uid)
+
+
+def _nest(plan: ProcessPlan, uid: int, gid: int) -> None:
+    """Be `uid`:`gid` in a user namespace below the container's, where one ID is mapped.
+
+    It is root's, under another number: what belongs to root belongs to it.
+    """
+    if not plan.nests:
+        raise _not_mapped(uid, gid)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        for name, text in (
+            ("setgroups", "deny"), ("uid_map", f"{uid} 0 1"), ("gid_map", f"{gid} 0 1"),
+        ):  # fmt: skip
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    except (KernelError, OSError) as e:
+        raise _not_mapped(uid, gid) from e
 
 
 def _pretend(plan: ProcessPlan, give_listener: "Callable[[int], None] | None") -> None:

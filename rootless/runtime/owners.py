@@ -122,7 +122,8 @@ def _serve(
         upper_fd = os.open(upper, os.O_PATH | os.O_DIRECTORY)
         links_fd = os.open(links, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         proc_fd = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
-        syscalls.setns(pidfd, syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+        namespaces.join_owner_of_mounts(_pid_of(pidfd))
+        syscalls.setns(pidfd, syscalls.CLONE_NEWNS)
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         _keep_only(listener_fd, pidfd, upper_fd, links_fd, proc_fd)
@@ -130,6 +131,12 @@ def _serve(
         status = 0
     finally:
         os._exit(status)
+
+
+def _pid_of(pidfd: int) -> int:
+    """The PID that a pidfd is of: pidfd_open(2)."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        return int(file.read().partition("Pid:")[2].split()[0])
 
 
 def _keep_only(*wanted: int) -> None:

@@ -70,7 +70,7 @@ def plan(
         operations.append(mount.Symlink(text, path))
     program = process_plan(config["process"], extension["user"], extension["groups"],
                            extension["seccomp"])  # fmt: skip
-    if pretends_ids(idmap, extension):
+    if idmap.single:
         program.one_id = one_id_program(ctx)
         operations.append(mount.File(APT_CONF, APT_CONF_PATH))
         if not any(entry.startswith("APT_CONFIG=") for entry in program.env):
@@ -116,12 +116,6 @@ def _kept_user(ctx: "Context", extension: "Doc", home: str) -> str:
     gid = ctx.gid if userns["gid"] is None else userns["gid"]
     name = ctx.user_name()
     return f"{name}:*:{uid}:{gid}:{name}:{home}:/bin/sh"
-
-
-def pretends_ids(idmap: "IdMap", extension: "Doc") -> bool:
-    """Whether changes of owners and IDs are pretended: where the caller's ID alone is mapped, to
-    root.  With keep-id there is no root to pretend for."""
-    return idmap.single and (extension.get("userns") or {}).get("mode") != "keep-id"
 
 
 def one_id_program(ctx: "Context") -> bytes:

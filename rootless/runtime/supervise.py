@@ -90,6 +90,7 @@ class Supervision:
         self._clear_image_mounts()  # of a run whose supervisor was killed
         plan = rootfs.plan(self._ctx, container, config, idmap, network)
         rootfs.note_owners(self._ctx, plan.process)
+        plan.process.nests = True
         terminal, interactive = container.config["tty"], container.config["interactive"]
         if trace is not None:
             trace.lap(f"planned {len(plan.operations)} mounts from config.json (runtime-spec)")

@@ -9,25 +9,23 @@ if TYPE_CHECKING:
 
 def default_map(ctx: "Context") -> idmap.IdMap:
     """0 is the caller, 1, 2, … are the subordinate IDs; one ID where they cannot be had."""
-    return _or_single(ctx, idmap.default_map(ctx.uid, ctx.gid, *_ranges(ctx)), 0, 0)
+    return _or_single(ctx, idmap.default_map(ctx.uid, ctx.gid, *_ranges(ctx)))
 
 
 def keep_id_map(ctx: "Context", inside_uid: int, inside_gid: int) -> idmap.IdMap:
     """The caller is `inside_uid`:`inside_gid` (--userns=keep-id)."""
     wanted = idmap.keep_id_map(ctx.uid, ctx.gid, *_ranges(ctx), inside_uid, inside_gid)
-    return _or_single(ctx, wanted, inside_uid, inside_gid)
+    return _or_single(ctx, wanted)
 
 
-def _or_single(
-    ctx: "Context", wanted: idmap.IdMap, inside_uid: int, inside_gid: int
-) -> idmap.IdMap:
+def _or_single(ctx: "Context", wanted: idmap.IdMap) -> idmap.IdMap:
     """The next rung of the ladder, with its reason, where newuidmap cannot work."""
     if wanted.single:
         return wanted
     problem = idmap.map_programs_problem(ctx.environ)
     if not problem:
         return wanted
-    return idmap.IdMap([(inside_uid, ctx.uid, 1)], [(inside_gid, ctx.gid, 1)], problem)
+    return idmap.IdMap([(0, ctx.uid, 1)], [(0, ctx.gid, 1)], problem)
 
 
 def _ranges(ctx: "Context") -> "tuple[list[idmap.Range], list[idmap.Range]]":

@@ -36,8 +36,36 @@ def test_apt_is_told_not_to_change_its_user(one_id: Callable[..., str]) -> None:
     assert one_id("cat $APT_CONFIG") == 'APT::Sandbox::User "root";'
 
 
-def test_another_user_is_an_error(one_id_rl: Rl) -> None:
-    one_id_rl.fails("run", "--rm", "-u", "33", "busybox", "true", code="RL-USER-NOT-MAPPED")
+def test_another_user_is_the_caller_under_that_number(
+    one_id: Callable[..., str], one_id_rl: Rl
+) -> None:
+    script = "id -u; id -g; touch /tmp/a; stat -c %u:%g /tmp/a /etc; grep CapEff /proc/self/status"
+    shown = one_id(script, "-u", "33:34").split()
+    assert shown == ["33", "34", "33:34", "33:34", "CapEff:", "0000000000000000"]
+    assert one_id("id -un", "-u", "www-data") == "www-data"
+    assert one_id("! chown 0 /etc/passwd && ! su -c true && echo no", "-u", "33") == "no"
+    assert one_id("id -u; id -g", "--userns", "keep-id").split() == [
+        str(os.getuid()), str(os.getgid()),
+    ]  # fmt: skip
+    words = ["run", "--rm", "--network", "none", "--userns", "keep-id", "-u", "0", "busybox"]
+    assert one_id_rl.out(*words, "sh", "-c", "id -u; chown 5 /etc/passwd && echo on") == "0\non"
+    one_id_rl.fails(*words[:4], "-u", "33", "--group-add", "5", "busybox", "true",
+                    code="RL-USER-NOT-MAPPED")  # fmt: skip
+
+
+def test_exec_into_the_container_of_another_user(one_id_rl: Rl, tmp_path: object) -> None:
+    rl, name = one_id_rl, one_id_rl.name()
+    rl.start("--name", name, "-u", "33", "--health-cmd", "id -u", "--init")
+    assert rl.out("exec", name, "id", "-u") == "33"
+    status = rl.out("exec", name, "grep", "-E", "CapEff|Seccomp:", "/proc/self/status").split()
+    assert status == ["CapEff:", "0000000000000000", "Seccomp:", "2"]
+    assert rl.out("exec", "-u", "0", name, "sh", "-c", "id -u; chown 7:8 /etc/group") == "0"
+    rl.fails("exec", "-u", "44", name, "true", code="RL-USER-NOT-MAPPED", status=1)
+    rl.run("cp", "/etc/hostname", f"{name}:/tmp/copied")
+    assert rl.out("exec", name, "ls", "/tmp/copied") == "/tmp/copied"
+    assert exported(rl, name, f"{tmp_path}/out.tar")["etc/group"] == (7, 8)
+    rl.run("restart", "-t", "0", name)
+    assert rl.out("exec", name, "id", "-u") == "33"
 
 
 def test_owners_are_in_what_leaves_a_container(one_id_rl: Rl, tmp_path: object) -> None:
