@@ -5,8 +5,8 @@ A rule is (form, option, prefix).  Forms:
 
 one     the last value counts            words   each value is a list of words, one option a word
 each    every value is an option         bool    the option, when it is true
-file    the value is a path              files   every value is a path
-raw     every word, as it is             own     translate.py knows what it means
+files   every value is a path            raw     every word, as it is
+own     translate.py knows what it means
 """
 
 from rootless.quadlet.unitfile import Entry, near

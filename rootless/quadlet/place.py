@@ -5,6 +5,7 @@ conf/      its drop-ins, NNN-NAME in the order in which they count
 origin     a symbolic link to the file that it was installed from
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -13,6 +14,8 @@ from rootless.errors import QuadletError
 from rootless.quadlet import collection, keys
 from rootless.quadlet.collection import Collection, Quadlet
 from rootless.records import dataclass
+
+_STAGED = ".new-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,20 @@ def as_collection(sources: dict[str, Source]) -> Collection:
 def keep(place: str, sources: list[Source]) -> None:
     """Put quadlets into `place`, all or, when one cannot be written, none."""
     os.makedirs(place, mode=0o700, exist_ok=True)
-    staged = tempfile.mkdtemp(prefix=".new-", dir=place)
+    # One at a time; what a killed one has left goes first.
+    lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in os.listdir(place):
+            if name.startswith(_STAGED):
+                shutil.rmtree(f"{place}/{name}")
+        _keep(place, sources)
+    finally:
+        os.close(lock)
+
+
+def _keep(place: str, sources: list[Source]) -> None:
+    staged = tempfile.mkdtemp(prefix=_STAGED, dir=place)
     done: list[Source] = []
     try:
         for source in sources:
@@ -132,7 +148,7 @@ def keep(place: str, sources: list[Source]) -> None:
                 os.rename(f"{place}/{file}", f"{staged}/old-{file}")
             os.rename(f"{staged}/{file}", f"{place}/{file}")
             done.append(source)
-    except OSError:
+    except BaseException:
         for source in done:
             file = source.quadlet.file
             shutil.rmtree(f"{place}/{file}", ignore_errors=True)

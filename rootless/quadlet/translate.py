@@ -118,7 +118,7 @@ def _options(plan: Plan, rules: dict[str, Rule]) -> list[str]:
         for entry in entries:
             if form == "words":
                 values = split(entry)
-            elif form in ("file", "files"):
+            elif form == "files":
                 values = [path(plan.quadlet, entry.value)]
             else:
                 values = [entry.value]

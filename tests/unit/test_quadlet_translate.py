@@ -1,6 +1,7 @@
 # ruff: noqa: E501
 """From quadlet files to commands of rl and units of systemd."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -203,7 +204,9 @@ def test_drop_ins_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     source = place.read_file(f"{tmp_path}/my-web@1.container")
     found = [one.value for one in source.quadlet.unit.all("Container", "Environment")]
     assert found == ["A=0", "template=1", "prefix=1", "own=1"]
+    (tmp_path / "kept/.new-killed/x.container").mkdir(parents=True)
     place.keep(f"{tmp_path}/kept", [source])
+    assert os.listdir(f"{tmp_path}/kept") == ["my-web@1.container"]
     kept = place.load(f"{tmp_path}/kept")["my-web@1.container"]
     assert [one.value for one in kept.quadlet.unit.all("Container", "Environment")] == found
     assert kept.quadlet.origin == str(tmp_path)
@@ -273,3 +276,19 @@ def test_a_unit_of_a_container() -> None:
         "KillMode=mixed\nDelegate=yes\nSuccessExitStatus=143\nExecStart=/bin/true start web\n"
         "ExecStop=-/bin/true stop --time 3 web\n\n[Install]\nWantedBy=default.target\n"
     )
+
+
+def test_a_failure_keeps_what_was_installed(tmp_path: Path) -> None:
+    files = []
+    for name in ("a.container", "b.container"):
+        (tmp_path / name).write_text("[Container]\nImage=old")
+        files.append(place.read_file(f"{tmp_path}/{name}"))
+    kept = f"{tmp_path}/kept"
+    place.keep(kept, files)
+    first, second = files
+    new = place.Source(first.quadlet, first.path, "[Container]\nImage=new", [])
+    unwritable = place.Source(second.quadlet, second.path, "\ud800", [])
+    with pytest.raises(UnicodeEncodeError):
+        place.keep(kept, [new, unwritable])
+    assert {one.text for one in place.load(kept).values()} == {"[Container]\nImage=old"}
+    assert sorted(os.listdir(kept)) == ["a.container", "b.container"]
