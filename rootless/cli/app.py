@@ -11,6 +11,7 @@ import typer
 from typer import _click as click
 from typer.core import TyperGroup
 
+from rootless.cli.output import cannot_write
 from rootless.errors import RlError, UsageError
 
 # Command -> (module in rootless.cli.commands, section of the help, summary), in order of the help.
@@ -377,6 +378,10 @@ def main(words: list[str], debug: bool = False) -> int:
         raise UsageError(e.format_message()) from e
     except typer.Abort as e:
         raise KeyboardInterrupt from e
+    except OSError as e:
+        if "--help" in words and e.filename is None and not isinstance(e, BrokenPipeError):
+            raise cannot_write(e) from e
+        raise
     return status if isinstance(status, int) else 0
 
 

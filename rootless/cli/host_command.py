@@ -34,7 +34,7 @@ def follow(command: Sequence[str], enter: Callable[[], object]) -> int:
     if -answer in (errno.ENOENT, errno.ENOTDIR):
         raise CommandNotFound(
             f"{command[0]}: there is no such command on this machine",
-            remedy="it is not looked for in the image: rl run does that",
+            remedy="check the spelling and PATH; a command of an image needs rl run",
         )
     raise CommandNotExecutable(f"{command[0]}: {os.strerror(-answer)}", remedy="check its mode")
 

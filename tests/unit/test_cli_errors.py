@@ -106,16 +106,17 @@ def test_a_reader_that_leaves_is_no_error(rl: Run) -> None:
     assert done.stderr == ""
 
 
-def test_a_full_disk_for_the_output_is_said(rl: Run) -> None:
+@pytest.mark.parametrize("words", [["explain"], ["--help"], ["run", "--help"]], ids=" ".join)
+def test_a_full_disk_for_the_output_is_said(rl: Run, words: list[str]) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "rootless.cli.entry", "explain"],
+            [sys.executable, "-m", "rootless.cli.entry", *words],
             env=rl.environ,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert done.returncode == 1
+    assert done.returncode == (125 if words[0] == "run" else 1)
     assert "[RL-OUTPUT]" in done.stderr and done.stderr.count("\n") == 1
 
 
