@@ -3,6 +3,7 @@
 import _socket
 import os
 import sys
+import time
 
 from rootless.errors import ContainerError, RlError
 from rootless.linux import channel as channels
@@ -108,8 +109,7 @@ def supervised(
         given.append(client_end.fileno())
     trace = ctx.trace
     if trace is not None:
-        trace.lap("waited for the lock of the container, and for its supervisor")
-        supervisor.channel.send("trace", trace.path)
+        supervisor.channel.send("trace", {"path": trace.path, "asked_ns": time.monotonic_ns()})
     supervisor.channel.send("serve", container.id, given)
     if client_end is not None:
         client_end.close()

@@ -48,7 +48,10 @@ def serve(store: str, runtime: str, report: channels.Channel) -> int:
     if name == "trace":
         from rootless.trace import Trace
 
-        trace = Trace(str(container_id))
+        assert isinstance(container_id, dict)
+        trace = Trace(container_id["path"])
+        trace.since(container_id["asked_ns"])
+        trace.lap("the supervisor was ready to start it")
         name, container_id, fds = report.receive()
     if name != "serve":
         return 0  # there is no container to be started after all

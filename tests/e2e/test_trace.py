@@ -125,7 +125,7 @@ def test_a_detached_one_completes_its_file_at_its_end(
     rl.run("wait", container, check=False)
     wait_until(lambda: "cleaned up" in open(path).read())
     events = read(path)
-    in_order(events, "found the image busybox", "waited for the lock", "new namespaces",
+    in_order(events, "found the image busybox", "the supervisor was ready", "new namespaces",
              "built the root file system", "gave up all", *END, "recorded its end")  # fmt: skip
     nested(events)
     assert {one["track"] for one in events} == {"rl", "supervisor", "container"}

@@ -47,6 +47,15 @@ CORPUS = [
     "run -h host --network none --net host image sh -c x",
     "run -w --rm image",
     "run - x",
+    "run --trace image",
+    "run --trace image --trace",
+    "run --trace=file --trace --rm image",
+    "run --trace= -i=true image",
+    "run --name --trace image",
+    "start --trace a b",
+    "start a --trace=file",
+    "build --trace .",
+    "build . --trace=/tmp/x -t a",
     "create -it --name x image",
     "exec -it web sh -c 'ls -l'",
     "exec -u 0 -w / web -x",
@@ -203,3 +212,15 @@ def test_management_commands_are_the_plain_ones(
     line: str, expected: tuple[str, list[str], dict[str, str]]
 ) -> None:
     assert entry.find_command(line.split()) == expected
+
+
+def test_a_value_that_may_be_left_out() -> None:
+    for words, expected in (
+        (["image"], None),
+        (["--trace", "image"], ""),
+        (["--trace=file", "image"], "file"),
+        (["--trace=a", "--trace", "image"], ""),
+    ):
+        values = fast("run", words)
+        assert values is not None
+        assert (values["trace"], values["image"]) == (expected, "image")
