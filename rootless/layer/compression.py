@@ -1,24 +1,37 @@
 """Compression of layers: found by magic number, read as a stream, with errors that make sense."""
 
-import bz2
-import gzip
 import io
-import lzma
 import zlib
-from typing import Any, BinaryIO, Protocol, cast
 
 from rootless.errors import BadDocument
 
-_GzipFile: Any = gzip.GzipFile
-_gzip: Any = zlib
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol, cast
+
+    class Readable(Protocol):
+        """What a stream has to have here; a short read is no end, b"" is."""
+
+        def read(self, size: int, /) -> bytes: ...
+
+else:
+    # Workers are started for each layer: what only some need is imported there, typing nowhere.
+    Readable = object
+
+    def cast(_kind, value):
+        return value
+
+
+_gzip: "Any" = zlib
 try:
     # 2.9 times zlib's inflate and 9 times its deflate at level 1, measured in STYLE.md A.
-    from isal import igzip, isal_zlib
+    from isal import isal_zlib
 
-    _GzipFile, _gzip = igzip.IGzipFile, isal_zlib
+    _gzip = isal_zlib
 except ImportError:
     pass  # no wheel for this machine
-_DAMAGED: tuple[type[Exception], ...] = (lzma.LZMAError, zlib.error, _gzip.error)
+_DAMAGED: tuple[type[Exception], ...] = (zlib.error, _gzip.error)
+_DAMAGED_NAMES = ("ZstdError", "LZMAError")  # imported only when there is such data to read
 
 GZIP = "gzip"
 ZSTD = "zstd"
@@ -38,12 +51,6 @@ _GZIP_FORMAT = 31  # zlib's window bits, and 16: a gzip header and checksum
 _SKIPPABLE = b"\x2a\x4d\x18"
 _PEEK = 512
 _BUFFER = 1 << 18
-
-
-class Readable(Protocol):
-    """What a stream has to have here; a short read is no end, b"" is."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class Prefixed(io.RawIOBase):
@@ -96,7 +103,7 @@ class Decompressed:
                 raise  # reading failed, not decoding
             raise BadDocument(f"{self._what} is damaged: {e}") from e
         except Exception as e:
-            if type(e).__name__ != "ZstdError":  # imported only when there is zstd to read
+            if type(e).__name__ not in _DAMAGED_NAMES:
                 raise
             raise BadDocument(f"{self._what} is damaged: {e}") from e
 
@@ -135,7 +142,12 @@ def open_gzip_writer(target: io.RawIOBase | io.BufferedIOBase, level: int = 1) -
 
     Level 1: ISA-L packs 165 MB/s there, and no name or time goes into the header.
     """
-    stream = _GzipFile("", "wb", level, target, 0)
+    gzip_file: Any
+    try:
+        from isal.igzip import IGzipFile as gzip_file
+    except ImportError:
+        from gzip import GzipFile as gzip_file
+    stream = gzip_file("", "wb", level, target, 0)
     return cast("io.BufferedIOBase", stream)
 
 
@@ -169,8 +181,12 @@ def _open(kind: str, source: Prefixed) -> Readable:
     elif kind == ZSTD:
         stream = _open_zstd(source)
     elif kind == XZ:
-        stream = lzma.LZMAFile(cast("BinaryIO", source))
+        import lzma
+
+        stream = lzma.LZMAFile(cast("Any", source))
     elif kind == BZIP2:
+        import bz2
+
         stream = bz2.BZ2File(source)
     else:
         stream = source

@@ -5,7 +5,6 @@ import os
 import threading
 from collections.abc import Callable
 from queue import Queue
-from typing import cast
 
 from rootless.errors import BadDocument, DigestMismatch, ImageError, RlError
 from rootless.layer.compression import Decompressed
@@ -166,7 +165,7 @@ def overlay_archive(arguments: Arguments) -> object:
 
 def remove(arguments: Arguments) -> object:
     """Remove the trees `paths`; the ones that could not be."""
-    paths = cast("list[str]", arguments["paths"])
+    paths: list[str] = arguments["paths"]  # type: ignore[assignment]
     return [path for path in paths if not remove_tree(path)]
 
 
@@ -180,8 +179,8 @@ def bootstrap(arguments: Arguments) -> object:
     from rootless.errors import KernelError
     from rootless.linux import syscalls
 
-    argv = cast("list[str]", arguments["argv"])
-    environ = cast("dict[str, str]", arguments["environ"])
+    argv: list[str] = arguments["argv"]  # type: ignore[assignment]
+    environ: dict[str, str] = arguments["environ"]  # type: ignore[assignment]
     syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     if arguments["tmpfs"]:
         syscalls.mount("tmpfs", str(arguments["directory"]), "tmpfs", 0, "mode=0755")

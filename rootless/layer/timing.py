@@ -1,11 +1,14 @@
 """Where the time of unpacking goes, for RL_DEBUG=timing."""
 
 import time
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 
-P = ParamSpec("P")
-R = TypeVar("R")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 
 class Spent:
@@ -19,13 +22,13 @@ class Spent:
         self._on = on
         self._inner = 0.0  # seconds in functions called by the current one
 
-    def timed(self, name: str, function: Callable[P, R]) -> Callable[P, R]:
+    def timed(self, name: str, function: "Callable[P, R]") -> "Callable[P, R]":
         """`function`, with what it takes counted as `name`."""
         if not self._on:
             return function
         self.seconds[name] = 0.0
 
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        def call(*args: "P.args", **kwargs: "P.kwargs") -> "R":
             outer, self._inner = self._inner, 0.0
             start = time.perf_counter()
             try:

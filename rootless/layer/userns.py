@@ -42,8 +42,9 @@ class Worker:
 
         self._control, theirs = socket.socketpair()
         path = [_ROOT, *(p for p in sys.path if p and p != _ROOT)]
-        request = {"path": path, "flags": flags, "task": task, "arguments": arguments}
-        argv = [sys.executable, "-I", "-S", _PROGRAM, str(theirs.fileno()), json.dumps(request)]
+        request = {"flags": flags, "task": task, "arguments": arguments}
+        argv = [sys.executable, "-I", "-S", _PROGRAM]
+        argv += [str(theirs.fileno()), json.dumps(request), *path]
         with theirs:
             self.process = subprocess.Popen(
                 argv,

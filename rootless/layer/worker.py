@@ -1,22 +1,23 @@
 """The worker: root of a user namespace, in a process of its own, for work on mapped IDs.
 
-A program, started by rootless.layer.userns as `python -I -S worker.py CONTROL-FD REQUEST`, so that
-callers with threads never fork.  It unshares, says so on the control socket, waits for its ID
-maps, does what the request names (JSON) and answers with JSON.  It dies with its caller.
+A program, started by rootless.layer.userns as `python -I -S worker.py CONTROL-FD REQUEST PATH...`,
+so that callers with threads never fork; PATH is where Python looks for modules.  It unshares, says
+so on the control socket, waits for its ID maps, does what the request names (JSON) and answers with
+JSON.  It dies with its caller.
 """
 
 import errno
-import json
 import os
 import sys
 
 
 def main() -> int:
     control = int(sys.argv[1])
-    request = json.loads(sys.argv[2])
-    sys.path[:0] = request["path"]
+    sys.path[:0] = sys.argv[3:]
+    from rootless import fastjson
     from rootless.errors import DigestMismatch, KernelError, RlError
 
+    request = fastjson.loads(sys.argv[2])
     answer: dict[str, object]
     try:
         if not _enter(control, request):
@@ -34,7 +35,7 @@ def main() -> int:
         answer = {"errno": errno.ENOMEM, "call": "worker", "target": request["task"]}
     except OSError as e:
         answer = {"errno": e.errno or 0, "call": "worker", "target": str(e.filename or "")}
-    data = json.dumps(answer).encode()
+    data = fastjson.dumps(answer).encode()
     while data:
         data = data[os.write(control, data) :]
     os._exit(0)  # a reading thread may wait for ever: there is nothing to wait for
