@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from rootless.build.cache import Entry, timestamp
-from rootless.layer import link_owners
+from rootless.layer import link_owners, whiteout
 from rootless.store import layers, mapping, shared_mounts
 
 if TYPE_CHECKING:
     from rootless.context import Context
 
 LINKS = "link-owners"  # a list of layer/link_owners.py
+_OWNER = "owner"  # "UID:GID" of the step's user, where one ID is mapped and it is not root
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -45,6 +46,7 @@ def commit(
         empty = not os.listdir(root_fd)
         if empty and not keep_empty:
             return {"diff_id": "", "size": 0, "tar_size": 0}
+        _own_new(root_fd, lower, directory)
         link_owners.settle(root_fd, f"{directory}/{LINKS}")
         # All empty layers are the same one.
         size = _settle(root_fd, 0 if empty else epoch)
@@ -123,6 +125,45 @@ def prepare(directory: str, lower: Sequence[str]) -> None:
 def layer_directories(ctx: "Context", diff_ids: Sequence[str]) -> list[str]:
     """The directories of a stack of layers, topmost first."""
     return [ctx.paths.layer_diff(diff_id) for diff_id in reversed(diff_ids)]
+
+
+def put_owner(directory: str, owner: tuple[int, int]) -> None:
+    """Have what commit() finds to be new in `directory`/upper belong to `owner`: where one ID is
+    mapped, files do not tell who has made them."""
+    with open(f"{directory}/{_OWNER}", "w") as file:
+        file.write(f"{owner[0]}:{owner[1]}")
+
+
+def _own_new(root_fd: int, lower: Sequence[str], directory: str) -> None:
+    """Note put_owner()'s owner for what no layer below has."""
+    try:
+        with open(f"{directory}/{_OWNER}", "rb") as file:
+            value = file.read()
+    except FileNotFoundError:
+        return
+    uid, gid = (int(word) for word in value.split(b":"))
+    list_fd = os.open(f"{directory}/{LINKS}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for top, directories, files, fd in os.fwalk(".", dir_fd=root_fd):
+        above = [name for name in top.split("/") if name != "."]
+        for name in (*directories, *files):
+            if _find(lower, [*above, name]) is not None:
+                continue
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode) or stat.S_ISFIFO(status.st_mode):
+                link_owners.add(list_fd, status.st_ino, uid, gid)
+            elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                _note_owner(fd, name, value)
+    os.close(list_fd)
+
+
+def _note_owner(directory_fd: int, name: str, value: bytes) -> None:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory_fd)
+    try:
+        os.setxattr(fd, whiteout.OWNER_XATTR, value, os.XATTR_CREATE)
+    except OSError:
+        pass  # it has one, or the file system takes none
+    finally:
+        os.close(fd)
 
 
 def _remove_stubs(root_fd: int, stubs: Sequence[str], lower: Sequence[str]) -> None:

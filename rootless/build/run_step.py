@@ -79,10 +79,6 @@ def run(
     the command could not be started.
     """
     _check_layers(asked.lower)
-    if asked.user and mapping.default_map(ctx).single:
-        # The image keeps its USER; whoever runs it where IDs are mapped gets it.
-        note(f"one ID is mapped here: this step runs as root, not as {asked.user}")
-        asked = replace(asked, user="")
     box = _Sandbox(directory)
     run_options = _run_options(options, asked)
     name = drivers.choose(run_options.network, ctx.environ)
@@ -114,6 +110,7 @@ def run(
     idmap = mapping.default_map(ctx)
     plan = rootfs.plan(ctx, container, config, idmap, network)
     rootfs.note_owners(ctx, plan.process)
+    plan.process.nests = True
     plan.root = _root(ctx, directory, asked.lower, driver)
     if driver == "copy":
         copied_root.fill(ctx, asked.lower, directory)
@@ -215,6 +212,8 @@ def _execute(
     )
     if trace is not None:
         trace.close()
+    if started.user != (0, 0):
+        commit.put_owner(box.directory, started.user)
     recorder = None
     if started.listener_fd >= 0:
         from rootless.runtime import owners

@@ -182,7 +182,7 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "A container's IDs are mapped to IDs of the host that are yours: your own and your "
         "subordinate ones. This one is beyond their number. With a range of 65536 subordinate "
         "IDs all usual IDs exist; `rl doctor --admin` prints what to ask for. With one ID alone a "
-        "container has root or the user that it was started as, and RUN of a build root.",
+        "container has root and the user that it was started as.",
     ),
     "RL-SYSCTL": (
         "A sysctl cannot be set",

@@ -115,12 +115,14 @@ def execute(
     *,
     dies_with_parent: bool = True,
     give_listener: "Callable[[int], None] | None" = None,
+    tell_user: "Callable[[int, int], None] | None" = None,
     trace: "Trace | None" = None,
 ) -> "NoReturn":
     """Become the program of `plan`, in the container's root, with `stdio` as 0, 1 and 2.
 
-    `give_listener` takes the listener of changes of owners, if there is to be one.  `trace` is
-    saved before the rights go that this may take; its last span ends with the execve(2).
+    `give_listener` takes the listener of changes of owners, if there is to be one; `tell_user` is
+    told of another user than root where one ID is mapped.  `trace` is saved before the rights go
+    that this may take; its last span ends with the execve(2).
     """
     env = dict(entry.partition("=")[::2] for entry in plan.env)
     uid, gid, groups, home = resolve_user(plan.user, () if plan.keeps_groups else plan.groups)
@@ -150,6 +152,8 @@ def execute(
             argv=list(plan.args), uid=uid, gid=gid, capabilities=list(kept),
         )  # fmt: skip
         trace.save()
+    if tell_user is not None and plan.one_id and (uid or gid):
+        tell_user(uid, gid)
     _drop(plan, uid, gid, groups, give_listener)
     if dies_with_parent:
         # After the last change of credentials, which clears it: prctl(2).

@@ -30,6 +30,7 @@ class Started:
 
     __slots__ = (
         "cgroup", "helpers", "listener_fd", "master_fd", "network", "pid", "pidfd", "start_time",
+        "user",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +43,7 @@ class Started:
         self.cgroup = cgroup
         self.master_fd = master_fd  # of the terminal, -1 without one
         self.helpers = list(network.helpers)
+        self.user = 0, 0  # its UID and GID, if it is not root and one ID is mapped
         self.listener_fd = -1  # of changes of owners (rootfs.note_owners), if there is to be one
 
 
@@ -70,6 +72,7 @@ def launch(
         trace.lap(words.namespaces(namespaces), pid=pid, namespaces=words.names(namespaces))
     fuse_pids: dict[int, str] = {}
     listener_fd = -1
+    user = 0, 0
     try:
         if cgroup is not None:
             cgroup.enter(pid)
@@ -105,6 +108,9 @@ def launch(
         if name == "owners":
             listener_fd = fds[0]
             name, body, _ = ours.receive()
+        elif name == "user" and isinstance(body, list):
+            user = body[0], body[1]
+            name, body, _ = ours.receive()
         if name:
             _check(name, body, "")
         if not process.start_time(pid) and not _exited_by_itself(pidfd):
@@ -124,6 +130,7 @@ def launch(
             trace.adopt(words.STAGE, plan.stage_trace, ended=True, track="container", pid=pid)
     started = Started(pid, pidfd, network, cgroup, master_fd)
     started.listener_fd = listener_fd
+    started.user = user
     for number, program in fuse_pids.items():
         started.helpers.append(
             {"name": program, "pid": number, "start_time": process.start_time(number)}

@@ -13,6 +13,7 @@ named messages:
                            <- rootfs [pty]    everything is mounted; the terminal's master
     network-ready ->
                            <- owners [fd]     only with one ID: note the changes of owners
+                           <- user [...]      or: UID and GID of its user, who is not root
                            <- error {...}     at any time, instead
     (end of the channel)                      execve(2) has worked: the channel is close-on-exec
 
@@ -175,6 +176,7 @@ def run(plan: Plan, channel: channels.Channel, stdio: "Sequence[int]") -> "NoRet
             plan.process,
             stdio,
             give_listener=lambda fd: channel.send("owners", fds=[fd]),
+            tell_user=lambda uid, gid: channel.send("user", [uid, gid]),
             trace=trace,
         )
     except BaseException as e:

@@ -90,3 +90,31 @@ def test_changes_of_owner_in_a_step_are_in_the_image(
     assert owners["www/moved"] == (33, 34) and owners["www/own"] == (0, 0)
     assert owners["www/pipe"] == owners["www/c"] == owners["www/d"] == (0, 0)
     assert owners["jail/abs/x"] == (70, 71)
+
+
+OF_A_USER = """
+    FROM busybox
+    RUN mkdir /home/ann && echo ann:x:1000:50::/home/ann:/bin/sh >>/etc/passwd && echo a >/top
+    USER ann
+    WORKDIR /home/ann
+    RUN id -u >id && echo $HOME >>id && mkdir sub && ln -s id sub/link && echo more >>/top
+    RUN echo b >>sub/new && mv id moved && ! chown 7 moved
+"""
+
+
+def test_what_a_step_of_a_user_makes_is_that_users(
+    one_id: tuple[Rl, Environment], tmp_path: object
+) -> None:
+    rl, env = one_id
+    project = Project(rl, f"{tmp_path}/project").dockerfile(OF_A_USER)
+    project.run("-t", "of-a-user", env=env)
+    project.run("--output", f"type=tar,dest={tmp_path}/out.tar", env=env)
+    with tarfile.open(f"{tmp_path}/out.tar") as archive:
+        found = {m.name.removeprefix("./"): (m.uid, m.gid) for m in archive}
+        content = archive.extractfile(next(m for m in archive if m.name.endswith("moved")))
+        assert content is not None and content.read() == b"1000\n/home/ann\n"
+    names = [f"home/ann/{name}" for name in ("sub", "sub/link", "sub/new", "moved")]
+    assert {found[name] for name in names} == {(1000, 50)}
+    assert found["top"] == found["etc/passwd"] == (0, 0), "it was root's before"
+    shown = rl.out("run", "--rm", "--network", "none", "of-a-user", "id", "-u", env=env)
+    assert shown == "1000", "an image with a USER runs"
