@@ -212,6 +212,8 @@ def test_export_and_import_keep_everything(rl: Rl, volume: Any, tmp_path: Any) -
     error = rl.fails("volume", "import", copy, "/etc/hostname", status=1)
     assert "/etc/hostname is neither" in error
     assert "standard input is empty" in rl.fails("volume", "import", copy, status=1)
+    rl.fails("volume", "import", "not-there-yet", "/etc/hostname", status=1)
+    assert "not-there-yet" not in rl.out("volume", "ls", "-q")
     rl.fails("volume", "export", "nothing-there", status=1, code="RL-VOLUME-NOT-FOUND")
 
 
