@@ -8,6 +8,7 @@ networks that the host itself is on.  Always: the name server, for DNS.
 import os
 import time
 
+from rootless.errors import KernelError
 from rootless.network.stack import gateway
 from rootless.network.stack.addresses import Prefix, packed, prefix, shown
 
@@ -77,8 +78,13 @@ class Policy:
     def _is_local(self, address: bytes) -> bool:
         now = time.monotonic()
         if now >= self._own_until:
-            self._own = _own_networks()
-            self._own_until = now + _KNOWN_S
+            try:
+                self._own = _own_networks()
+                self._own_until = now + _KNOWN_S
+            except (OSError, KernelError):
+                # No descriptor left: what was known holds, and nothing is reached unknown.
+                if not self._own:
+                    return True
         return _LINK_LOCAL4.has(address) or any(one.has(address) for one in self._own)
 
 

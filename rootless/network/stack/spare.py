@@ -28,7 +28,12 @@ WAITING_MAX = 1024
 def ask_child(make: "Callable[[], list[_socket.socket]]") -> "tuple[int, channels.Channel]":
     """Have a child make sockets and send them; doesn't wait.  For a Maker."""
     ours, theirs = channels.pair()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
     if child == 0:
         try:
             made = make()
