@@ -193,9 +193,18 @@ def wait_ended(pidfd: int, timeout_s: float) -> bool:
 
 
 def wait_cleaned_up(container: "Container") -> None:
-    """Wait until the container's supervisor has ended."""
+    """Wait until the supervisor of the run that `container.state` is of has ended.
+
+    Another command may start the container anew meanwhile: the lock is that run's then.
+    """
+    run = container.state.get("pid"), container.state.get("start_time")
     try:
-        containers.wait_for_lock(container.directory).close()
+        while not containers.is_unlocked(container.directory):
+            container.read_state()
+            newer = run != (container.state.get("pid"), container.state.get("start_time"))
+            if newer and container.state.get("status") == "running":
+                return
+            time.sleep(0.002)
     except ContainerError:
         pass  # it is removed: cleaned up with --rm
 
