@@ -191,7 +191,8 @@ CONTAINERS: dict[str, tuple[str, str]] = {
     ),
     "RL-MOUNT-SOURCE": (
         "What is to be mounted is not there",
-        "The host's side of a --volume or --mount does not exist, or you may not reach it. "
+        "The host's side of a --volume or --mount does not exist, or you may not reach it; or an "
+        "image that is mounted has nothing at its image-subpath. "
         "--volume makes a missing directory where you may; --mount type=bind never does. Note "
         "that -v takes a path only with a slash in it: ./data, not data, which is a volume.",
     ),

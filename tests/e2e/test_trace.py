@@ -182,3 +182,13 @@ def test_build(project: Project, tmp_path: object) -> None:
     shown = rl.run("build", "--trace", project.directory).stderr
     assert "RUN echo one >/one: cache hit" in shown
     assert "COPY Dockerfile /: cache miss, done" in shown and "wrote the image sha256:" in shown
+
+
+def test_with_one_id_and_an_image_that_is_mounted(one_id_rl: Rl) -> None:
+    shown = one_id_rl.run(
+        "run", "--rm", "--trace", "--network", "none", "--mount",
+        "type=image,src=busybox,dst=/t,image-subpath=bin", "busybox", "/t/busybox", "id", "-u",
+    )  # fmt: skip
+    assert shown.stdout == "0\n"
+    assert f"mapped one ID: 0 is {os.getuid()} here" in shown.stderr
+    assert "bind bin of an overlay of 1 layers on /t" in shown.stderr
