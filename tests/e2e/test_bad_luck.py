@@ -64,14 +64,6 @@ def test_without_newuidmap_or_ranges_one_id_is_mapped_and_run_says_so(
     assert len(said) == 1 and "one ID is mapped" in said[0]
 
 
-def test_user_that_is_not_mapped_is_an_error(fresh_store: Callable[..., Rl]) -> None:
-    rl = fresh_store(busybox=True)
-    done = run_without(
-        rl, NO_RANGES, "run", "--rm", "--network", "none", "-u", "1000", "busybox", "true"
-    )
-    assert_one_line(done, "1000")
-
-
 @pytest.mark.needs("subids")
 def test_subordinate_range_that_is_too_small_for_the_user(
     fresh_store: Callable[..., Rl], tmp_path: object

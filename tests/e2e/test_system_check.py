@@ -88,7 +88,7 @@ def test_records_links_and_strays_are_put_right(pulled: Made) -> None:
     Path(f"{store}/manifests/docker.io%2Flibrary%2Fl:latest.json").write_text("{}")
     os.symlink("../by-id/" + "0" * 64 + ".json", f"{store}/images/by-name/docker.io%2Fgone:1")
     os.mkdir(f"{store}/layers/no-layer")
-    os.mkdir(f"{store}/tmp/left-by-a-kill")
+    os.mkdir(f"{store}/tmp/killed")
     Path(f"{store}/blobs/sha256/stray").write_text("x")
     found = rl.run("system", "check", status=1).stdout
     for text in ("index.json", "manifest list", "docker.io/gone:1", "layers/no-layer",

@@ -49,7 +49,7 @@ def test_stats_measures_cpu_memory_and_processes(rl: Rl) -> None:
     assert row["Name"] == row["Container"] == busy
     assert set(row) == {
         "BlockIO", "CPUPerc", "Container", "ID", "MemPerc", "MemUsage", "Name", "NetIO", "PIDs",
-        "Source",
+        "Pressure", "Source",
     }  # fmt: skip
     wait_until(lambda: float(look()["CPUPerc"].rstrip("%")) > 1, what="CPU time")
     assert int(look()["PIDs"]) in (2, 3)  # the shell may become the sleep
@@ -109,4 +109,4 @@ def test_wait_for_a_condition(rl: Rl) -> None:
     assert ran.communicate(timeout=20)[0] in ("-1\n", "7\n")
     rl.run("rm", name)
     assert gone.communicate(timeout=20)[0] == "7\n"
-    rl.fails("wait", "--condition", "nonsense", rl.start(), status=1)
+    rl.fails("wait", "--condition", "nonsense", rl.start(), status=125)
