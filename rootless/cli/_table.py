@@ -906,6 +906,15 @@ TABLE: "dict[str, Row]" = {
             'private_port': None,
         },
     ),
+    'healthcheck run': (
+        'healthcheck_run',
+        True,
+        {},
+        (
+            ('container', 0),
+        ),
+        {},
+    ),
     'top': (
         'top',
         False,
@@ -2252,6 +2261,9 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'prune': ('container prune', {}),
         'ps': ('ps', {}),
         'remove': ('rm', {}),
+    },
+    'healthcheck': {
+        'run': ('healthcheck run', {}),
     },
     'image': {
         'build': ('build', {}),

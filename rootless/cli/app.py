@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rollback": ("rollback", "Containers", "Undo what a container has written since a snapshot"),
     "fork": ("fork", "Containers", "Make a container like another one, with all it has written"),
     "port": ("port", "Containers", "List the published ports of a container"),
+    "healthcheck run": ("healthcheck_run", "Containers", "Ask a container now how it is"),
     "top": ("top", "Containers", "List the processes of a container"),
     "stats": ("stats", "Containers", "Show what containers use"),
     "container prune": ("container_prune", "Containers", "Remove all containers that do not run"),
@@ -144,6 +145,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "ps": ("ps", {}),
         "remove": ("rm", {}),
     },
+    "healthcheck": {"run": ("healthcheck run", {})},
     "image": {
         "build": ("build", {}),
         "diff": ("image diff", {}),
@@ -217,6 +219,7 @@ _GROUP_SUMMARIES = {
     "builder": "Commands about builds",
     "buildx": "Commands about builds, as docker buildx names them",
     "container": "Commands about containers",
+    "healthcheck": "Commands about health checks",
     "image": "Commands about images",
     "manifest": "Commands about manifest lists: images for several platforms",
     "quadlet": "Commands about quadlets: containers described as units of systemd are",

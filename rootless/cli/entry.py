@@ -73,11 +73,11 @@ def _run(words: "list[str]") -> int:
 
 def _status(failure: RlError, words: "list[str]") -> int:
     """Docker's: 125 where no program could be run and for a wrong command line, 126 and 127 for
-    the program itself, and 1 for what failed otherwise."""
+    the program itself, and 1 for what failed otherwise.  The 1 of a health check is its answer."""
     if failure.exit_status != RlError.exit_status or isinstance(failure, UsageError):
         return failure.exit_status
     command = find_command(words)[0] if words else ""
-    return failure.exit_status if command == "run" else 1
+    return failure.exit_status if command in ("run", "healthcheck run") else 1
 
 
 def _dispatch(words: "list[str]", debug: bool) -> int:

@@ -82,6 +82,11 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "that rl, which shows its output. `rl logs -f NAME` follows it from elsewhere. Containers "
         "started with -d, -t or `rl start` can be attached to.",
     ),
+    "RL-HEALTH-NONE": (
+        "The container has no health check",
+        "It is given one when it is made: by --health-cmd of `rl run`, or by HEALTHCHECK in its "
+        "image. --no-healthcheck takes the image's away.",
+    ),
     "RL-CONTAINER-RUNNING": (
         "The container runs",
         "A running container is not removed by mistake. Stop it first, or use `rl rm -f`.",

@@ -2,7 +2,8 @@
 
 frame    1 byte kind, 4 bytes length (little-endian), payload
 to the supervisor    0 input · e end of input · w window size (struct winsize) · s signal number
-to the client        1 stdout · 2 stderr · x exit code
+                     h ask for health now
+to the client        1 stdout · 2 stderr · x exit code · h the answer of the health check (JSON)
 """
 
 import _socket
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 INPUT, END, WINDOW, SIGNAL = b"0", b"e", b"w", b"s"
 STDOUT, STDERR, EXIT = b"1", b"2", b"x"
+HEALTH = b"h"  # both ways
 _HEADER = 5
 _FRAME_MAX = 1 << 20
 PATIENCE_S = 1.0  # so long may a client that is behind take nothing before output goes past it
@@ -199,6 +201,13 @@ class SocketClient(Client):
             self._pump.resize(payload)
         elif kind == SIGNAL and payload.isdigit():
             process.signal_process(self._pidfd, int(payload))
+        elif kind == HEALTH and self._pump.ask_health is not None:
+            self._pump.ask_health(self._tell_health)
+
+    def _tell_health(self, answer: bytes) -> None:
+        if self._socket.fileno() >= 0:
+            self._outbox += frame(HEALTH, answer)
+            self._flush()
 
     def _leave(self) -> None:
         if self in self._pump.clients:

@@ -15,6 +15,7 @@ answers are in health.json, for `inspect`:
 import os
 import time
 
+from rootless import fastjson
 from rootless.errors import RlError
 from rootless.linux import process
 from rootless.runtime import exec as execution
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 OUTPUT_MAX = 4096  # bytes of a probe's output that are kept
 LOG_MAX = 5  # answers
 KILL = 9
+_INIT_END_S = 0.2  # so long after its processes an init that was killed may end
 _DEFAULTS = {
     "Interval": 30 * 10**9,
     "Timeout": 30 * 10**9,
@@ -74,11 +76,15 @@ class Monitor:
         self._pump = pump
         self._began = time.monotonic()
         self._probe: _Probe | None = None
+        self._turn = 0  # of the probe that is due next; a timer of an earlier one does nothing
+        self._asking = False
+        self._curious: list[Callable[[bytes], None]] = []
         log = read(container)["Log"]
         self._record: dict[str, Any] = {"Status": "starting", "FailingStreak": 0, "Log": log}
         container.write_state(health="starting")
         self._save()
         self._schedule()
+        pump.ask_health = self.ask_now
 
     def _in_start_period(self) -> bool:
         age_ns = (time.monotonic() - self._began) * 10**9
@@ -87,12 +93,30 @@ class Monitor:
 
     def _schedule(self) -> None:
         name = "StartInterval" if self._in_start_period() else "Interval"
-        self._pump.call_after(self._check[name] / 10**9, self._ask)
+        self._turn += 1
+        turn = self._turn
+        self._pump.call_after(self._check[name] / 10**9, lambda: self._on_time(turn))
 
-    def _ask(self) -> None:
+    def _on_time(self, turn: int) -> None:
+        if turn != self._turn:
+            return
         if pause_mark.is_paused(self._container):
             self._schedule()
-            return
+        else:
+            self._ask()
+
+    def ask_now(self, tell: "Callable[[bytes], None]") -> None:
+        """Ask out of turn, and `tell` {"ExitCode", "Status"}; the interval begins anew.
+
+        A probe that is on its way answers this, too.
+        """
+        self._curious.append(tell)
+        if not self._asking:
+            self._turn += 1
+            self._ask()
+
+    def _ask(self) -> None:
+        self._asking = True
         words = command(self._check["Test"])
         self._probe = _Probe(
             self._ctx, self._container, words, self._check["Timeout"], self._pump, self._answer
@@ -117,6 +141,7 @@ class Monitor:
                 record["Status"] = "unhealthy"
         record["Log"] = [*record["Log"], answer][-LOG_MAX:]
         self._save()
+        self._asking = False
         if record["Status"] != before:
             try:
                 self._container.write_state(health=record["Status"])
@@ -125,6 +150,10 @@ class Monitor:
             events.record_container(
                 self._ctx.paths, self._container, f"health_status: {record['Status']}"
             )
+        told = {"ExitCode": answer["ExitCode"], "Status": record["Status"]}
+        curious, self._curious = self._curious, []
+        for tell in curious:
+            tell(fastjson.dumps(told).encode())
         self._schedule()
 
     def _save(self) -> None:
@@ -232,6 +261,10 @@ class _Probe:
             self._finish(-1, self._too_late() + (f": {text}" if text else ""))
         elif self._failure is not None:
             self._finish(-1, _reason(self._failure))
+        elif code == -KILL:
+            # Mostly the kernel, because the init has ended: it tells of the others first, and an
+            # answer is not to be made of it.
+            self._pump.call_after(_INIT_END_S, lambda: self._finish(128 + KILL, text))
         else:
             self._finish(128 - code if code < 0 else code, text)
 
@@ -248,6 +281,8 @@ class _Probe:
                 os.close(self._pidfd)
 
     def _finish(self, exit_code: int, output: str) -> None:
+        if self._done:
+            return  # the container has ended
         self._done = True
         self._close_output()
         if self._pidfd >= 0:

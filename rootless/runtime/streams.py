@@ -80,6 +80,8 @@ class Pump:
         self._paused = False
         self._timers: list[tuple[float, Callable[[], None]]] = []
         self.clients: list[Client] = []
+        # Where there is a health check: asks now, and tells the answer.
+        self.ask_health: Callable[[Callable[[bytes], None]], None] | None = None
         self.terminal = input_fd in outputs
         for fd in outputs:
             os.set_blocking(fd, False)

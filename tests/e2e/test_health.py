@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import subprocess
 from typing import Any
 
 from support.builds import Project
-from support.program import Rl
+from support.program import Rl, program
 from support.traces import processes, wait_until
 
 
@@ -117,3 +118,38 @@ def test_options_that_cannot_be_are_refused(rl: Rl) -> None:
     ):
         done = rl.run("run", *words, "--network", "none", "busybox", "true", status=125)
         assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
+
+
+def test_asked_out_of_turn(rl: Rl) -> None:
+    name = rl.start("--health-cmd", "test -e /ok", "--health-interval", "1h",
+                    "--health-retries", "2")  # fmt: skip
+    assert rl.out("healthcheck", "run", name, status=1) == "starting"
+    assert health(rl, name)["FailingStreak"] == 1
+    assert rl.out("healthcheck", "run", name, status=1) == "unhealthy"
+    assert health(rl, name)["Status"] == "unhealthy"
+    rl.run("exec", name, "touch", "/ok")
+    assert rl.out("healthcheck", "run", name) == ""
+    assert [one["ExitCode"] for one in health(rl, name)["Log"]] == [1, 1, 0]
+    rl.run("pause", name)
+    rl.fails("healthcheck", "run", name, code="RL-CONTAINER-PAUSED")
+    rl.run("unpause", name)
+    rl.run("stop", "-t", "0", name)
+    rl.fails("healthcheck", "run", name, code="RL-CONTAINER-NOT-RUNNING")
+    rl.fails("healthcheck", "run", rl.start(), code="RL-HEALTH-NONE")
+    rl.fails("healthcheck", "run", "nobody", code="RL-CONTAINER-NOT-FOUND")
+
+
+def test_several_ask_and_the_container_ends(rl: Rl) -> None:
+    name = rl.start("--health-cmd", "echo >> /asked; sleep 4712", "--health-interval", "1h",
+                    "--health-timeout", "1h")  # fmt: skip
+    words = [program(), "healthcheck", "run", name]
+    asking = [
+        subprocess.Popen(words, env=rl.environment(), stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    wait_until(lambda: rl.run("exec", name, "test", "-e", "/asked", check=False).returncode == 0)
+    assert rl.out("exec", name, "cat", "/asked") == "", "one question at a time"
+    rl.run("rm", "-f", name)
+    for one in asking:
+        assert "RL-CONTAINER-NOT" in one.communicate(timeout=30)[1]
+        assert one.returncode == 125

@@ -22,7 +22,11 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
 
         pause.refuse(container, "attach to")
     connection = Connection(
-        connect(attach_path(ctx.paths, container.id), container.name),
+        connect(
+            attach_path(ctx.paths, container.id),
+            f"attach to {container.name}",
+            f"follow its output with: rl logs -f {container.name}",
+        ),
         terminal=bool(container.config["tty"]),
         read_input=bool(container.config["interactive"]) and not values.get("no_stdin"),
         detach_keys=several.detach_keys(ctx, values.get("detach_keys")),
@@ -36,7 +40,7 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         return 0
 
 
-def connect(path: str, name: str) -> "_socket.socket":
+def connect(path: str, purpose: str, remedy: str) -> "_socket.socket":
     """The supervisor's socket.  Raises ContainerError where there is no supervisor."""
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
@@ -44,8 +48,8 @@ def connect(path: str, name: str) -> "_socket.socket":
     except OSError as e:
         sock.close()
         raise ContainerError(
-            f"cannot attach to {name}: it belongs to an rl run in the foreground",
-            remedy=f"follow its output with: rl logs -f {name}",
+            f"cannot {purpose}: it belongs to an rl run in the foreground",
+            remedy=remedy,
             code="RL-CONTAINER-FOREGROUND",
         ) from e
     return sock
