@@ -16,15 +16,15 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 _NLA_F_NESTED = 0x8000
 _RECEIVE_MAX = 65536
 
-RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR, RTM_NEWROUTE, RTM_NEWRULE = (
-    16, 18, 20, 22, 24, 32,
+RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR, RTM_NEWROUTE, RTM_GETROUTE, RTM_NEWRULE = (
+    16, 18, 20, 22, 24, 26, 32,
 )  # fmt: skip
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINKINFO, IFLA_NET_NS_PID = 1, 3, 4, 18, 19
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_F_NODAD = 1, 2, 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
-FRA_PRIORITY, FRA_FWMARK, FR_ACT_TO_TBL = 6, 10, 1
-RT_TABLE_MAIN, RTPROT_BOOT = 254, 3
+FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK, FR_ACT_TO_TBL = 3, 6, 10, 1
+RT_TABLE_MAIN, RT_TABLE_LOCAL, RTPROT_BOOT = 254, 255, 3
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_HOST = 0, 253, 254
 RTN_UNICAST, RTN_LOCAL = 1, 2
 IFF_UP = 1
@@ -189,11 +189,16 @@ class Netlink:
         body += attribute(RTA_OIF, struct.pack("=i", index))
         self.change(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body, "route")
 
-    def add_rule(self, family: int, mark: int, table: int, priority: int) -> None:
-        """Packets with `mark` are routed by `table`: ip-rule(8)."""
+    def add_rule(
+        self, family: int, table: int, priority: int, *, mark: int = 0, came_in_by: str = ""
+    ) -> None:
+        """Packets with `mark`, or from a device, are routed by `table`: ip-rule(8)."""
         body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, table, 0, 0, FR_ACT_TO_TBL, 0)
         body += attribute(FRA_PRIORITY, struct.pack("=I", priority))
-        body += attribute(FRA_FWMARK, struct.pack("=I", mark))
+        if mark:
+            body += attribute(FRA_FWMARK, struct.pack("=I", mark))
+        if came_in_by:
+            body += text(FRA_IIFNAME, came_in_by)
         self.change(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, body, "rule")
 
     def networks(self) -> "list[tuple[int, bytes, int]]":
@@ -205,6 +210,17 @@ class Netlink:
             address = told.get(IFA_LOCAL, told.get(IFA_ADDRESS, b""))
             if address:
                 found.append((family, address, prefix))
+        return found
+
+    def routes(self) -> "list[tuple[int, bytes, int]]":
+        """(family, destination, prefix length) of the local and main tables; not the default
+        routes."""
+        found = []
+        for body in self.dump(RTM_GETROUTE, bytes(12), "routes"):
+            family, prefix, table = body[0], body[1], body[4]
+            destination = attributes(body[12:]).get(RTA_DST)
+            if destination and prefix and table in (RT_TABLE_MAIN, RT_TABLE_LOCAL):
+                found.append((family, destination, prefix))
         return found
 
 

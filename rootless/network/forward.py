@@ -111,7 +111,7 @@ def _prepare() -> None:
     try:
         netlink = Netlink()
         netlink.add_route(_socket.AF_INET, 1, local=True, table=_TABLE)
-        netlink.add_rule(_socket.AF_INET, MARK, _TABLE, _PRIORITY)
+        netlink.add_rule(_socket.AF_INET, _TABLE, _PRIORITY, mark=MARK)
     except KernelError:
         write_sysctl("net/ipv4/tcp_fwmark_accept", "0")
 

@@ -13,6 +13,7 @@ import time
 from rootless.network.stack import packets
 from rootless.network.stack.addresses import packed, shown
 from rootless.network.stack.loop import IN, Loop
+from rootless.network.stack.policy import Later
 from rootless.network.stack.spare import Spare
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.network.stack.gateway import Gateway
-    from rootless.network.stack.policy import Policy, Target
+    from rootless.network.stack.policy import Journal, Rules, Target
 
     Key = tuple[bytes, int, bytes, int]
 
@@ -36,11 +37,18 @@ _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT = 10, 23, 0
 
 
 class _Flow:
-    __slots__ = ("answered", "held", "inside", "key", "outside", "server", "used")
+    __slots__ = (
+        "answered", "error", "held", "inside", "key", "once", "outside", "server", "token",
+        "unsent", "used",
+    )  # fmt: skip
 
-    def __init__(self, key: "Key", outside: "_socket.socket", server: str) -> None:
+    def __init__(self, key: "Key", server: str) -> None:
         self.key = key
-        self.outside = outside
+        self.outside: _socket.socket | None = None
+        self.unsent: list[bytes] = []  # until there is an outside
+        self.once = False
+        self.token: object = None  # of the journal
+        self.error = 0
         self.inside: _socket.socket | None = None
         self.held: list[bytes] = []
         self.server = server  # the name server that was asked, "" for other flows
@@ -57,9 +65,16 @@ class _Flow:
 class Datagrams:
     """UDP from the container, both families."""
 
-    def __init__(self, loop: Loop, gateway: "Gateway", policy: "Policy") -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        gateway: "Gateway",
+        policy: "Rules",
+        journal: "Journal | None" = None,
+    ) -> None:
         self._loop = loop
         self._policy = policy
+        self._journal = journal
         self._sockets = gateway.sockets
         self._flows: dict[Key, _Flow] = {}
         self._spare: dict[int, Spare] = {}
@@ -83,35 +98,61 @@ class Datagrams:
             if wanted is None:
                 continue
             key = (packed(sender[0].partition("%")[0]), sender[1], *wanted)
-            flow = self._flows.get(key) or self._open(key, data)
+            flow = self._flows.get(key) or self._open(key)
             if flow is None:
                 continue
             self._send_out(flow, data)
 
-    def _open(self, key: "Key", data: bytes) -> "_Flow | None":
+    def _open(self, key: "Key") -> "_Flow | None":
         """A new flow; None where it may not go there, or can't."""
-        target = self._policy.target(key[2], key[3])
+        target = self._policy.target(key[2], key[3], packets.UDP)
         if target is None:
             self._tell(key, packets.PROHIBITED)
             return None
         if len(self._flows) >= FLOWS_MAX:
             self._close(min(self._flows.values(), key=lambda flow: flow.used))
-        try:
-            outside = _connected(target)
-        except OSError as e:
-            if e.errno in (errno.ENETUNREACH, errno.EAFNOSUPPORT):
-                self._tell(key, packets.NO_ROUTE)
-            elif e.errno == errno.EHOSTUNREACH:
-                self._tell(key, packets.NO_HOST)
-            return None
-        server = target[0] if self._policy.is_name_server(key[2]) else ""
-        flow = _Flow(key, outside, server)
+        server = ""
+        if not isinstance(target, Later) and self._policy.is_name_server(key[2]):
+            server = target[0]
+        flow = _Flow(key, server)
         self._flows[key] = flow
-        self._loop.watch(outside.fileno(), lambda _events: self._on_outside(flow), IN)
+        if isinstance(target, Later):
+            flow.once = target.once
+            target.then(lambda found: self._connect_outside(flow, found))
+        else:
+            self._connect_outside(flow, target)
+        if self._flows.get(key) is not flow:
+            return None
         family = _socket.AF_INET if len(key[0]) == 4 else _socket.AF_INET6
         self._spare[family].take(lambda sock: self._connect_inside(flow, sock))
         self._sweep_later()
         return flow
+
+    def _connect_outside(self, flow: _Flow, target: "Target | None") -> None:
+        key = flow.key
+        if self._flows.get(key) is not flow:
+            return
+        if target is None:
+            self._close(flow)
+            return
+        family = _socket.AF_INET6 if ":" in target[0] else _socket.AF_INET
+        try:
+            flow.outside = outside = _connected(target, self._policy.source(family))
+        except OSError as e:
+            if self._journal is not None:
+                self._journal.failed(packets.UDP, key[:2], key[2:], e.errno or 0)
+            if e.errno in (errno.ENETUNREACH, errno.EAFNOSUPPORT):
+                self._tell(key, packets.NO_ROUTE)
+            elif e.errno == errno.EHOSTUNREACH:
+                self._tell(key, packets.NO_HOST)
+            self._close(flow)
+            return
+        if self._journal is not None:
+            flow.token = self._journal.began(packets.UDP, key[:2], key[2:], outside)
+        self._loop.watch(outside.fileno(), lambda _events: self._on_outside(flow), IN)
+        unsent, flow.unsent = flow.unsent, []
+        for data in unsent:
+            self._send_out(flow, data)
 
     def _connect_inside(self, flow: _Flow, sock: "_socket.socket | None") -> None:
         if self._flows.get(flow.key) is not flow or sock is None:
@@ -132,6 +173,8 @@ class Datagrams:
         held, flow.held = flow.held, []
         for data in held:
             self._send_in(flow, data)
+        if flow.once and held:
+            self._close(flow)
 
     def _on_inside(self, flow: _Flow) -> None:
         assert flow.inside is not None
@@ -141,11 +184,15 @@ class Datagrams:
             except OSError:
                 return  # or the container has closed its socket: the flow rests from now on
             self._send_out(flow, data)
-            if flow.outside.fileno() < 0:
+            if self._flows.get(flow.key) is not flow:
                 return
 
     def _send_out(self, flow: _Flow, data: bytes) -> None:
         flow.used = time.monotonic()
+        if flow.outside is None:
+            if len(flow.unsent) < _HELD_MAX:
+                flow.unsent.append(data)
+            return
         try:
             flow.outside.send(data)
         except BlockingIOError:
@@ -154,6 +201,7 @@ class Datagrams:
             self._on_refused(flow, e.errno or 0)
 
     def _on_outside(self, flow: _Flow) -> None:
+        assert flow.outside is not None
         for _ in range(_BURST):
             try:
                 data = flow.outside.recv(_DATAGRAM_MAX)
@@ -168,6 +216,9 @@ class Datagrams:
                 self._send_in(flow, data)
             elif len(flow.held) < _HELD_MAX:
                 flow.held.append(data)
+            if flow.once and flow.inside is not None:
+                self._close(flow)
+                return
 
     def _send_in(self, flow: _Flow, data: bytes) -> None:
         assert flow.inside is not None
@@ -178,6 +229,7 @@ class Datagrams:
 
     def _on_refused(self, flow: _Flow, error: int) -> None:
         """An ICMP error came from outside, or the host knows no way."""
+        flow.error = error
         if error == errno.ECONNREFUSED:
             self._tell(flow.key, packets.NO_PORT)
             self._close(flow)
@@ -201,6 +253,8 @@ class Datagrams:
         del self._flows[flow.key]
         if flow.server and not flow.answered:
             self._policy.server_is_silent(flow.server)
+        if flow.token is not None and self._journal is not None:
+            self._journal.ended(flow.token, 2 if flow.error or flow.answered else 0, flow.error)
         for sock in (flow.outside, flow.inside):
             if sock is not None:
                 self._loop.forget(sock.fileno())
@@ -237,7 +291,7 @@ def _asked(ancillary: "Any") -> "tuple[bytes, int] | None":
     return None
 
 
-def _connected(target: "Target") -> "_socket.socket":
+def _connected(target: "Target", source: str) -> "_socket.socket":
     family = _socket.AF_INET6 if ":" in target[0] else _socket.AF_INET
     sock = _socket.socket(family, _socket.SOCK_DGRAM)
     try:
@@ -247,6 +301,8 @@ def _connected(target: "Target") -> "_socket.socket":
             sock.setsockopt(_socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
         else:
             sock.setsockopt(_socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT)
+        if source:
+            sock.bind((source, 0))
         sock.connect(target)
     except OSError:
         sock.close()

@@ -15,7 +15,7 @@ from rootless.network.stack.loop import IN, Loop
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.network.stack.gateway import Gateway
-    from rootless.network.stack.policy import Policy
+    from rootless.network.stack.policy import Rules
 
     Key = tuple[bytes, int, bytes]
 
@@ -38,7 +38,7 @@ class _Pinged:
 class Echo:
     """ICMP and ICMPv6 echo."""
 
-    def __init__(self, loop: Loop, gateway: "Gateway", policy: "Policy") -> None:
+    def __init__(self, loop: Loop, gateway: "Gateway", policy: "Rules") -> None:
         self._loop = loop
         self._policy = policy
         self._sockets = gateway.sockets
@@ -75,9 +75,9 @@ class Echo:
         if self._policy.is_here(destination):
             self._reply(destination, source, rest)
             return
-        target = self._policy.target(destination, 0)
+        target = self._policy.target(destination, 0, packets.ICMP)
         key = (source, struct.unpack_from("!H", rest)[0], destination)
-        if target is None:
+        if not isinstance(target, tuple):
             self._prohibit(source, destination, rest)
             return
         flow = self._flows.get(key) or self._open(key)

@@ -39,7 +39,7 @@ _SO_ATTACH_FILTER, _ICMP_FILTER, _ICMPV6_FILTER = 26, 1, 1
 SYN_FLAGS = 0x17  # FIN, SYN, RST, ACK
 _SOL_RAW = 255
 
-_KINDS = ("tcp4", "udp4", "packet4", "raw4", "icmp4", "tcp6", "udp6", "packet6", "raw6", "icmp6")
+KINDS = ("tcp4", "udp4", "packet4", "raw4", "icmp4", "tcp6", "udp6", "packet6", "raw6", "icmp6")
 
 
 class Gateway:
@@ -51,10 +51,11 @@ class Gateway:
     """
 
     def __init__(
-        self, namespace_fd: int, pidfd: int, sockets: "dict[str, _socket.socket]", index: int
+        self, namespace_fd: int, owner_fd: int, sockets: "dict[str, _socket.socket]", index: int
     ) -> None:
+        """`owner_fd` is the user namespace that it belongs to, as join() takes it."""
         self._namespace_fd = namespace_fd
-        self._pidfd = pidfd
+        self._owner_fd = owner_fd
         self.sockets = sockets
         self.index = index
 
@@ -63,7 +64,7 @@ class Gateway:
         which they come.  Doesn't wait."""
 
         def make() -> list[_socket.socket]:
-            _join(self._pidfd)
+            join(self._owner_fd)
             syscalls.setns(self._namespace_fd, syscalls.CLONE_NEWNET)
             return [transparent(family, kind) for _ in range(min(count, channels.FDS_MAX))]
 
@@ -80,10 +81,10 @@ class Gateway:
         """Let the gateway go, and the container's network with it."""
         for sock in self.sockets.values():
             sock.close()
-        for fd in (self._namespace_fd, self._pidfd):
+        for fd in (self._namespace_fd, self._owner_fd):
             if fd >= 0:
                 os.close(fd)
-        self._namespace_fd = self._pidfd = -1
+        self._namespace_fd = self._owner_fd = -1
 
 
 class Making:
@@ -141,9 +142,10 @@ def _failure(why: str) -> NetworkError:
     )
 
 
-def _join(pidfd: int) -> None:
-    """Become root of the container's user namespace; nothing to do where it is our own."""
-    syscalls.setns(pidfd, syscalls.CLONE_NEWUSER)
+def join(owner_fd: int) -> None:
+    """Become root of a user namespace, known by itself or by a pidfd; -1 for our own."""
+    if owner_fd >= 0:
+        syscalls.setns(owner_fd, syscalls.CLONE_NEWUSER)
 
 
 def _make(theirs: channels.Channel, pidfd: int, pid: int, mtu: int) -> None:
@@ -151,7 +153,7 @@ def _make(theirs: channels.Channel, pidfd: int, pid: int, mtu: int) -> None:
     from rootless.linux.netlink import Netlink
 
     try:
-        _join(pidfd)
+        join(pidfd)
         syscalls.setns(pidfd, syscalls.CLONE_NEWNET)
         container = Netlink()
         syscalls.unshare(syscalls.CLONE_NEWNET)
@@ -160,12 +162,12 @@ def _make(theirs: channels.Channel, pidfd: int, pid: int, mtu: int) -> None:
         index = gateway.link_index(_INSIDE)
         _connect4(container, gateway, index)
         has_ipv6 = _connect6(container, gateway, index)
-        _load_rules()
-        made = _sockets4(index)
+        load_rules()
+        made = make_sockets4(_INSIDE)
         if has_ipv6:
-            made += _sockets6(index)
+            made += make_sockets6(_INSIDE)
         namespace_fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        body = {"kinds": list(_KINDS[: len(made)]), "index": index}
+        body = {"kinds": list(KINDS[: len(made)]), "index": index}
         theirs.send("gateway", body, [namespace_fd, *(one.fileno() for one in made)])
     except KernelError as e:
         theirs.send("error", e.what)
@@ -216,7 +218,8 @@ def _connect6(container: "Netlink", gateway: "Netlink", index: int) -> bool:
     return True
 
 
-def _load_rules() -> None:
+def load_rules() -> None:
+    """The nftables rules of a gateway, in the network namespace that we are in."""
     from rootless.linux import nftables
 
     tcp, syn = nftables.protocol_is(6), nftables.tcp_flags_are(SYN_FLAGS, 0x02)
@@ -244,7 +247,8 @@ def transparent(family: int, kind: int) -> "_socket.socket":
     return sock
 
 
-def _sockets4(index: int) -> "list[_socket.socket]":
+def make_sockets4(device: str) -> "list[_socket.socket]":
+    """Those of KINDS with a 4, for a gateway whose container is behind `device`."""
     tcp = transparent(_socket.AF_INET, _socket.SOCK_STREAM)
     tcp.bind(("0.0.0.0", PORT))
     tcp.listen(_BACKLOG)
@@ -254,10 +258,10 @@ def _sockets4(index: int) -> "list[_socket.socket]":
     raw = _socket.socket(_socket.AF_INET, _socket.SOCK_RAW, _socket.IPPROTO_RAW)
     icmp = _socket.socket(_socket.AF_INET, _socket.SOCK_RAW, _socket.IPPROTO_ICMP)
     icmp.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~(1 << 8)))
-    return [tcp, udp, _packet(_ETH_P_IP, index, _syn_filter4()), raw, icmp]
+    return [tcp, udp, _packet(_ETH_P_IP, device, _syn_filter4()), raw, icmp]
 
 
-def _sockets6(index: int) -> "list[_socket.socket]":
+def make_sockets6(device: str) -> "list[_socket.socket]":
     tcp = transparent(_socket.AF_INET6, _socket.SOCK_STREAM)
     tcp.bind(("::", PORT))
     tcp.listen(_BACKLOG)
@@ -270,11 +274,11 @@ def _sockets6(index: int) -> "list[_socket.socket]":
     wanted[128 // 8] = 0xFE  # echo request; the bits are those that are blocked (RFC 3542, 3.2)
     icmp.setsockopt(_socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, bytes(wanted))
     icmp.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_RECVPKTINFO, 1)
-    return [tcp, udp, _packet(_ETH_P_IPV6, index, _syn_filter6()), raw, icmp]
+    return [tcp, udp, _packet(_ETH_P_IPV6, device, _syn_filter6()), raw, icmp]
 
 
-def _packet(protocol: int, index: int, program: bytes) -> "_socket.socket":
-    """A packet socket that sees the SYNs that come in by `index`; packet(7)."""
+def _packet(protocol: int, device: str, program: bytes) -> "_socket.socket":
+    """A packet socket that sees the SYNs that come in by `device`; packet(7)."""
     import ctypes
 
     # Bound to its protocol when the filter is there: nothing else gets in before.
@@ -282,7 +286,7 @@ def _packet(protocol: int, index: int, program: bytes) -> "_socket.socket":
     buffer = ctypes.create_string_buffer(program)
     fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     sock.setsockopt(_socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
-    sock.bind((_INSIDE, protocol))
+    sock.bind((device, protocol))
     return sock
 
 

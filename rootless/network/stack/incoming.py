@@ -8,19 +8,20 @@ import _socket
 import os
 
 from rootless.network.stack.addresses import packed, prefix
-from rootless.network.stack.loop import ERR, HUP, IN, OUT, REST_S, Loop
+from rootless.network.stack.listener import Listener
+from rootless.network.stack.loop import ERR, HUP, OUT, Loop
 from rootless.network.stack.relay import Pipes, Relay, reset
 from rootless.network.stack.spare import Spare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from rootless.network.guarded import Owner
     from rootless.network.ports import Port
     from rootless.network.stack.spare import Maker
 
-_BURST = 64
 _NOBODY = ("127.0.0.1", 0)  # a client without an address that it could keep
 # What would be taken for somebody of the container's own.
 _HIDDEN = [prefix(one) for one in ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "fe80::/10")]
@@ -63,7 +64,7 @@ class Incoming:
         self._spare = {
             family: Spare(loop, maker, family, _socket.SOCK_STREAM) for family in place.addresses
         }
-        self._listeners: list[_socket.socket] = []
+        self._listeners: list[Listener] = []
         self._paths: list[str] = []
         self._owner: Owner | None = None
         self._connecting: dict[int, tuple[_socket.socket, _socket.socket]] = {}
@@ -71,45 +72,27 @@ class Incoming:
 
     def publish(self, listener: "_socket.socket", port: "Port") -> None:
         """Forward what `listener` accepts to the container."""
-        listener.setblocking(False)
         if port.path:
             self._paths.append(port.path)
         if port.guard.get("private") and self._owner is None:
             from rootless.network.guarded import Owner
 
             self._owner = Owner()
-        self._listeners.append(listener)
-        self._watch(listener, port)
+        self._listeners.append(
+            Listener(self._loop, listener, lambda client, peer: self._greet(client, peer, port))
+        )
         for spare in self._spare.values():
             spare.refill()
 
-    def _watch(self, listener: "_socket.socket", port: "Port") -> None:
-        self._loop.watch(listener.fileno(), lambda _events: self._on_clients(listener, port), IN)
-
-    def _on_clients(self, listener: "_socket.socket", port: "Port") -> None:
-        for _ in range(_BURST):
-            try:
-                fd, peer = listener._accept()  # type: ignore[attr-defined]
-            except BlockingIOError:
-                return
-            except OSError:
-                # Out of descriptors, mostly: the clients wait in the backlog.
-                self._loop.forget(listener.fileno())
-                self._loop.call_after(REST_S, lambda: self._watch_again(listener, port))
-                return
-            client = _socket.socket(listener.family, _socket.SOCK_STREAM, 0, fd)
-            number = port.container_port
-            if listener.family == _socket.AF_UNIX:
-                self._connect(client, _NOBODY, number, _socket.AF_INET)
-            elif self._owner is not None and port.guard and not self._owner.is_ours(client):
-                reset(client)
-            else:
-                address = peer[0].partition("%")[0]
-                self._connect(client, (address, peer[1]), number, listener.family)
-
-    def _watch_again(self, listener: "_socket.socket", port: "Port") -> None:
-        if listener in self._listeners:
-            self._watch(listener, port)
+    def _greet(self, client: "_socket.socket", peer: "Any", port: "Port") -> None:
+        number = port.container_port
+        if client.family == _socket.AF_UNIX:
+            self._connect(client, _NOBODY, number, _socket.AF_INET)
+        elif self._owner is not None and port.guard and not self._owner.is_ours(client):
+            reset(client)
+        else:
+            address = peer[0].partition("%")[0]
+            self._connect(client, (address, peer[1]), number, client.family)
 
     def _connect(
         self, client: "_socket.socket", peer: "tuple[str, int]", port: int, family: int
@@ -164,7 +147,6 @@ class Incoming:
 
     def close(self) -> None:
         for listener in self._listeners:
-            self._loop.forget(listener.fileno())
             listener.close()
         self._listeners = []
         for path in self._paths:

@@ -11,13 +11,18 @@ import time
 
 from rootless.network.stack import packets
 from rootless.network.stack.addresses import packed, shown
-from rootless.network.stack.loop import IN, OUT, REST_S, Loop
+from rootless.network.stack.listener import Listener
+from rootless.network.stack.loop import IN, OUT, Loop
+from rootless.network.stack.policy import Later
 from rootless.network.stack.relay import Pipes, Relay, reset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from rootless.network.stack.gateway import Gateway
-    from rootless.network.stack.policy import Policy
+    from rootless.network.stack.policy import Journal, Rules, Target
 
 PENDING_MAX = 4096
 _BURST = 64
@@ -47,9 +52,9 @@ class _Pending:
 
     __slots__ = ("due", "passed", "sock", "syn")
 
-    def __init__(self, syn: packets.Syn, sock: "_socket.socket") -> None:
+    def __init__(self, syn: packets.Syn) -> None:
         self.syn = syn
-        self.sock = sock
+        self.sock: _socket.socket | None = None
         self.passed = False  # the gateway's kernel has the SYN
         self.due = time.monotonic() + _CONNECT_S
 
@@ -57,10 +62,18 @@ class _Pending:
 class Outgoing:
     """TCP from the container, both families."""
 
-    def __init__(self, loop: Loop, pipes: Pipes, gateway: "Gateway", policy: "Policy") -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        pipes: Pipes,
+        gateway: "Gateway",
+        policy: "Rules",
+        journal: "Journal | None" = None,
+    ) -> None:
         self._loop = loop
         self._pipes = pipes
         self._policy = policy
+        self._journal = journal
         self._sockets = gateway.sockets
         self._pending: dict[tuple[bytes, int, bytes, int], _Pending] = {}
         self._relays: set[Relay] = set()
@@ -72,7 +85,7 @@ class Outgoing:
     def _watch(self, version: str) -> None:
         packet, listener = self._sockets[f"packet{version}"], self._sockets[f"tcp{version}"]
         self._loop.watch(packet.fileno(), lambda _events: self._on_syns(packet), IN)
-        self._loop.watch(listener.fileno(), lambda _events: self._on_accept(listener), IN)
+        Listener(self._loop, listener, self._on_accepted)
 
     def _on_syns(self, sock: "_socket.socket") -> None:
         for _ in range(_BURST):
@@ -94,37 +107,54 @@ class Outgoing:
             self._drop(pending)  # another connection from the same port
         if len(self._pending) >= PENDING_MAX:
             return
-        target = self._policy.target(syn.destination, syn.destination_port)
+        target = self._policy.target(syn.destination, syn.destination_port, packets.TCP)
         if target is None:
             self._send(syn, packets.refuse(syn))
             return
+        pending = _Pending(syn)
+        self._pending[syn.key] = pending
+        self._sweep_later()
+        if isinstance(target, Later):
+            target.then(lambda found: self._on_found(pending, found))
+        else:
+            self._connect(pending, target)
+
+    def _on_found(self, pending: _Pending, target: "Target | None") -> None:
+        if self._pending.get(pending.syn.key) is not pending:
+            return  # it took too long
+        if target is None:
+            self._let_in(pending)  # somebody serves this port, and ends it at once
+        else:
+            self._connect(pending, target)
+
+    def _connect(self, pending: _Pending, target: "Target") -> None:
         family = _socket.AF_INET6 if ":" in target[0] else _socket.AF_INET
         try:
-            sock = _socket.socket(family, _socket.SOCK_STREAM)
-        except OSError as e:
-            self._fail(syn, e.errno or 0)
-            return
-        sock.setblocking(False)
-        try:
+            pending.sock = sock = _socket.socket(family, _socket.SOCK_STREAM)
+            sock.setblocking(False)
+            source = self._policy.source(family)
+            if source:
+                sock.bind((source, 0))
             sock.connect(target)
         except BlockingIOError:
             pass
         except OSError as e:
-            sock.close()
-            self._fail(syn, e.errno or 0)
+            self._drop(pending)
+            self._fail(pending.syn, e.errno or 0)
             return
-        pending = _Pending(syn, sock)
-        self._pending[syn.key] = pending
         self._loop.watch(sock.fileno(), lambda _events: self._on_connected(pending), OUT)
-        self._sweep_later()
 
     def _on_connected(self, pending: _Pending) -> None:
+        assert pending.sock is not None
         error = pending.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if error:
             self._drop(pending)
             self._fail(pending.syn, error)
             return
         self._loop.forget(pending.sock.fileno())
+        self._let_in(pending)
+
+    def _let_in(self, pending: _Pending) -> None:
         pending.passed = True
         pending.due = time.monotonic() + _ACCEPT_S
         self._pass_on(pending)
@@ -139,33 +169,34 @@ class Outgoing:
         except OSError:
             pass  # the container's next SYN is the next try
 
-    def _on_accept(self, listener: "_socket.socket") -> None:
-        for _ in range(_BURST):
-            try:
-                fd, peer = listener._accept()  # type: ignore[attr-defined]
-            except BlockingIOError:
-                return
-            except OSError:
-                # Out of descriptors, mostly: they wait in the backlog until some are free.
-                self._loop.forget(listener.fileno())
-                self._loop.call_after(REST_S, lambda: self._accept_again(listener))
-                return
-            inside = _socket.socket(listener.family, _socket.SOCK_STREAM, 0, fd)
-            address, port = inside.getsockname()[:2]
-            key = packed(peer[0].partition("%")[0]), peer[1], packed(address), port
-            pending = self._pending.pop(key, None)
-            if pending is None or not pending.passed:
-                reset(inside)
-                continue
-            relay = Relay(self._loop, self._pipes, inside, pending.sock, self._relays.discard)
-            self._relays.add(relay)
+    def _on_accepted(self, inside: "_socket.socket", peer: "Any") -> None:
+        address, port = inside.getsockname()[:2]
+        key = packed(peer[0].partition("%")[0]), peer[1], packed(address), port
+        pending = self._pending.pop(key, None)
+        if pending is None or not pending.passed or pending.sock is None:
+            reset(inside)
+            return
+        gone = self._gone(pending)
+        self._relays.add(Relay(self._loop, self._pipes, inside, pending.sock, gone))
 
-    def _accept_again(self, listener: "_socket.socket") -> None:
-        if listener.fileno() >= 0:
-            self._loop.watch(listener.fileno(), lambda _events: self._on_accept(listener), IN)
+    def _gone(self, pending: _Pending) -> "Callable[[Relay], None]":
+        """What is to be done when the relay of `pending` has ended."""
+        journal, syn = self._journal, pending.syn
+        if journal is None:
+            return self._relays.discard
+        assert pending.sock is not None
+        token = journal.began(packets.TCP, syn.key[:2], syn.key[2:], pending.sock)
+
+        def gone(relay: Relay) -> None:
+            self._relays.discard(relay)
+            journal.ended(token, relay.first, relay.error)
+
+        return gone
 
     def _fail(self, syn: packets.Syn, error: int) -> None:
         """Tell the container why there is no connection."""
+        if self._journal is not None:
+            self._journal.failed(packets.TCP, syn.key[:2], syn.key[2:], error)
         if error in _SILENT:
             return
         kind = _ICMP.get(error)
@@ -183,8 +214,9 @@ class Outgoing:
 
     def _drop(self, pending: _Pending) -> None:
         self._pending.pop(pending.syn.key, None)
-        self._loop.forget(pending.sock.fileno())
-        pending.sock.close()
+        if pending.sock is not None:
+            self._loop.forget(pending.sock.fileno())
+            pending.sock.close()
 
     def _sweep_later(self) -> None:
         if not self._sweeping:

@@ -5,6 +5,7 @@ the container's own network.  On request: the host's loopback (through the gatew
 networks that the host itself is on.  Always: the name server, for DNS.
 """
 
+import _socket
 import os
 import time
 
@@ -14,9 +15,36 @@ from rootless.network.stack.addresses import Prefix, packed, prefix, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
 
     Target = tuple[str, int]
+    End = tuple[bytes, int]
+
+    class Rules(Protocol):
+        """What the parts of a network ask of a policy."""
+
+        def target(self, address: bytes, port: int, protocol: int) -> "Target | Later | None": ...
+
+        def source(self, family: int) -> str: ...
+
+        def is_name_server(self, address: bytes) -> bool: ...
+
+        def is_here(self, address: bytes) -> bool: ...
+
+        def server_is_silent(self, server: str) -> None: ...
+
+    class Journal(Protocol):
+        """Who is told of the connections and flows; ends are (packed address, port)."""
+
+        def began(
+            self, protocol: int, source: End, asked: End, outside: _socket.socket
+        ) -> object: ...
+
+        def failed(self, protocol: int, source: End, asked: End, error: int) -> None: ...
+
+        def ended(self, token: object, first: int, error: int) -> None: ...
+
 
 _KNOWN_S = 10.0  # how long the host's addresses are taken for the same
 _DNS_PORT = 53
@@ -30,6 +58,16 @@ _NEVER = [
     )
 ]  # fmt: skip
 _LINK_LOCAL4 = prefix("169.254.0.0/16")
+
+
+class Later:
+    """A target that is not known yet: a name that has to be looked up."""
+
+    once = False  # a flow to it is over with the first answer
+
+    def then(self, action: "Callable[[Target | None], None]") -> None:
+        """Call `action` with the target, now or soon; None when there is none to be had."""
+        raise NotImplementedError
 
 
 class Policy:
@@ -49,8 +87,9 @@ class Policy:
         self._gateways = {packed(gateway.GATEWAY4): "127.0.0.1", packed(gateway.GATEWAY6): "::1"}
         self._name_servers = {packed(gateway.DNS4), packed(gateway.DNS6)}
 
-    def target(self, address: bytes, port: int) -> "Target | None":
-        """Where a connection to `address` goes; None where it may not."""
+    def target(self, address: bytes, port: int, protocol: int) -> "Target | Later | None":
+        """Where a connection (packets.TCP), a datagram (UDP) or a ping (ICMP, port 0) to
+        `address` goes; None where it may not."""
         if address in self._name_servers:
             server = self._resolvers.current()
             return (server, port) if port == _DNS_PORT and server else None
@@ -63,6 +102,10 @@ class Policy:
         if not self._local_networks and self._is_local(address):
             return None
         return shown(address), port
+
+    def source(self, family: int) -> str:
+        """The host's address that connections leave from, "" for whichever it takes."""
+        return ""
 
     def is_name_server(self, address: bytes) -> bool:
         return address in self._name_servers

@@ -91,9 +91,15 @@ class _Way:
 
 
 class Relay:
-    """Two connected sockets; ours from now on.  `gone(relay)` is called when both are closed."""
+    """Two connected sockets; ours from now on.  `gone(relay)` is called when both are closed.
 
-    __slots__ = ("_ab", "_ba", "_gone", "_loop", "_pipes", "_queued", "_sockets")
+    `first` tells then what ended first: 0 and 1 reading and writing `one`, 2 and 3 the `other`;
+    `error` is the errno, 0 for an end of data.
+    """
+
+    __slots__ = (
+        "_ab", "_ba", "_gone", "_loop", "_pipes", "_queued", "_sockets", "error", "first",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -107,6 +113,7 @@ class Relay:
         self._pipes = pipes
         self._gone = gone
         self._queued = False
+        self.first, self.error = -1, 0
         self._sockets: tuple[_socket.socket, _socket.socket] | None = (one, other)
         a, b = one.fileno(), other.fileno()
         self._ab = _Way(a, b)
@@ -124,7 +131,9 @@ class Relay:
 
     def _on(self, reading: _Way, writing: _Way, events: int) -> None:
         if events & ERR:
-            self.abort()
+            assert self._sockets is not None
+            sock = self._sockets[0 if reading is self._ab else 1]
+            self._fail(0 if reading is self._ab else 2, _pending_error(sock))
             return
         if events & _INPUT:
             reading.readable = True
@@ -169,8 +178,8 @@ class Relay:
         except BlockingIOError:
             way.writable = False
             return
-        except OSError:
-            self.abort()
+        except OSError as e:
+            self._fail(3 if way is self._ab else 1, e.errno or 0)
             return
         if not self._queued and (way.readable or way.held or way.piped):
             self._queued = True
@@ -209,6 +218,8 @@ class Relay:
         if way.shut:
             return
         way.shut = True
+        if self.first < 0:
+            self.first = 0 if way is self._ab else 2
         target = self._sockets[1] if way is self._ab else self._sockets[0]
         try:
             target.shutdown(_socket.SHUT_WR)
@@ -217,6 +228,11 @@ class Relay:
             return
         if self._ab.shut and self._ba.shut:
             self._close()
+
+    def _fail(self, first: int, error: int) -> None:
+        if self.first < 0 or not self.error:
+            self.first, self.error = first, error
+        self.abort()
 
     def abort(self) -> None:
         """Reset both sides."""
@@ -243,6 +259,14 @@ class Relay:
             way.readable = way.writable = False
             way.piped = 0
         self._gone(self)
+
+
+def _pending_error(sock: "_socket.socket") -> int:
+    try:
+        error: int = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+    except OSError as e:
+        return e.errno or 0
+    return error
 
 
 def prepare(sock: "_socket.socket") -> None:
