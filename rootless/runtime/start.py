@@ -69,6 +69,8 @@ def in_foreground(
 # by way of Typer, or has pulled an image, starts it from nothing.
 _LIGHT = 110
 
+_PATIENCE_S = 10  # for other commands that work on a container that is to be started
+
 
 class Supervisor:
     """A supervisor process that waits to be given its container.
@@ -212,17 +214,59 @@ def hold(ctx: "Context", container: "Container") -> "Lock":
     return lock
 
 
-def again(ctx: "Context", container: "Container") -> "Lock":
-    """hold() for a container that is to be started (again)."""
-    lock = hold(ctx, container)
-    if container.restarts:
+def again(
+    ctx: "Context",
+    container: "Container",
+    notify: "Callable[[str], None]",
+    *,
+    attach: bool = False,
+    kept: "Lock | None" = None,
+) -> "_socket.socket | None":
+    """Start a container (again) under a supervisor, as supervised() does.
+
+    None, with `attach` too, where it runs since another command has started it meanwhile.  `kept`
+    is what keeps one of --rm until then.
+    """
+    lock = _hold_or_running(ctx, container)
+    if kept is not None:
+        kept.close()
+    if lock is None:
+        return None
+    with lock:
+        if container.restarts:
+            try:
+                os.unlink(container.stop_mark)
+            except FileNotFoundError:
+                pass
+        if container.state.get("restart_count"):
+            container.write_state(restart_count=0)
+        if ctx.trace is not None:
+            ctx.trace.lap(f"found the container {container.name} and took its lock")
+        return start_or_record(
+            container, lambda: supervised(ctx, container, lock, attach=attach, notify=notify)
+        )
+
+
+def _hold_or_running(ctx: "Context", container: "Container") -> "Lock | None":
+    """hold(), or None when it runs.
+
+    Waits for a while until those who work on it are done: its last run may just be ending.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
         try:
-            os.unlink(container.stop_mark)
-        except FileNotFoundError:
-            pass
-    if container.state.get("restart_count"):
-        container.write_state(restart_count=0)
-    return lock
+            return hold(ctx, container)
+        except ContainerError as e:
+            if e.code != "RL-CONTAINER-BUSY" or time.monotonic() > deadline:
+                raise
+        container.read_state()
+        pidfd = container.pidfd()
+        if pidfd >= 0:
+            os.close(pidfd)
+            return None
+        if container.state.get("status") == "restarting":
+            return None
+        time.sleep(0.002)
 
 
 def start_or_record(

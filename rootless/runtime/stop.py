@@ -12,7 +12,7 @@ from rootless.store.containers import KILLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import TypedDict
 
     from rootless.context import Context
@@ -68,18 +68,32 @@ def stop(ctx: "Context", container: "Container", *, signal: str, timeout_s: floa
     waits for its restart stays down.
     """
     container.need_here("stop")
-    number = signal_number(signal)
-    if not container.restarts:
-        if _end_init(ctx, container, number, timeout_s):
-            wait_cleaned_up(container)
-            events.record_container(ctx.paths, container, "stop")
-        wait_cleaned_up(container)
-        return
-    ended = False
-    for _ in _until_down(container):
-        ended = _end_init(ctx, container, number, timeout_s) or ended
-    if ended:
+    if _end_run(ctx, container, signal_number(signal), timeout_s):
         events.record_container(ctx.paths, container, "stop")
+
+
+def _end_run(ctx: "Context", container: "Container", number: int, timeout_s: float) -> bool:
+    """End the run that goes on, or is about to, and wait until its supervisor has ended.
+
+    Whether there was one.  A run that another command has begun after its end is left alone.
+    """
+    ended = None  # the supervisor whose init has ended
+    try:
+        while not containers.is_unlocked(container.directory):
+            container.read_state()
+            supervisor = container.state.get("supervisor")
+            if ended is not None and supervisor != ended:
+                break
+            if container.restarts:
+                keep_down(container)
+                nudge(container)
+            if _end_init(ctx, container, number, timeout_s):
+                ended = supervisor
+            else:
+                time.sleep(0.002)
+    except ContainerError:
+        pass  # it is removed
+    return ended is not None
 
 
 def _end_init(ctx: "Context", container: "Container", number: int, timeout_s: float) -> bool:
@@ -95,21 +109,6 @@ def _end_init(ctx: "Context", container: "Container", number: int, timeout_s: fl
     finally:
         os.close(pidfd)
     return True
-
-
-def _until_down(container: "Container") -> "Iterator[None]":
-    """Call a restart policy off; yields, with a fresh state, until the supervisor has ended."""
-    try:
-        if containers.is_unlocked(container.directory):
-            return
-        keep_down(container)
-        while not containers.is_unlocked(container.directory):
-            container.read_state()
-            nudge(container)
-            yield
-            time.sleep(0.002)
-    except ContainerError:
-        pass  # it is removed
 
 
 def keep_down(container: "Container") -> None:
@@ -147,8 +146,7 @@ def kill(ctx: "Context", container: "Container", signal: str) -> None:
     number = signal_number(signal)
     final = number in (KILL, signal_number(str(container.config.get("stop_signal", "SIGTERM"))))
     if container.state.get("status") == "restarting" and final:
-        for _ in _until_down(container):
-            _end_init(ctx, container, KILL, -1)
+        _end_run(ctx, container, KILL, -1)
         return
     pidfd = container.need_running("kill")
     if final and container.restarts:
@@ -288,12 +286,12 @@ def remove(ctx: "Context", container: "Container", *, force: bool, volumes: bool
 
 def _kill_and_lock(container: "Container") -> "containers.Lock | None":
     """Kill until the lock is ours: a container may be starting, with no init to be seen yet."""
-    if container.restarts:
-        keep_down(container)
     while True:
         try:
             container.read_state()
-            nudge(container)
+            if container.restarts:
+                keep_down(container)
+                nudge(container)
             pidfd = container.pidfd()
             if pidfd >= 0:
                 process.signal_process(pidfd, KILL)

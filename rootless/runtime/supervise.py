@@ -344,7 +344,7 @@ class Supervision:
         self._record_volumes("unmount")
         if self._pidfile:
             _remove_pidfile(self._pidfile)
-        if container.config["auto_remove"] and not os.path.exists(container.restart_mark):
+        if container.config["auto_remove"] and not containers.is_kept(container.directory):
             self._lock.put_exit_code(exit_code)
             volumes.discard(self._ctx, container, self._lock)
             self._lock.close()

@@ -124,11 +124,6 @@ class Container:
         return f"{self.directory}/stopped"
 
     @property
-    def restart_mark(self) -> str:
-        """A file that keeps a container of --rm through the stop of its restart."""
-        return f"{self.directory}/restarting"
-
-    @property
     def elsewhere(self) -> str:
         """The name of the other machine that it runs on, as far as that is known; "" for none."""
         machine = self.state.get("machine")
@@ -253,6 +248,36 @@ def is_unlocked(directory: str) -> bool:
         except BlockingIOError:
             return False
         return True
+
+
+def keep(directory: str) -> Lock:
+    """Keep a container of --rm through the stop of its restart, until the lock is closed.
+
+    Raises ContainerError when it is gone.
+    """
+    path = f"{directory}/kept"
+    try:
+        lock = Lock(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except FileNotFoundError as e:
+        raise gone(directory) from e
+    except OSError as e:
+        raise atomic.store_error(e, f"write {path}") from e
+    fcntl.flock(lock.fd, fcntl.LOCK_SH)
+    return lock
+
+
+def is_kept(directory: str) -> bool:
+    """Whether somebody has it from keep()."""
+    try:
+        lock = Lock(os.open(f"{directory}/kept", os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    with lock:
+        try:
+            fcntl.flock(lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 def open_lock(directory: str) -> Lock:

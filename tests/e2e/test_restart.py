@@ -69,6 +69,17 @@ def test_restart_keeps_a_container_of_rm(rl: Rl) -> None:
     rl.fails("inspect", name, status=1)
 
 
+def test_start_attaches_to_what_runs_already(rl: Rl) -> None:
+    container = rl.start("-i", command="read line; echo got $line; exit 4")
+    assert rl.run("start", "-ai", container, input="it\n", status=4).stdout == "got it\n"
+    process = rl.popen("run", "--network", "none", "busybox", "sh", "-c", "echo up; sleep 100")
+    assert process.stdout is not None and process.stdout.readline() == "up\n"
+    in_foreground = rl.out("ps", "-lq")
+    rl.fails("start", "-a", in_foreground, status=1, code="RL-CONTAINER-FOREGROUND")
+    rl.run("kill", in_foreground)
+    process.wait(timeout=30)
+
+
 def test_rename(rl: Rl) -> None:
     old, new = rl.name(), rl.name()
     rl.run("create", "--name", old, "busybox", "true")

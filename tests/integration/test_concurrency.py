@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable
 
+import pytest
 from support.images import Image, busybox_tar, tar
 from support.program import Rl
 from support.registry import Registry
@@ -37,7 +38,7 @@ def test_rm_twice_at_once(rl: Rl) -> None:
 def test_start_twice_at_once_starts_one(rl: Rl) -> None:
     container = rl.out("create", "--network", "none", "busybox", "sleep", "100")
     results = together(rl, *[["start", container]] * 4)
-    assert 0 in [status for status, _, _ in results]
+    assert [status for status, _, _ in results] == [0] * 4
     assert rl.out("ps", "-q", "--no-trunc") == container
     assert rl.out("exec", container, "sh", "-c", "ls -d /proc/[0-9]* | wc -l").strip() in "234"
 
@@ -51,6 +52,36 @@ def test_stop_and_rm_and_exec_at_once(rl: Rl) -> None:
         )  # fmt: skip
         rl.run("rm", "-f", container)
         assert rl.out("ps", "-aq") == ""
+
+
+@pytest.mark.parametrize("options", [[], ["--restart", "always"]], ids=["once", "always"])
+def test_stop_and_restart_at_once(rl: Rl, options: list[str]) -> None:
+    """Each ends one run and waits for nobody else's."""
+    container = rl.start(*options)
+    for _ in range(3):
+        commands = [["stop", "-t", "1", container], ["restart", "-t", "1", container]]
+        results = together(rl, *commands * 3)
+        assert [status for status, _, _ in results] == [0] * 6, results
+    rl.run("restart", "-t", "1", container)
+    rl.run("stop", "-t", "1", container)
+    assert rl.inspect(container)["State"]["Status"] == "exited"
+
+
+def test_restarts_at_once_keep_a_container_of_rm(rl: Rl) -> None:
+    container = rl.start("--rm")
+    results = together(rl, *[["restart", "-t", "1", container]] * 4)
+    assert [status for status, _, _ in results] == [0] * 4, results
+    assert rl.running(container)
+    rl.run("stop", "-t", "1", container)
+    assert rl.out("ps", "-aq") == ""
+
+
+def test_rm_while_it_is_restarted(rl: Rl) -> None:
+    container = rl.start("--restart", "always", command="exit 1")
+    restart = ["restart", "-t", "1", container]
+    results = together(rl, restart, restart, ["rm", "-f", container], restart, restart)
+    assert results[2][0] == 0, results
+    assert rl.out("ps", "-aq") == ""
 
 
 def test_ps_while_containers_come_and_go(rl: Rl) -> None:

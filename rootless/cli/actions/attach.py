@@ -1,6 +1,7 @@
 """`rl attach`.  Warm."""
 
 import _socket
+import time
 
 from rootless.cli.actions import several
 from rootless.errors import ContainerError
@@ -11,22 +12,16 @@ from rootless.store import events, pause_mark
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.context import Context
+    from rootless.store.containers import Container
+
+_PATIENCE_S = 0.2  # for the supervisor of a container that has just begun to run
 
 
 def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Relay this process's streams to a running container; its exit code, 0 after detaching."""
     container = several.find(ctx, str(values["container"]))
-    container.need_running("attach to")
-    if pause_mark.is_paused(container):
-        from rootless.runtime import pause
-
-        pause.refuse(container, "attach to")
     connection = Connection(
-        connect(
-            attach_path(ctx.paths, container.id),
-            f"attach to {container.name}",
-            f"follow its output with: rl logs -f {container.name}",
-        ),
+        connect(ctx, container),
         terminal=bool(container.config["tty"]),
         read_input=bool(container.config["interactive"]) and not values.get("no_stdin"),
         detach_keys=several.detach_keys(ctx, values.get("detach_keys")),
@@ -40,16 +35,28 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         return 0
 
 
-def connect(path: str, purpose: str, remedy: str) -> "_socket.socket":
-    """The supervisor's socket.  Raises ContainerError where there is no supervisor."""
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    try:
-        sock.connect(path)
-    except OSError as e:
-        sock.close()
-        raise ContainerError(
-            f"cannot {purpose}: it belongs to an rl run in the foreground",
-            remedy=remedy,
-            code="RL-CONTAINER-FOREGROUND",
-        ) from e
-    return sock
+def connect(
+    ctx: "Context", container: "Container", purpose: str = "attach to", remedy: str = ""
+) -> "_socket.socket":
+    """The socket of a container's supervisor.  Raises ContainerError where it does not run."""
+    container.need_running(purpose)
+    if pause_mark.is_paused(container):
+        from rootless.runtime import pause
+
+        pause.refuse(container, purpose)
+    path = attach_path(ctx.paths, container.id)
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            sock.connect(path)
+            return sock
+        except OSError as e:
+            sock.close()
+            if time.monotonic() > deadline:
+                raise ContainerError(
+                    f"cannot {purpose} {container.name}: it belongs to an rl run in the foreground",
+                    remedy=remedy or f"follow its output with: rl logs -f {container.name}",
+                    code="RL-CONTAINER-FOREGROUND",
+                ) from e
+        time.sleep(0.01)

@@ -16,10 +16,6 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     )
     events.record_container(ctx.paths, container, "fork", forkID=made.id)
     if values["start"]:
-        with start.again(ctx, made) as lock:
-            start.start_or_record(
-                made,
-                lambda: start.supervised(ctx, made, lock, attach=False, notify=log.note),
-            )
+        start.again(ctx, made, log.note)
     write(f"{made.id}\n")
     return 0

@@ -8,9 +8,7 @@ from rootless.cli.actions.attach import connect
 from rootless.cli.output import write
 from rootless.context import Context
 from rootless.errors import ContainerError
-from rootless.runtime import attach, pause
-from rootless.runtime.supervisor import attach_path
-from rootless.store import pause_mark
+from rootless.runtime import attach
 from rootless.store.containers import Container
 
 
@@ -24,9 +22,6 @@ def main(ctx: Context, values: dict[str, object]) -> int:
             remedy="give it one when you make it: --health-cmd, or HEALTHCHECK in its image",
             code="RL-HEALTH-NONE",
         )
-    container.need_running("ask")
-    if pause_mark.is_paused(container):
-        pause.refuse(container, "ask")
     answer = _ask(ctx, container)
     if answer["ExitCode"] == 0:
         return 0
@@ -39,7 +34,7 @@ def _ask(ctx: Context, container: Container) -> dict[str, Any]:
     """The supervisor asks: it counts the answers and keeps them."""
     name = container.name
     sock = connect(
-        attach_path(ctx.paths, container.id), f"ask {name}",
+        ctx, container, "ask",
         f"its checks go on by themselves: rl inspect -f '{{{{.State.Health.Status}}}}' {name}",
     )  # fmt: skip
     frames = attach.Frames()

@@ -1,7 +1,5 @@
 """`rl start`.  Warm."""
 
-import _socket
-
 from rootless import log
 from rootless.cli.actions import several
 from rootless.errors import UsageError
@@ -27,32 +25,33 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
         return _attached(ctx, given[0], values, interactive=interactive)
 
     def act(container: "Container") -> None:
-        start_one(ctx, container, attach=False)
+        start_one(ctx, container)
 
     return several.for_each(ctx, given, act)
 
 
-def start_one(ctx: "Context", container: "Container", *, attach: bool) -> "_socket.socket | None":
+def start_one(ctx: "Context", container: "Container") -> None:
     """Start the container; one that runs already is left as it is, as docker does."""
+    _refuse_paused(container)
+    if container.pidfd() < 0 and container.state.get("status") != "restarting":
+        start.again(ctx, container, log.note)
+
+
+def _refuse_paused(container: "Container") -> None:
     if pause_mark.is_paused(container):
         from rootless.runtime import pause
 
         pause.refuse(container, "start")
-    if not attach and (container.pidfd() >= 0 or container.state.get("status") == "restarting"):
-        return None
-    with start.again(ctx, container) as lock:
-        if ctx.trace is not None:
-            ctx.trace.lap(f"found the container {container.name} and took its lock")
-        return start.start_or_record(
-            container,
-            lambda: start.supervised(ctx, container, lock, attach=attach, notify=log.note),
-        )
 
 
 def _attached(ctx: "Context", name: str, values: "dict[str, object]", *, interactive: bool) -> int:
     container = several.find(ctx, name)
-    client = start_one(ctx, container, attach=True)
-    assert client is not None
+    _refuse_paused(container)
+    client = start.again(ctx, container, log.note, attach=True)
+    if client is None:
+        from rootless.cli.actions.attach import connect
+
+        client = connect(ctx, container)  # it runs already
     connection = Connection(
         client,
         terminal=bool(container.config["tty"]),

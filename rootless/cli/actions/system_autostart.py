@@ -99,7 +99,7 @@ def _start(ctx: Context) -> int:
         if not _is_due(container):
             continue
         try:
-            start.start_one(ctx, container, attach=False)
+            start.start_one(ctx, container)
             print(container.name, flush=True)
         except RlError as e:
             log.error(e.one_line())
