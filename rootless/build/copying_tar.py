@@ -13,10 +13,10 @@ from typing import BinaryIO
 from rootless.build.copying_target import Owner, Target, owner_of, read_xattrs
 from rootless.errors import BadDocument, BuildError
 from rootless.layer import tarstream
-from rootless.layer.attributes import shown, times_ns
+from rootless.layer.attributes import times_ns
 from rootless.layer.compression import Decompressed, Readable
 from rootless.layer.directories import clean
-from rootless.layer.tarstream import Member, TarReader
+from rootless.layer.tarstream import Member, TarReader, shown
 from rootless.layer.view import View
 
 _CHUNK = 1 << 18

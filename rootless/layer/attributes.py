@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from rootless.errors import ImageError
 from rootless.layer import whiteout
+from rootless.layer.tarstream import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,12 +90,6 @@ def times_ns(ns: int) -> tuple[int, int]:
     """`ns` within what file systems and utimensat(2) take, for both times of a file."""
     ns = max(-_TIME_MAX_NS, min(_TIME_MAX_NS, ns))
     return ns, ns
-
-
-def shown(name: bytes) -> str:
-    """A name from an archive for a message: on one line, and not for ever."""
-    text = repr(os.fsdecode(name[:200]))
-    return text if len(name) <= 200 else text + "…"
 
 
 def _has_space(fd: int) -> bool:

@@ -11,7 +11,7 @@ import stat
 
 from rootless.errors import BadDocument, KernelError, StoreError
 from rootless.layer import whiteout
-from rootless.layer.attributes import shown
+from rootless.layer.tarstream import shown
 from rootless.linux import syscalls
 
 TYPE_CHECKING = False

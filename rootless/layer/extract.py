@@ -15,8 +15,9 @@ import stat
 
 from rootless.errors import BadDocument, KernelError, StoreError
 from rootless.layer import directories, tarstream, whiteout
-from rootless.layer.attributes import Attributes, shown, times_ns
+from rootless.layer.attributes import Attributes, times_ns
 from rootless.layer.directories import Directories, below, clean
+from rootless.layer.tarstream import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

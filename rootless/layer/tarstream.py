@@ -6,6 +6,7 @@ Sources: pax(1) in POSIX.1-2017, tar(5), GNU tar's manual ("Basic Tar Format", "
 Names are bytes: an image may hold any.
 """
 
+import os
 import struct
 import zlib
 from functools import lru_cache
@@ -327,13 +328,13 @@ def _finish(member: Member) -> None:
         if is_directory:
             member.size = member.length = 0
         if member.size > _SIZE_MAX:
-            raise BadDocument(f"tar: {member.name!r} is said to have {member.size} bytes")
+            raise BadDocument(f"tar: {shown(member.name)} is said to have {member.size} bytes")
     elif member.kind not in _KINDS:
         raise BadDocument(f"tar: a member of the unknown type {member.kind!r}")
     else:
         member.size = member.length = 0
     if (member.uid | member.gid) >> 32:  # negative, too
-        raise BadDocument(f"tar: {member.name!r} has an owner that is no user or group ID")
+        raise BadDocument(f"tar: {shown(member.name)} has an owner that is no user or group ID")
 
 
 def _check_sparse(member: Member) -> None:
@@ -404,3 +405,9 @@ def _pax_records(data: bytes) -> list[tuple[bytes, bytes]]:
             records.append((key, value))
         at = end
     return records
+
+
+def shown(name: bytes) -> str:
+    """A name from an archive for a message: on one line, and not for ever."""
+    text = repr(os.fsdecode(name[:200]))
+    return text if len(name) <= 200 else text + "…"

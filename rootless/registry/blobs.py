@@ -7,7 +7,7 @@ from urllib3.exceptions import HTTPError, TimeoutError
 
 from rootless.errors import DigestMismatch, RegistryError
 from rootless.oci.descriptor import Descriptor
-from rootless.registry.transport import ATTEMPTS, Response, Transport, unreachable
+from rootless.registry.transport import ATTEMPTS, Response, Transport, number, unreachable
 
 CHUNK = 1 << 18  # bytes at most per read
 _ENOUGH = 1 << 16  # bytes; TLS gives 16 KiB at a time, and each read has its cost
@@ -81,7 +81,8 @@ class BlobStream:
         length = 0
         try:
             while length < min(wanted, _ENOUGH):
-                part = response.read1(wanted - length)
+                # As it comes: an object store may call a layer's own gzip a Content-Encoding.
+                part = response.read1(wanted - length, decode_content=False)
                 if not part:
                     break
                 parts.append(part)
@@ -114,8 +115,8 @@ class BlobStream:
         if response.status != 200:
             self._transport.done(response)
             raise self._wrong_size(f"answers {response.status}")
-        length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) > self._descriptor.size:
+        length = number(response.headers.get("Content-Length", ""))
+        if length is not None and length > self._descriptor.size:
             self._transport.done(response)
             raise self._wrong_size(f"offers {length} bytes")
         left = self.position  # it knows no ranges: what we have comes again
@@ -142,7 +143,7 @@ class BlobStream:
     def _finish(self) -> None:
         if self._response is not None:
             try:
-                more = self._response.read(1)
+                more = self._response.read(1, decode_content=False)
             except (HTTPError, OSError, ValueError):
                 more = b""
             if more:

@@ -5,7 +5,7 @@ Whatever is fetched by digest is verified against it, manifests and configs too.
 
 import json
 from collections.abc import Mapping
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from rootless.context import Context
 from rootless.errors import RegistryError
@@ -21,9 +21,10 @@ from rootless.registry import config, credentials
 from rootless.registry.auth import Authorizer, unauthorized
 from rootless.registry.blobs import BlobStream
 from rootless.registry.config import Source
-from rootless.registry.transport import ATTEMPTS, Body, Response, Transport
+from rootless.registry.transport import ATTEMPTS, Body, Response, Transport, join, split
 
 TAGS_MAX = 10_000
+PAGES_MAX = 1000  # of a list of tags; some may be empty, and some lead back
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +123,21 @@ class Client:
         """All tags of the repository, as the registry orders them."""
         found: list[str] = []
         url: str | None = self.url("tags/list")
-        while url is not None:
+        for _ in range(PAGES_MAX):
+            if url is None:
+                return found
             response = self.get(url, {"Accept": "application/json"}, self.name.familiar_name)
             link = response.headers.get("Link", "")
             data = self.transport.read(response)
             try:
                 tags = json.loads(data)["tags"] or []
                 found += [str(tag) for tag in tags]
-            except (ValueError, KeyError, TypeError) as e:
+            except (ValueError, KeyError, TypeError, RecursionError) as e:
                 raise rubbish(self.source.domain, "its list of tags is none") from e
             if len(found) > TAGS_MAX:
                 raise rubbish(self.source.domain, f"it has more than {TAGS_MAX} tags")
             url = next_page(url, link)
-        return found
+        raise rubbish(self.source.domain, f"its list of tags has more than {PAGES_MAX} pages")
 
     def get(self, url: str, headers: Mapping[str, str], what: str) -> Response:
         """A successful answer to GET, its body not read yet.
@@ -250,11 +253,11 @@ def rubbish(domain: str, why: str) -> RegistryError:
 
 
 def next_page(url: str, link: str) -> str | None:
-    """The URL of a Link header with rel="next", if it is on the same host."""
+    """The URL of a Link header with rel="next" on the same host.  Raises RegistryError."""
     target, _, attributes = link.partition(";")
     target = target.strip()
     if "next" not in attributes or not (target.startswith("<") and target.endswith(">")):
         return None
-    following = urljoin(url, target[1:-1])
-    same = urlsplit(following)[:2] == urlsplit(url)[:2]
+    following = join(url, target[1:-1])
+    same = split(following)[:2] == split(url)[:2]
     return following if same and following != url else None

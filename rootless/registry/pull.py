@@ -9,6 +9,7 @@ import threading
 from rootless.context import Context
 from rootless.errors import BadDocument, ImageError, StoreError
 from rootless.layer import image
+from rootless.log import printable
 from rootless.oci import digest as digests
 from rootless.oci import image_config, reference
 from rootless.oci import platform as platforms
@@ -133,7 +134,7 @@ class _Pull:
                 return document
             entry = document.choose(wanted)
             if entry is None:
-                offered = ", ".join(document.platforms()) or "none"
+                offered = printable(", ".join(document.platforms())[:300]) or "none"
                 raise ImageError(
                     f"no matching manifest for {wanted} in {self.named.familiar()}: "
                     f"it is made for {offered}",
@@ -141,6 +142,11 @@ class _Pull:
                     code="RL-IMAGE-PLATFORM",
                 )
             document = self.client.manifest(entry.digest).document
+            if len(document.data) != entry.size:
+                raise BadDocument(
+                    f"{self.named.familiar()}: its index gives {entry.size} bytes to a manifest "
+                    f"of {len(document.data)}"
+                )
         raise BadDocument(f"{self.named.familiar()}: indexes are nested too deep")
 
     def _check_platform(self, config: ImageConfig, wanted: Platform | None) -> None:

@@ -84,7 +84,7 @@ def _by_search(client: Client, domain: str, term: str, limit: int) -> list[Found
     try:
         results = json.loads(data)["results"]
         return [_found(domain, one) for one in results][:limit]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as e:
         if domain != DEFAULT_DOMAIN:
             return None  # a web page of the registry, for people
         raise rubbish(domain, "its answer to a search is none") from e

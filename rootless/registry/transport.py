@@ -31,6 +31,7 @@ CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 60.0  # without a single byte
 _BLOCK = 1 << 17  # bytes of a body per write
 BODY_MAX = 8 * 1024 * 1024  # bytes of anything that is not a blob
+_DIGITS = 18  # of a number that is looked at; int() refuses some thousands
 _REPEATED = frozenset((408, 429, 500, 502, 503, 504))
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
@@ -320,12 +321,22 @@ def _retry_after_s(response: Response, default_s: float) -> float:
     text = response.headers.get("Retry-After", "").strip()
     if not text:
         return default_s
-    if text.isascii() and text.isdecimal():
-        return float(text[:9])
+    seconds = number(text)
+    if seconds is not None:
+        return float(seconds)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return default_s
+
+
+def number(text: str) -> int | None:
+    """A decimal number in a header, None for what is none; a huge one is huge enough with 18
+    digits."""
+    text = text.strip()
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if len(text) <= _DIGITS else 10**_DIGITS
 
 
 def split(url: str) -> SplitResult:
@@ -356,7 +367,7 @@ def _no_url(text: str) -> RegistryError:
 
 def _host(url: str) -> str:
     """host:port, without a user that may stand before it."""
-    return urlsplit(url).netloc.rpartition("@")[2]
+    return printable(urlsplit(url).netloc.rpartition("@")[2])
 
 
 def _origin(url: str) -> tuple[str, str]:

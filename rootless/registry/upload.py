@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from rootless.errors import RegistryError
 from rootless.oci.descriptor import Descriptor
 from rootless.registry.client import Client, rubbish
-from rootless.registry.transport import ATTEMPTS, Response
+from rootless.registry.transport import ATTEMPTS, Response, number
 
 AT_ONCE = 1 << 20  # bytes; a blob of at most this size is sent in one piece
 # bytes per request, when a server or a proxy before it takes no more at once (413)
@@ -53,13 +53,13 @@ def mount(client: Client, digest: str, repositories: Sequence[str]) -> str:
             if e.code != "RL-REGISTRY-UNAUTHORIZED":
                 raise
             continue  # that repository is not ours to read any more
-        location = response.headers.get("Location", "")
+        unwanted = response.status == 202 and response.headers.get("Location")
+        url = _location(client, response) if unwanted else ""
         client.transport.read(response)
         if response.status == 201:
             return source
-        if response.status == 202 and location:
+        if url:
             # It offers an upload instead, which nobody wants: let it forget.
-            url = urljoin(client.url("blobs/uploads/"), location)
             client.transport.read(client.send("DELETE", url, {}, attempts=1))
     return ""
 
@@ -134,9 +134,9 @@ class _Upload:
         url = _location(self._client, response)
         # What it wants at least in each request but the last (distribution-spec, "Pushing a blob
         # in chunks").
-        least = response.headers.get("OCI-Chunk-Min-Length", "")
-        if least.isascii() and least.isdecimal():
-            self._chunk = max(self._chunk, min(int(least[:18]), self._size))
+        least = number(response.headers.get("OCI-Chunk-Min-Length", ""))
+        if least is not None:
+            self._chunk = max(self._chunk, min(least, self._size))
         self._client.transport.read(response)
         position = 0
         if self._size > AT_ONCE:
@@ -260,8 +260,9 @@ def _location(client: Client, response: Response) -> str:
 
 def _received(response: Response, default: int) -> int:
     """How many bytes the registry has, by its Range: 0-N."""
-    _, dash, last = response.headers.get("Range", "").rpartition("-")
-    return int(last[:20]) + 1 if dash and last.isascii() and last.isdecimal() else default
+    _, dash, text = response.headers.get("Range", "").rpartition("-")
+    last = number(text)
+    return default if last is None or not dash else last + 1
 
 
 def _with_digest(url: str, digest: str) -> str:

@@ -146,6 +146,17 @@ def test_index_that_names_itself_ends(ctx: Context, rogue: Rogue) -> None:
     failure(ctx, f"{rogue.host}/app", "RL-BAD-DOCUMENT")
 
 
+def test_index_that_contradicts_its_manifest_is_refused(
+    ctx: Context, rogue: Rogue, image: Image
+) -> None:
+    rogue.serve("app", image)
+    entry = {"mediaType": OCI_MANIFEST, "digest": digest(image.manifest()), "size": 7}
+    index = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
+    rogue.on("/v2/app/manifests/latest", lambda r: r.reply(200, index))
+    error = failure(ctx, f"{rogue.host}/app", "RL-BAD-DOCUMENT")
+    assert "gives 7 bytes" in error.what
+
+
 def test_tags_are_listed_over_pages(ctx: Context, rogue: Rogue) -> None:
     link = {"Link": '</v2/app/tags/list?last=b>; rel="next"'}
     rogue.on("/v2/app/tags/list", lambda r: r.reply(200, b'{"tags":["a","b"]}', link))

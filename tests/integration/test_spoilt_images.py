@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import pytest
-from support.images import OCI_MANIFEST, Image, digest
+from support.images import OCI_INDEX, OCI_MANIFEST, Image, digest
 from support.mutants import mutants
 from support.rogue import Rogue
 
@@ -14,6 +14,7 @@ from rootless.cli.actions import images as images_action
 from rootless.cli.inspect_image import describe as describe_image
 from rootless.context import Context
 from rootless.errors import RlError
+from rootless.oci import platform as platforms
 from rootless.registry.pull import pull
 from rootless.store import images
 
@@ -27,7 +28,7 @@ LISTED = dict.fromkeys(
 SHOWN = dict.fromkeys(("human", "no_trunc", "format", "quiet", "platform"), None)
 
 
-STEP = 7  # tests/unit/test_bad_documents.py reads them all; here each field comes twice or so
+STEP = 5  # tests/unit/test_bad_documents.py reads them all; here each field comes twice or so
 
 
 def every(data: bytes) -> list[tuple[str, bytes]]:
@@ -61,6 +62,34 @@ def test_a_manifest_with_one_spoilt_field(ctx: Context, rogue: Rogue) -> None:
     for _, data in every(IMAGE.manifest()):
         record = fetched(ctx, rogue, IMAGE.config_blob(), data)
         assert record is None or record["id"] == IMAGE.id
+
+
+def test_an_index_with_one_spoilt_field(ctx: Context, rogue: Rogue) -> None:
+    """What it lists is the image, or there is none."""
+    manifest, config = IMAGE.manifest(), IMAGE.config_blob()
+    entry = {
+        "mediaType": OCI_MANIFEST,
+        "digest": digest(manifest),
+        "size": len(manifest),
+        "platform": {"os": "linux", "architecture": platforms.host().architecture},
+    }
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+    kinds = {"/v2/app/manifests/latest": OCI_INDEX, f"/v2/app/manifests/{digest(manifest)}": ""}
+    pulled = 0
+    for name, data in every(json.dumps(index).encode()):
+        rogue.answers.clear()
+        rogue.on("/v2/", lambda r: r.reply(404))
+        for path, body in zip(kinds, (data, manifest), strict=True):
+            kind = {"Content-Type": kinds[path] or OCI_MANIFEST}
+            rogue.on(path, lambda r, body=body, kind=kind: r.reply(200, body, kind))
+        rogue.on(f"/v2/app/blobs/{digest(config)}", lambda r: r.reply(200, config))
+        try:
+            assert pull(ctx, f"{rogue.host}/app")["id"] == IMAGE.id, name
+            pulled += 1
+        except RlError as e:
+            assert e.one_line().isprintable(), name
+            assert os.listdir(ctx.paths.tmp) == [], name
+    assert pulled
 
 
 def test_a_config_with_one_spoilt_field(
