@@ -113,9 +113,9 @@ def open_named(
             remedy="name a directory, an archive, a git repository or an image",
             code=CODE,
         )
-    if not _is_remote(text):
-        root = _directory(text, f"the named context {name}")
-        yield NamedContext(name, "tree", tree=Tree(root, _ignore(root, ""), f"the context {name}"))
+    tree = local_tree(name, text)
+    if tree is not None:
+        yield NamedContext(name, "tree", tree=tree)
         return
     layout.prepare(ctx.paths)
     with TemporaryDirectory(ctx.paths) as temporary:
@@ -128,6 +128,17 @@ def open_named(
             )
         tree = Tree(root, _ignore(root, ""), f"the context {name}")
         yield NamedContext(name, "tree", tree=tree)
+
+
+def local_tree(name: str, text: str) -> Tree | None:
+    """The directory of --build-context NAME=TEXT; None for what has to be fetched.
+
+    Raises BuildError.
+    """
+    if _is_remote(text):
+        return None
+    root = _directory(text, f"the named context {name}")
+    return Tree(root, _ignore(root, ""), f"the context {name}")
 
 
 def _is_remote(text: str) -> bool:

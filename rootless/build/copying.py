@@ -135,8 +135,20 @@ def check(transfer: Transfer) -> None:
             Source(transfer.source).check_inside(text)
 
 
-def look_for(transfer: Transfer) -> None:
-    """Raise the BuildError that perform() would for a source that is not in the context."""
+def look_for(ctx: "Context", transfer: Transfer) -> None:
+    """Raise the BuildError that perform() would for a source that is not there."""
+    if isinstance(transfer.source, Tree):
+        _look_for(transfer)
+        return
+
+    def work() -> object:
+        _look_for(transfer)
+        return None
+
+    in_worker(ctx, work, layers_of(transfer))
+
+
+def _look_for(transfer: Transfer) -> None:
     source = Source(transfer.source, transfer.exclude)
     for text in () if may_be_remote(transfer) else transfer.sources:
         if transfer.parents:

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
-from rootless.build import image, secrets
+from rootless.build import copying, image, secrets, steps
 from rootless.build.cache import Cache
+from rootless.build.copying_select import Layers, Tree
 from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.stages import Dockerfile
 from rootless.build.dockerfile.text import did_you_mean
 from rootless.build.events import Emit, Event
 from rootless.build.jobs import Failed, Job, Link
-from rootless.build.plan import DOCKER_IMAGE, OCI_LAYOUT, BaseImage, Images, Need, Plan
+from rootless.build.plan import DOCKER_IMAGE, OCI_LAYOUT, BaseImage, Images, Need, Plan, Step
 from rootless.build.steps import Around
 from rootless.errors import BuildError, RegistryError, RlError
 from rootless.oci import platform as platforms
@@ -44,6 +45,7 @@ class Inputs:
         self._stack = stack
         self._images: dict[Need, BaseImage] = {}
         self._contexts = {"": context.tree}
+        self._steps: list[Step] = []
         self.around = Around(
             ctx=ctx,
             options=options,
@@ -144,8 +146,7 @@ class Inputs:
             error = e.as_error()
             self.dockerfile.locate(error, need.where)
             names = tuple(one.name for one in self.dockerfile.stages if one.name)
-            if error.remedy is None or did_you_mean(need.name, names):
-                error.remedy = did_you_mean(need.name, names)
+            error.remedy = meant_instead(self.ctx, need.name, names) or error.remedy
             raise error from e
         emit(Event("done", name=label, seconds=job.seconds))
         record = cast("dict[str, Any]", stored.resolve(self.ctx.paths, result["id"]))
@@ -172,6 +173,31 @@ class Inputs:
                     self._agent(mount.id or "default", mount.required, step.instruction, agents)
         self.around.secrets = found
         self.around.agents = agents
+        self._steps = plan.steps
+        for step in plan.steps:
+            self._look_for(step, steps.mounted_of(self.around, step), Tree)
+
+    def check_images(self) -> None:
+        """Look for what steps take from images, before the first one that is not in the cache.
+
+        It costs a process for each, so check() leaves it.  Raises BuildError with its place.
+        """
+        for step in self._steps:
+            wanted = steps.mounted_of(self.around, step)
+            if step.source is not None and step.source.image is not None:
+                wanted.append(steps.transfer_of(self.around, step, {}))
+            self._look_for(step, wanted, Layers)
+
+    def _look_for(
+        self, step: Step, wanted: Sequence[copying.Transfer], kind: type[Tree | Layers]
+    ) -> None:
+        try:
+            for transfer in wanted:
+                if isinstance(transfer.source, kind):
+                    copying.look_for(self.ctx, transfer)
+        except BuildError as e:
+            self.dockerfile.locate(e, step.instruction)
+            raise
 
     def _open(self, name: str) -> None:
         if name in self._contexts:
@@ -228,6 +254,13 @@ class Inputs:
                 code="RL-BUILD-SSH",
             )
         found[name] = path
+
+
+def meant_instead(ctx: "Context", name: str, stages: tuple[str, ...]) -> str | None:
+    """The remedy for an image that is not there: "did you mean X?", a stage or an image here."""
+    names = [reference.parse(one).familiar() for one in stored.names(ctx.paths)]
+    names += [one.removesuffix(":latest") for one in names if one.endswith(":latest")]
+    return did_you_mean(name, stages) or did_you_mean(name, tuple(names))
 
 
 def _canonical(name: str) -> str:

@@ -5,18 +5,19 @@ image config alone are no steps: they are done here.  Source: moby/buildkit
 frontend/dockerfile/dockerfile2llb/convert.go.
 """
 
-import posixpath
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.mounts import Mount
 from rootless.build.dockerfile.parse import parse_trigger
+from rootless.build.dockerfile.refused import check_run
 from rootless.build.dockerfile.scope import (
     PROXY_ARGUMENTS,
     Scope,
     base_of,
     global_arguments,
+    platform_of,
     predefined,
 )
 from rootless.build.dockerfile.stages import SCRATCH, Dockerfile, Stage, references
@@ -195,17 +196,7 @@ class Planner:
         return "" if is_image else name
 
     def _platform_of(self, stage: Stage, text: str) -> Platform:
-        if not text:
-            return self.platform
-        try:
-            return platforms.parse(text)
-        except Exception as e:
-            raise self.dockerfile.error(
-                stage.start,
-                f"--platform={text} is no platform",
-                remedy="write it as linux/amd64",
-                code="RL-BUILD-VALUE",
-            ) from e
+        return platform_of(self.dockerfile, stage, text) if text else self.platform
 
     def _source(
         self, word: str, where: to.Instruction, stage: Stage
@@ -289,23 +280,10 @@ class Planner:
     def _run(
         self, planned: StagePlan, run: to.Run, environment: tuple[tuple[str, str], ...]
     ) -> None:
-        if run.security != "sandbox":
-            raise BuildError(
-                "RUN --security=insecure needs rights that only root of the host has",
-                remedy="leave it out",
-                code="RL-NEEDS-ROOT",
-            )
-        if any(device.required for device in run.devices):
-            raise BuildError(
-                "RUN --device: no such device is configured",
-                remedy="leave it out",
-                code="RL-NOT-YET",
-            )
+        check_run(run, planned.state.workdir)
         arguments, script = run.command.arguments(planned.state.shell)
         if not arguments:
             raise BuildError("RUN has no command", code="RL-BUILD-ARGUMENTS")
-        for mount in run.mounts:
-            _check_place(mount, planned.state.workdir)
         sources = [self._find_source(planned, mount.source_stage, run) for mount in run.mounts]
         known = dict(environment)
         hidden = tuple(
@@ -369,14 +347,3 @@ def shown(instruction: to.Instruction) -> str:
     """The instruction on one line."""
     _, _, rest = instruction.line.partition(" ")
     return f"{instruction.name} {' '.join(rest.split())}".rstrip()
-
-
-def _check_place(mount: Mount, workdir: str) -> None:
-    """Refuse a mount on the root: that of the step cannot be covered.  Raises BuildError."""
-    place = posixpath.normpath(posixpath.join("/", workdir, mount.target))
-    if mount.type in ("bind", "cache", "tmpfs") and place.strip("/") == "":
-        raise BuildError(
-            f"--mount=type={mount.type} has the root as its target",
-            remedy="say where it is to be: target=/PATH",
-            code="RL-BUILD-MOUNT",
-        )

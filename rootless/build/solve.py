@@ -112,6 +112,7 @@ class _Build:
         self.transfers: dict[int, Any] = {}
         self.tails: dict[int, bytes] = {}
         self.jobs: dict[int, tuple[Job, Step, bool]] = {}  # whether it prepares itself
+        self.started = False  # any step
         self.total = 0
         self.cached = 0
 
@@ -252,6 +253,9 @@ class _Build:
 
     def _start(self, stage: _Stage, step: Step, prepared: steps.Prepared | None) -> None:
         """Give the step to a child; one that is not prepared is prepared there."""
+        if not self.started:
+            self.started = True
+            self.inputs.check_images()
         fresh = self._is_fresh(step)
         why = self._explain(step, prepared.parts) if prepared else ""
         self._event("started", step, text=why)

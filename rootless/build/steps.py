@@ -173,12 +173,21 @@ def _mount_part(mount: Mount) -> dict[str, Any]:
 def _files_part(around: Around, mount: Mount, tree: Tree | Layers) -> str:
     if isinstance(tree, Layers):
         return tree.identity
-    return digest_of(around, _mounted(mount, tree))
+    return digest_of(around, mounted(mount, tree))
 
 
-def _mounted(mount: Mount, tree: Tree | Layers) -> copying.Transfer:
-    """A bind mount of a context as a copy of it: to know its content, and what is ignored."""
+def mounted(mount: Mount, tree: Tree | Layers) -> copying.Transfer:
+    """A bind mount as a copy: to know whether it is there, its content, and what is ignored."""
     return copying.Transfer(sources=(mount.source or ".",), target="/", source=tree)
+
+
+def mounted_of(around: Around, step: Step) -> list[copying.Transfer]:
+    """What bind mounts show of contexts and images, which are there before any step."""
+    return [
+        mounted(mount, tree_of(around, source, {}))
+        for mount, source in step.mounts
+        if mount.type == "bind" and source.stage is None
+    ]
 
 
 def make(around: Around, prepared: Prepared, link: Link, *, fresh: bool) -> dict[str, object]:
@@ -242,7 +251,7 @@ def _run(
         # A copy, so that .dockerignore counts here too.
         copied = f"{directory}/context{number}"
         os.mkdir(copied)
-        copying.perform(around.ctx, _mounted(mounts[number], tree), (), copied)
+        copying.perform(around.ctx, mounted(mounts[number], tree), (), copied)
         trees[number] = [f"{copied}/upper"]
         mounts[number] = _at_root(mounts[number], tree)
     asked = run_step.Run(

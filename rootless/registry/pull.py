@@ -82,6 +82,16 @@ def pull_image(
     return pulled
 
 
+def look_up(ctx: Context, reference_text: str, platform: Platform) -> ImageConfig:
+    """The config of the image that a pull would bring for `platform`; nothing is stored.
+
+    Raises as pull_image().
+    """
+    names = registries_conf.candidates(ctx, reference_text)
+    with sources.opened(ctx, names) as (client, top):
+        return _Pull(ctx, client, lambda *_: None).look_up(top, platform)
+
+
 def list_tags(ctx: Context, reference_text: str, *, tls_verify: bool = True) -> list[str]:
     """The tags of a repository.  Raises as pull_image()."""
     named = registries_conf.candidates(ctx, reference_text)[0]
@@ -102,13 +112,9 @@ class _Pull:
         manifest = self._for_platform(top.document, wanted or platforms.host())
         signatures.check(self.ctx, self.client, self.named, [top.digest, manifest.digest])
         self.tell("", self.named.canonical(), 0, 0)
-        data = self._config_data(manifest)
-        what = f"config of {self.named.familiar()}"
-        config = image_config.parse(data, what)
-        image_config.check_layers(len(manifest.layers), config, self.named.familiar())
-        self._check_platform(config, wanted)
+        config = self._config(manifest, wanted)
         before = images.find_own(self.paths, self.named.canonical())
-        documents = [data, manifest.data, manifest.as_oci()]
+        documents = [config.data, manifest.data, manifest.as_oci()]
         with Lease(self.ctx) as lease:
             lease.keep(
                 config.diff_ids,
@@ -123,6 +129,17 @@ class _Pull:
             record = image_changes.add(self.paths, record, name)
         changed = before is None or before.get("id") != record["id"]
         return Pulled(record, self.named, top.digest, changed)
+
+    def look_up(self, top: Fetched, wanted: Platform) -> ImageConfig:
+        """The config alone."""
+        return self._config(self._for_platform(top.document, wanted), wanted)
+
+    def _config(self, manifest: Manifest, wanted: Platform | None) -> ImageConfig:
+        data = self._config_data(manifest)
+        config = image_config.parse(data, f"config of {self.named.familiar()}")
+        image_config.check_layers(len(manifest.layers), config, self.named.familiar())
+        self._check_platform(config, wanted)
+        return config
 
     def tell(self, layer: str, phase: str, done: int, total: int) -> None:
         with self._progress_lock:

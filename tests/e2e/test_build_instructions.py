@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from support.builds import Project
 
 
@@ -214,26 +213,3 @@ def test_history_and_config_are_what_docker_would_write(project: Project) -> Non
     assert [h["created_by"].split(" ")[0] for h in added[-4:]] == ["ENV", "COPY", "RUN", "CMD"]
     layers = [h for h in document["history"] if not h.get("empty_layer")]
     assert len(layers) == len(document["rootfs"]["diff_ids"])
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "words"),
-    [
-        ("FROM busybox\nRUNN true\n", 2, ["RUN"]),
-        ("FROM busybox\nRUN true\nCOPY --form=x a b\n", 3, ["--from"]),
-        ("FROM busybox\nCOPY --from=5 /a /b\n", 2, ["5"]),
-        ("FROM busybox\nEXPOSE 99999\n", 2, ["99999"]),
-        ("FROM busybox\nHEALTHCHECK --interval=5 CMD true\n", 2, ["5"]),
-        ("FROM busybox\nENV\n", 2, ["ENV"]),
-        ("FROM busybox\nRUN <<EOF\ntrue\n", 2, ["EOF"]),
-        ("RUN true\n", 1, ["FROM"]),
-    ],
-)
-def test_mistake_names_its_line_before_any_step_runs(
-    project: Project, text: str, line: int, words: list[str]
-) -> None:
-    project.write({"Dockerfile": text})
-    err = project.fails("")
-    assert f"Dockerfile:{line}" in err, err
-    assert all(word in err for word in words), err
-    assert ">>>" in err and "DONE" not in err

@@ -131,32 +131,6 @@ def test_squash_makes_one_layer_of_what_the_build_adds(project: Project) -> None
     assert project.inside(image, "cat /1 /2; ls /gone 2>/dev/null; true").split() == ["1", "2"]
 
 
-def test_check_prints_every_problem(project: Project) -> None:
-    project.write({"Dockerfile": "FROM busybox as a\nMAINTAINER x\nCMD echo\nWORKDIR rel\n"})
-    done = project.run("--check", status=1)
-    for rule in ("FromAsCasing", "MaintainerDeprecated", "JSONArgsRecommended"):
-        assert f"WARNING: {rule} - https://docs.docker.com/" in done.stdout
-    assert "warnings have been found!" in done.stdout and "Dockerfile:3\n---" in done.stdout
-    assert "   3 | >>> CMD echo" in done.stdout
-    wrong = ["FROM busybox", "RUNN x", "COPY a", "RUN --mont=x", "EXPOSE 99999", "USER ${X?none}"]
-    wrong += ["COPY --from=9 a /", "COPY Dockrfile /", "COPY ../x /", "RUN --mount=from=5 true"]
-    project.write({"Dockerfile": "\n".join(wrong)})
-    shown = project.run("--check", "--target", "nope", status=1).stdout
-    assert re.findall("^Dockerfile:([0-9]+)", shown, re.M) == [str(n) for n in range(2, 11)]
-    assert "did you mean Dockerfile?" in shown and "has no stage 'nope'" in shown, shown
-    project.write({"Dockerfile": "FROM busybox\nRUN exit 1\n"})
-    assert "no warnings found" in project.run("--check").stdout
-
-
-def test_warnings_come_after_the_build_or_fail_it(project: Project) -> None:
-    project.write({"Dockerfile": "FROM busybox\nCMD echo\n"})
-    assert " - JSONArgsRecommended: " in project.run().stderr
-    project.write({"Dockerfile": "# check=error=true\nFROM busybox\nCMD echo\n"})
-    assert "JSONArgsRecommended" in project.fails("", code="RL-BUILD-LINT")
-    project.write({"Dockerfile": "# check=skip=all;error=true\nFROM busybox\nCMD echo\n"})
-    project.run()
-
-
 @pytest.mark.parametrize("words", [["image", "build"], ["builder", "build"], ["buildx", "build"]])
 def test_dockers_other_names(project: Project, rl: Rl, words: list[str]) -> None:
     project.dockerfile("ENV A=1\n")

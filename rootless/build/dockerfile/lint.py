@@ -3,6 +3,7 @@
 Source: buildkit frontend/dockerfile/dockerfile2llb/validations.go and convert.go.
 """
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,12 +11,15 @@ from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.ignore import Matcher, clean
 from rootless.build.dockerfile.parse import parse_tolerant
 from rootless.build.dockerfile.ports import parse_port
+from rootless.build.dockerfile.refused import check_run
 from rootless.build.dockerfile.rules import RULES, Options, Rule, options_above, parse_options
 from rootless.build.dockerfile.scope import (
+    UNKNOWN,
     Base,
     Scope,
     base_of,
     global_arguments,
+    platform_of,
     predefined,
 )
 from rootless.build.dockerfile.shellwords import Expansion
@@ -58,22 +62,42 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownImage:
+    """What the checks want to know of a base image's config."""
+
+    platform: platforms.Platform
+    environment: Sequence[str] = ()
+    shell: Sequence[str] = ()
+    workdir: str = "/"
+
+
+Find = Callable[[str, platforms.Platform, tuple[str, ...]], KnownImage | None]
+
+
+def _knows_no_image(
+    _name: str, _platform: platforms.Platform, _stages: tuple[str, ...]
+) -> KnownImage | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """What a build is told besides the Dockerfile.
 
-    `images` are the base images that are known here: name as in FROM, expanded -> (Env, Shell,
-    platform).  Variables of an unknown one may be anything, so that they are not reported.
+    `image` is asked for the image that FROM or --from names, expanded, for a platform, with the
+    stages that may be meant: None is for one that isn't known here (variables of it may be
+    anything, so that they are not reported), a BuildError for one that no build could have.
+    `look_for` raises for what COPY, ADD or a mount takes and is not there; it is told which words
+    mean stages.
     """
 
     build_arguments: Mapping[str, str] = field(default_factory=dict)
     build_platform: platforms.Platform = field(default_factory=platforms.host)
     target_platform: platforms.Platform = field(default_factory=platforms.host)
     target: str = ""
-    images: Mapping[str, tuple[Sequence[str], Sequence[str], platforms.Platform]] = field(
-        default_factory=dict
-    )
+    image: Find = _knows_no_image
     ignore: Matcher | None = None
-    look_for: Callable[[to.Copy | to.Add], None] | None = None  # raises for what is not there
+    look_for: Callable[[to.Copy | to.Add | to.Run, frozenset[str]], None] | None = None
 
 
 def check(data: bytes, name: str = "Dockerfile", given: Given | None = None) -> Report:
@@ -106,6 +130,8 @@ class _StageFacts:
     environment_known: bool
     shell_set: bool
     workdir_set: bool
+    workdir: str | None  # None where it is that of an image that isn't known
+    stages: frozenset[str] = frozenset()  # the words after --from and from= that mean stages
 
 
 class _Linter:
@@ -137,16 +163,11 @@ class _Linter:
             given.build_platform, given.target_platform, target, given.build_arguments
         )
         self.default_bases(fixed)
-        try:
-            globals_ = global_arguments(self.dockerfile, fixed, given.build_arguments)
-        except BuildError as e:
-            self.report.errors.append(e)
-            return
+        globals_ = global_arguments(
+            self.dockerfile, fixed, given.build_arguments, self.report.errors.append
+        )
         for stage in self.dockerfile.stages:
-            try:
-                self.stage(stage, globals_)
-            except BuildError as e:
-                self.report.errors.append(e)
+            self.stage(stage, globals_)
 
     # What needs no variables.
 
@@ -206,12 +227,68 @@ class _Linter:
         except BuildError:
             return  # reported where the given values are used
         for stage in self.dockerfile.stages:
+            if "$" not in stage.base:
+                continue  # it is wrong with all values: an error
             try:
                 reference.parse(base_of(self.dockerfile, stage, defaults).name)
             except (BadReference, BuildError):
                 self.say("InvalidDefaultArgInFrom", stage.start, stage.base)
 
     def stage(self, stage: Stage, globals_: Mapping[str, str]) -> None:
+        facts = self.begin(stage, globals_)
+        self.facts[stage.index] = facts
+        last: dict[str, to.Instruction] = {}
+        for i in stage.instructions:
+            try:
+                facts.stages = self.source_stages(i, stage)
+                self.instruction(i, facts)
+            except BuildError as e:
+                self.error(e, i)
+            if isinstance(i, (to.Cmd, to.Entrypoint, to.Healthcheck)):
+                if i.name in last:
+                    self.say("MultipleInstructionsDisallowed", last[i.name], i.keyword)
+                last[i.name] = i
+
+    def error(self, e: BuildError, where: to.Instruction) -> None:
+        """Add an error, with the place of the instruction unless it has one."""
+        self.dockerfile.locate(e, where)
+        self.report.errors.append(e)
+
+    def source_stages(self, i: to.Instruction, stage: Stage) -> frozenset[str]:
+        """The words in `i` that mean stages; all others mean images, which have to be there."""
+        words = references(i)
+        found = {word for word in words if self.dockerfile.source_stage(word, i, stage)}
+        for word in words:
+            if word not in found:
+                self.given.image(word, self.given.target_platform, self.names(stage))
+        return frozenset(found)
+
+    def names(self, stage: Stage) -> tuple[str, ...]:
+        """Those of the stages above."""
+        return tuple(one.name for one in self.dockerfile.stages[: stage.index] if one.name)
+
+    def begin(self, stage: Stage, globals_: Mapping[str, str]) -> _StageFacts:
+        try:
+            base = self.base(stage, globals_)
+            parent = self.dockerfile.base_stage(stage, base.name)
+            if parent is not None and parent.index in self.facts:
+                above = self.facts[parent.index]
+                return replace(above, scope=above.scope.child())
+            image = None
+            if parent is None and base.name != SCRATCH and UNKNOWN not in base.name:
+                image = self.base_image(stage, base)
+        except BuildError as e:
+            self.error(e, stage.start)
+            base, image = Base(UNKNOWN, ""), None
+        known = image is not None or base.name == SCRATCH
+        environment = image.environment if image else ()
+        scope = Scope(self.dockerfile, globals_, self.given.build_arguments, environment)
+        workdir = None
+        if known:
+            workdir = image.workdir if image else "/"
+        return _StageFacts(scope, known, bool(image and image.shell), False, workdir)
+
+    def base(self, stage: Stage, globals_: Mapping[str, str]) -> Base:
         def seen(what: str, expansion: Expansion) -> None:
             declared = {a.name for arg in self.dockerfile.globals for a in arg.arguments}
             known = tuple(declared | globals_.keys())
@@ -220,64 +297,27 @@ class _Linter:
             if what == "platform":
                 self.platform(stage, expansion, globals_)
 
-        base = base_of(self.dockerfile, stage, globals_, seen)
-        facts = self.begin(stage, base, globals_)
-        self.facts[stage.index] = facts
-        last: dict[str, to.Instruction] = {}
-        for i in stage.instructions:
-            try:
-                self.source_stages(i, stage)
-                self.instruction(i, facts)
-            except BuildError as e:
-                self.dockerfile.locate(e, i)
-                self.report.errors.append(e)
-            if isinstance(i, (to.Cmd, to.Entrypoint, to.Healthcheck)):
-                if i.name in last:
-                    self.say("MultipleInstructionsDisallowed", last[i.name], i.keyword)
-                last[i.name] = i
-
-    def source_stages(self, i: to.Instruction, stage: Stage) -> None:
-        for word in references(i):
-            self.dockerfile.source_stage(word, i, stage)
+        return base_of(self.dockerfile, stage, globals_, seen)
 
     def platform(self, stage: Stage, expansion: Expansion, globals_: Mapping[str, str]) -> None:
         if expansion.found == {"TARGETPLATFORM"} and not expansion.missing:
             if expansion.text == globals_.get("TARGETPLATFORM"):
                 self.say("RedundantTargetPlatform", stage.start, stage.platform)
         elif not expansion.found and not expansion.missing:
-            try:
-                fixed = platforms.parse(expansion.text)
-            except BadReference:
-                return  # an error of the planner
+            fixed = platform_of(self.dockerfile, stage, expansion.text)
             # A name such as build-arm64 says that it is meant so.
             if fixed.os not in stage.name and fixed.architecture not in stage.name:
                 self.say("FromPlatformFlagConstDisallowed", stage.start, expansion.text)
 
-    def begin(self, stage: Stage, base: Base, globals_: Mapping[str, str]) -> _StageFacts:
-        parent = self.dockerfile.base_stage(stage, base.name)
-        if parent is not None and parent.index in self.facts:
-            above = self.facts[parent.index]
-            return replace(above, scope=above.scope.child())
-        environment: Sequence[str] = ()
-        shell: Sequence[str] = ()
-        known = parent is None and base.name == SCRATCH
-        image = self.given.images.get(base.name) if parent is None else None
-        if image is not None:
-            known = True
-            environment, shell, offered = image
-            self.base_platform(stage, base, offered)
-        scope = Scope(self.dockerfile, globals_, self.given.build_arguments, environment)
-        return _StageFacts(scope, known, bool(shell), False)
-
-    def base_platform(self, stage: Stage, base: Base, offered: platforms.Platform) -> None:
-        try:
-            given = self.given.target_platform
-            wanted = platforms.parse(base.platform) if base.platform else given
-        except BadReference:
-            return  # an error of the planner
-        if not platforms.matches(offered, wanted):
-            words = (base.name, str(offered), str(wanted))
+    def base_image(self, stage: Stage, base: Base) -> KnownImage | None:
+        wanted = self.given.target_platform
+        if base.platform:
+            wanted = platform_of(self.dockerfile, stage, base.platform)
+        image = self.given.image(base.name, wanted, self.names(stage))
+        if image is not None and not platforms.matches(image.platform, wanted):
+            words = (base.name, str(image.platform), str(wanted))
             self.say("InvalidBaseImagePlatform", stage.start, *words)
+        return image
 
     def instruction(self, i: to.Instruction, facts: _StageFacts) -> None:
         scope = facts.scope
@@ -305,10 +345,16 @@ class _Linter:
                 if not facts.workdir_set and not expanded.path.startswith("/"):
                     self.say("WorkdirRelativePath", i, expanded.path)
                 facts.workdir_set = True
+                if facts.workdir is not None or expanded.path.startswith("/"):
+                    facts.workdir = posixpath.join(facts.workdir or "", expanded.path)
+            case to.Run():
+                check_run(expanded, facts.workdir)
+                if self.given.look_for is not None:
+                    self.given.look_for(expanded, facts.stages)
             case to.Expose():
                 self.ports(i, expanded)
             case to.Copy() | to.Add():
-                self.sources(i, expanded)
+                self.sources(i, expanded, facts.stages)
 
     def secrets(self, i: to.Instruction, names: list[str]) -> None:
         for name in names:
@@ -323,15 +369,16 @@ class _Linter:
             if port.has_host_part:
                 self.say("ExposeInvalidFormat", i, text)
 
-    def sources(self, i: to.Instruction, expanded: to.Copy | to.Add) -> None:
-        copied = isinstance(expanded, to.Copy) and expanded.source_stage
-        if self.given.look_for is not None and not copied:
-            self.given.look_for(expanded)
+    def sources(
+        self, i: to.Instruction, expanded: to.Copy | to.Add, stages: frozenset[str]
+    ) -> None:
+        if self.given.look_for is not None:
+            self.given.look_for(expanded, stages)
         ignore = self.given.ignore
         # With exceptions, an ignored directory may hold what is wanted.
         if ignore is None or ignore.has_exceptions:
             return
-        if copied:
+        if isinstance(expanded, to.Copy) and expanded.source_stage:
             return
         word = "Copy" if isinstance(expanded, to.Copy) else "Add"
         for source in expanded.sources:

@@ -89,8 +89,12 @@ def excerpt(lines: tuple[str, ...], first: int, last: int) -> str:
     return "\n".join(shown)
 
 
-def read(data: bytes, name: str = "Dockerfile") -> Source:
-    """Split a Dockerfile into nodes.  Raises BuildError with its place."""
+def read(data: bytes, name: str = "Dockerfile", errors: list[BuildError] | None = None) -> Source:
+    """Split a Dockerfile into nodes.  Raises BuildError with its place.
+
+    With `errors` wrong directives and a heredoc without its end are added there, and what can
+    be read all the same is.
+    """
     if len(data) > SIZE_MAX:
         raise BuildError(
             f"{name} has {len(data)} bytes, more than {SIZE_MAX} are not read",
@@ -104,9 +108,10 @@ def read(data: bytes, name: str = "Dockerfile") -> Source:
     if lines and not lines[-1]:
         lines = lines[:-1]
     reader = _Reader(name, lines)
+    reader.errors = errors
     try:
         reader.run()
-        if not reader.nodes:
+        if not reader.nodes and not errors:
             reader.first = reader.at = 1
             raise BuildError(
                 "the Dockerfile has no instructions" if lines else "the Dockerfile is empty",
@@ -114,8 +119,7 @@ def read(data: bytes, name: str = "Dockerfile") -> Source:
                 code="RL-BUILD-EMPTY",
             )
     except BuildError as e:
-        first, last = reader.first, max(reader.first, reader.at)
-        e.locate((name, first, last), excerpt(lines, first, last))
+        reader.locate(e)
         raise
     return Source(name, lines, tuple(reader.nodes), reader.directives, reader.escape)
 
@@ -160,6 +164,19 @@ class _Reader:
         self.directives: dict[str, tuple[str, int]] = {}
         self.directives_done = False
         self.escape = "\\"
+        self.errors: list[BuildError] | None = None
+
+    def locate(self, e: BuildError) -> None:
+        """The place of an error is what has been read last."""
+        first, last = self.first, max(self.first, self.at)
+        e.locate((self.name, first, last), excerpt(self.lines, first, last))
+
+    def fail(self, e: BuildError) -> None:
+        """Raise the error, or keep it where all of them are wanted."""
+        if self.errors is None:
+            raise e
+        self.locate(e)
+        self.errors.append(e)
 
     def run(self) -> None:
         comments: list[str] = []
@@ -176,7 +193,11 @@ class _Reader:
             if not line:
                 comments = []
                 continue
-            self.nodes.append(self.node(line, tuple(comments)))
+            try:
+                self.nodes.append(self.node(line, tuple(comments)))
+            except BuildError as e:
+                self.fail(e)
+                return  # a heredoc goes on to the end: nothing after it is an instruction
             comments = []
 
     def directive(self, line: str) -> bool:
@@ -190,19 +211,25 @@ class _Reader:
             self.directives_done = True
             return False
         if key in self.directives:
-            raise BuildError(
-                f"the parser directive {key} stands here twice",
-                remedy=f"remove one; the first is in line {self.directives[key][1]}",
-                code="RL-BUILD-DIRECTIVE",
+            self.fail(
+                BuildError(
+                    f"the parser directive {key} stands here twice",
+                    remedy=f"remove one; the first is in line {self.directives[key][1]}",
+                    code="RL-BUILD-DIRECTIVE",
+                )
             )
+            return True
         self.directives[key] = (value, self.at)
         if key == "escape":
             if value not in ("\\", "`"):
-                raise BuildError(
-                    f"the escape character {value!r} is not allowed",
-                    remedy="it is \\ or `",
-                    code="RL-BUILD-DIRECTIVE",
+                self.fail(
+                    BuildError(
+                        f"the escape character {value!r} is not allowed",
+                        remedy="it is \\ or `",
+                        code="RL-BUILD-DIRECTIVE",
+                    )
                 )
+                return True
             self.escape = value
         return True
 

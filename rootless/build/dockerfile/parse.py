@@ -23,17 +23,18 @@ def parse_tolerant(
 
 
 def _parse(data: bytes, name: str, *, stop: bool) -> tuple[Dockerfile | None, list[BuildError]]:
+    errors: list[BuildError] = []
     try:
-        source = read(data, name)
+        source = read(data, name, None if stop else errors)
     except BuildError as e:
-        return None, [e]
+        return None, [*errors, e]
     globals_: list[to.Arg] = []
     stages: list[tuple[to.From, list[to.Instruction]]] = []
-    errors: list[BuildError] = []
     for node in source.nodes:
         try:
             instruction = interpret(node, source.escape)
-            _sort_in(instruction, globals_, stages)
+            if not _sort_in(instruction, globals_, stages) and not errors:
+                raise _before_from(instruction)  # told once; a FROM that is wrong is told before
         except BuildError as e:
             first, last = node.first_line, node.last_line
             e.locate((name, first, last), source.excerpt(first, last))
@@ -57,7 +58,8 @@ def _sort_in(
     instruction: to.Instruction,
     globals_: list[to.Arg],
     stages: list[tuple[to.From, list[to.Instruction]]],
-) -> None:
+) -> bool:
+    """Whether the instruction has a place."""
     if isinstance(instruction, to.From):
         stages.append((instruction, []))
     elif stages:
@@ -65,11 +67,16 @@ def _sort_in(
     elif isinstance(instruction, to.Arg):
         globals_.append(instruction)
     else:
-        raise BuildError(
-            f"{instruction.name} stands before the first FROM",
-            remedy="only ARG, comments and parser directives may",
-            code="RL-BUILD-STAGE",
-        )
+        return False
+    return True
+
+
+def _before_from(instruction: to.Instruction) -> BuildError:
+    return BuildError(
+        f"{instruction.name} stands before the first FROM",
+        remedy="only ARG, comments and parser directives may",
+        code="RL-BUILD-STAGE",
+    )
 
 
 def parse_trigger(expression: str, base: to.From) -> to.Instruction:

@@ -12,7 +12,8 @@ from rootless.build.dockerfile.ports import parse_port
 from rootless.build.dockerfile.shellwords import Expansion, Lexer
 from rootless.build.dockerfile.stages import Dockerfile, Stage
 from rootless.build.dockerfile.text import did_you_mean
-from rootless.errors import BuildError, UsageError
+from rootless.errors import BadReference, BuildError, UsageError
+from rootless.oci import platform as platforms
 from rootless.oci.platform import Platform
 from rootless.records import dataclass, replace
 from rootless.runtime.options_text import parse_signal
@@ -24,6 +25,7 @@ PROXY_ARGUMENTS = tuple(
     for word in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     for name in (word, word.lower())
 )
+UNKNOWN = "<unknown>"  # no value that anybody could mean, and no image's name
 # Said with --build-arg, they speak to the builder and need no ARG.
 BUILDER_ARGUMENTS = ("SOURCE_DATE_EPOCH",)
 
@@ -50,11 +52,11 @@ def global_arguments(
     dockerfile: Dockerfile,
     predefined_arguments: Mapping[str, str],
     build_arguments: Mapping[str, str],
-    seen: Callable[[to.Instruction, Expansion], None] | None = None,
+    failed: Callable[[BuildError], None] | None = None,
 ) -> dict[str, str]:
     """What FROM sees: the predefined arguments and the ARGs before the first FROM, with values.
 
-    Raises BuildError with its place.
+    Raises BuildError with its place; or `failed` gets it, and that ARG has the value UNKNOWN.
     """
     values = dict(predefined_arguments)
     lexer = Lexer(dockerfile.escape)
@@ -64,13 +66,13 @@ def global_arguments(
                 values[argument.name] = build_arguments[argument.name]
             elif argument.default is not None:
                 try:
-                    expansion = lexer.expand(argument.default, values)
+                    values[argument.name] = lexer.expand(argument.default, values).text
                 except BuildError as e:
                     dockerfile.locate(e, arg)
-                    raise
-                values[argument.name] = expansion.text
-                if seen:
-                    seen(arg, expansion)
+                    if failed is None:
+                        raise
+                    failed(e)
+                    values[argument.name] = UNKNOWN
     return values
 
 
@@ -117,6 +119,19 @@ def base_of(
             )
         results[what] = expansion.text
     return Base(results["base"], results["platform"])
+
+
+def platform_of(dockerfile: Dockerfile, stage: Stage, text: str) -> Platform:
+    """The platform of FROM --platform=`text`, expanded.  Raises BuildError with its place."""
+    try:
+        return platforms.parse(text)
+    except BadReference as e:
+        raise dockerfile.error(
+            stage.start,
+            f"--platform={text} is no platform",
+            remedy="write it as linux/amd64",
+            code="RL-BUILD-VALUE",
+        ) from e
 
 
 class Scope:

@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rootless import log
 from rootless.build import options as build_options
+from rootless.build.checking import Outside
 from rootless.build.context import open_context
 from rootless.build.dockerfile import lint
 from rootless.build.dockerfile.nodes import excerpt
@@ -18,13 +20,11 @@ from rootless.build.solve import build
 from rootless.cli import build_progress
 from rootless.cli.output import printable, write
 from rootless.errors import BuildError, RlError, UsageError
-from rootless.oci import platform as platforms
 from rootless.records import replace
-from rootless.store import images, layout
+from rootless.store import layout
 
 if TYPE_CHECKING:
     from rootless.build.context import BuildContext
-    from rootless.build.dockerfile.instructions import Add, Copy
     from rootless.context import Context
 
 
@@ -67,10 +67,11 @@ def _end_on_sigterm() -> None:
 
 def _with_context(ctx: "Context", options: BuildOptions) -> int:
     with open_context(ctx, options, 0) as context:
-        report = lint.check(
-            context.dockerfile, context.dockerfile_name, _given(ctx, options, context)
-        )
+        outside = Outside(ctx, options, context, thorough=options.check)
+        report = lint.check(context.dockerfile, context.dockerfile_name, outside.given())
         if options.check:
+            for note in outside.notes:
+                log.note(note)
             return _show_report(report, context)
         for error in report.errors:
             if error.code == "RL-BUILD-CHECK":
@@ -259,47 +260,6 @@ def _metadata(ctx: "Context", options: BuildOptions, result: Result) -> "dict[st
 
 
 # The checks.
-
-
-class _KnownImages(Mapping[str, "tuple[Sequence[str], Sequence[str], platforms.Platform]"]):
-    """Env, Shell and platform of the images in the store; each is looked up when asked for."""
-
-    def __init__(self, ctx: "Context") -> None:
-        self._paths = ctx.paths
-
-    def __getitem__(self, name: str) -> "tuple[Sequence[str], Sequence[str], platforms.Platform]":
-        try:
-            record = images.find(self._paths, name)
-        except RlError:
-            record = None
-        if record is None:
-            raise KeyError(name)
-        config, place = record.get("config") or {}, record["platform"]
-        assert isinstance(config, dict) and isinstance(place, dict)
-        platform = platforms.Platform.from_json(place, "the image record")
-        return tuple(config.get("Env") or ()), tuple(config.get("Shell") or ()), platform
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
-def _given(ctx: "Context", options: BuildOptions, context: "BuildContext") -> lint.Given:
-    def look_for(instruction: "Copy | Add") -> None:
-        from rootless.build import copying
-
-        copying.look_for(copying.from_instruction(instruction, source=context.tree))
-
-    return lint.Given(
-        build_arguments=options.given_args,
-        target_platform=options.platform or platforms.host(),
-        target=options.target,
-        images=_KnownImages(ctx),
-        ignore=context.matcher,
-        look_for=look_for if options.check else None,
-    )
 
 
 def _show_report(report: lint.Report, context: "BuildContext") -> int:

@@ -3,7 +3,8 @@
 import pytest
 
 from rootless.build.dockerfile.ignore import Matcher
-from rootless.build.dockerfile.lint import Given, check
+from rootless.build.dockerfile.instructions import Copy, Instruction
+from rootless.build.dockerfile.lint import Find, Given, KnownImage, check
 from rootless.build.dockerfile.rules import RULES, parse_options
 from rootless.errors import BuildError
 from rootless.oci.platform import Platform
@@ -17,6 +18,11 @@ def found(text: str, **given: object) -> list[tuple[str, int]]:
     report = check(text.encode(), given=Given(**options))  # type: ignore[arg-type]
     assert not report.errors
     return [(finding.rule.name, finding.first_line) for finding in report.findings]
+
+
+def known(images: dict[str, KnownImage]) -> Find:
+    """Given.image for these."""
+    return lambda name, _platform, _stages: images.get(name)
 
 
 @pytest.mark.parametrize(
@@ -97,16 +103,17 @@ def test_ignored_sources_are_found_when_asked_for() -> None:
 
 def test_a_known_base_image_brings_its_variables_and_shell() -> None:
     text = "ARG A=2\nFROM img:$A\nUSER $HOME$NOPE\nCMD a"
-    image = (["HOME=/root"], ["/bin/bash", "-c"], AMD64)
-    findings = found(text, build_arguments={"A": "1"}, images={"img:1": image})
+    image = KnownImage(AMD64, ["HOME=/root"], ["/bin/bash", "-c"])
+    findings = found(text, build_arguments={"A": "1"}, image=known({"img:1": image}))
     assert ("UndefinedVar", 3) in findings
     assert "JSONArgsRecommended" not in dict(findings)
 
 
 def test_a_known_base_image_of_another_platform_is_told() -> None:
-    arm = ([], [], Platform("linux", "arm64"))
+    arm = Platform("linux", "arm64")
     text = "FROM --platform=$BUILDPLATFORM img AS a\nFROM img AS b\nFROM a"
-    findings = found(text, images={"img": arm}, target_platform=arm[2])
+    image = known({"img": KnownImage(arm)})
+    findings = found(text, image=image, target_platform=arm)
     assert findings == [("InvalidBaseImagePlatform", 1)]
 
 
@@ -150,6 +157,61 @@ def test_all_errors_are_told_at_once() -> None:
     assert [e.location and e.location[1] for e in report.errors] == [2, 4, 5, 6]
     assert [finding.rule.name for finding in report.findings] == ["MaintainerDeprecated"]
     assert report.fails
+
+
+def lines_of_errors(text: str, **given: object) -> list[int]:
+    report = check(text.encode(), given=Given(**given))  # type: ignore[arg-type]
+    return [e.location[1] if e.location else 0 for e in report.errors]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        # What no step can have.
+        ("FROM scratch\nRUN --mount=type=cache a\nRUN --mount=type=tmpfs,target=/ a", [2, 3]),
+        ("FROM scratch\nWORKDIR /a\nRUN --mount=target=.. a\nRUN --mount=target=. a", [3]),
+        ("FROM unknown\nRUN --mount=target=.. a\nWORKDIR /\nRUN --mount=target=. a", [4]),
+        ("FROM scratch\nRUN --security=insecure a\nRUN --device=x,required a", [2, 3]),
+        ("FROM --platform=a/b/c/d x\nUSER ${A:?}\nFROM --platform=$P x", [1, 2, 3]),
+        # One mistake hides no other.
+        ("FROM ${A}\nUSER ${B:?}", [1, 2]),
+        ("ARG A=${B:?}\nFROM debian:$A\nUSER ${B:?}\nFROM $A", [1, 3]),
+        ("FROM scratch\nRNU a\nCOPY <<a b\nRNU c\n", [2, 3]),
+        ("# escape=x\n# check=skip=all\n# check=skip=all\nFROM scratch\nRNU", [1, 3, 5]),
+        ("# escape=x\n", [1]),
+        # And none is told twice.
+        ("FRM x\nRUN a\nCOPY a b", [1]),
+        ("RUN a\nCOPY a b\nFROM scratch\nRNU", [1, 4]),
+        ("COPY <<a b\n", [1]),
+    ],
+)
+def test_every_error_is_told_and_once(text: str, lines: list[int]) -> None:
+    assert lines_of_errors(text, build_arguments={"P": "a/b/c/d"}) == lines
+
+
+def test_images_and_files_are_asked_for_where_they_stand() -> None:
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def image(name: str, _platform: Platform, stages: tuple[str, ...]) -> KnownImage | None:
+        asked.append((name, stages))
+        if name == "no":
+            raise BuildError("there is no such image", code="RL-BUILD-STAGE")
+        return KnownImage(AMD64, workdir="/")
+
+    looked: list[tuple[int, frozenset[str]]] = []
+
+    def look_for(i: Instruction, stages: frozenset[str]) -> None:
+        looked.append((i.first_line, stages))
+        if isinstance(i, Copy) and i.sources == ("none",):
+            raise BuildError("it is not there", code="RL-BUILD-NOT-FOUND")
+
+    text = (
+        "FROM a AS one\nFROM no\nCOPY --from=one x /\nCOPY --from=no x /\nCOPY none /\n"
+        "RUN --mount=from=b,target=/x --mount=from=one,target=/y --mount=target=.. a\nUSER ${A:?}\n"
+    )
+    assert lines_of_errors(text, image=image, look_for=look_for) == [2, 4, 5, 7]
+    assert asked == [("a", ()), ("no", ("one",)), ("no", ("one",)), ("b", ("one",))]
+    assert looked == [(3, {"one"}), (5, set()), (6, {"one"})]
 
 
 @pytest.mark.parametrize("options", ["x", "skip", "error=maybe", "skip=a;foo=b"])
