@@ -5,6 +5,7 @@ import time
 
 from rootless.cli import container_words as words
 from rootless.errors import ContainerError, UsageError
+from rootless.runtime import health
 from rootless.store import containers
 
 TYPE_CHECKING = False
@@ -25,6 +26,8 @@ def wait(ctx: "Context", container: "Container", conditions: list[str]) -> int:
     for one in conditions:
         if one not in _KNOWN:
             raise UsageError(f"invalid --condition {one}", remedy=f"one of {', '.join(_KNOWN)}")
+    if set(conditions) <= set(_HEALTH):
+        health.need(container)
     began = dict(container.state)
     # The exit code stays readable through this descriptor when the directory has gone (--rm).
     with open(container.lock_path, "rb") as left:
@@ -42,7 +45,20 @@ def wait(ctx: "Context", container: "Container", conditions: list[str]) -> int:
             found = containers.find(ctx, container.id) if not _is_removing(container) else None
             if found is not None and any(_holds(one, found, began) for one in conditions):
                 return int(found.state.get("exit_code", 0)) if not found.running else -1
+            if found is not None and set(conditions) <= set(_HEALTH):
+                _need_hope(found, " or ".join(conditions))
             time.sleep(_INTERVAL_S)
+
+
+def _need_hope(container: "Container", wanted: str) -> None:
+    """What has ended is asked no more how it is.  Raises ContainerError."""
+    if container.running or container.state.get("status") == "created":
+        return
+    raise ContainerError(
+        f"{container.name} ended before it was {wanted}",
+        remedy=f"see why: rl logs {container.name}",
+        code="RL-CONTAINER-NOT-RUNNING",
+    )
 
 
 def _is_removing(container: "Container") -> bool:

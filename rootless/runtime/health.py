@@ -16,7 +16,7 @@ import os
 import time
 
 from rootless import fastjson
-from rootless.errors import RlError
+from rootless.errors import ContainerError, RlError
 from rootless.linux import process
 from rootless.runtime import exec as execution
 from rootless.runtime.exec_options import process_for_exec
@@ -55,6 +55,17 @@ def read(container: "Container") -> "dict[str, Any]":
     except (FileNotFoundError, RlError):
         status = container.state.get("health", "starting")
         return {"Status": status, "FailingStreak": 0, "Log": []}
+
+
+def need(container: "Container") -> None:
+    """Raises ContainerError RL-HEALTH-NONE for a container without a health check."""
+    test = (container.runtime_config()["rl"].get("health") or {}).get("Test") or ["NONE"]
+    if test[0] in ("NONE", ""):
+        raise ContainerError(
+            f"{container.name} has no health check",
+            remedy="give it one when you make it: --health-cmd, or HEALTHCHECK in its image",
+            code="RL-HEALTH-NONE",
+        )
 
 
 def command(test: "list[str]") -> "list[str]":

@@ -139,6 +139,24 @@ def test_asked_out_of_turn(rl: Rl) -> None:
     rl.fails("healthcheck", "run", "nobody", code="RL-CONTAINER-NOT-FOUND")
 
 
+def test_wait_for_health(rl: Rl) -> None:
+    check = ("--health-cmd", "test -e /ok", "--health-interval", "100ms", "--health-retries", "1")
+    name = rl.start(*check)
+    assert rl.out("wait", "--condition", "unhealthy", name) == "-1"
+    waiting = rl.popen("wait", "--condition=healthy", name)
+    rl.run("exec", name, "touch", "/ok")
+    assert waiting.communicate(timeout=30) == ("-1\n", "")
+    # What has ended is never healthy again by itself.
+    waiting = rl.popen("wait", "--condition=starting", name)
+    either = rl.popen("wait", "--condition=starting", "--condition=exited", name)
+    rl.run("kill", name)
+    assert "RL-CONTAINER-NOT-RUNNING" in waiting.communicate(timeout=30)[1]
+    assert waiting.returncode == 1
+    assert either.communicate(timeout=30) == ("137\n", "")
+    rl.fails("wait", "--condition=healthy", name, status=1, code="RL-CONTAINER-NOT-RUNNING")
+    rl.fails("wait", "--condition=healthy", rl.start(), status=1, code="RL-HEALTH-NONE")
+
+
 def test_several_ask_and_the_container_ends(rl: Rl) -> None:
     name = rl.start("--health-cmd", "echo >> /asked; sleep 4712", "--health-interval", "1h",
                     "--health-timeout", "1h")  # fmt: skip

@@ -8,20 +8,14 @@ from rootless.cli.actions.attach import connect
 from rootless.cli.output import write
 from rootless.context import Context
 from rootless.errors import ContainerError
-from rootless.runtime import attach
+from rootless.runtime import attach, health
 from rootless.store.containers import Container
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
     """0 where it is well, 1 and a word where it is not."""
     container = several.find(ctx, str(values["container"]))
-    test = (container.runtime_config()["rl"].get("health") or {}).get("Test") or ["NONE"]
-    if test[0] in ("NONE", ""):
-        raise ContainerError(
-            f"{container.name} has no health check",
-            remedy="give it one when you make it: --health-cmd, or HEALTHCHECK in its image",
-            code="RL-HEALTH-NONE",
-        )
+    health.need(container)
     answer = _ask(ctx, container)
     if answer["ExitCode"] == 0:
         return 0

@@ -36,6 +36,7 @@ def wait(
 ) -> int:
     """Wait until containers have ended and print their exit codes.
 
-    For a state in which there is no exit code, -1 is printed.
+    For a state in which there is no exit code, -1 is printed. To wait for the health of a container
+    that has ended, or has no health check, is an error.
     """
     return call(ctx)
