@@ -189,6 +189,13 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "IDs all usual IDs exist; `rl doctor --admin` prints what to ask for. With one ID alone a "
         "container has root and the user that it was started as.",
     ),
+    "RL-LANDLOCK": (
+        "--landlock cannot be kept",
+        "Landlock (landlock(7)) lets a process give up files and ports for good. It came with "
+        "Linux 5.13, rules for TCP ports with 6.7, and the kernel's lsm= list must name it. The "
+        "paths of rules must be there when the container starts: they are those of the image "
+        "and of -v, not what the program makes later.",
+    ),
     "RL-SYSCTL": (
         "A sysctl cannot be set",
         "A container may set those kernel parameters that its own namespaces have (net.* with a "

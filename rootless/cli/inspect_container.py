@@ -238,9 +238,14 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
         **_resources(options),
         **_UNSET,
         "Init": bool(options.get("init")),
+        "Landlock": [_landlock_rule(rule) for rule in security.get("landlock", ())] or None,
         "MaskedPaths": list(linux.get("maskedPaths", ())),
         "ReadonlyPaths": list(linux.get("readonlyPaths", ())),
     }
+
+
+def _landlock_rule(rule: "Doc") -> str:
+    return "{}={}".format(*rule.values())
 
 
 def _resources(options: "Doc") -> "Doc":

@@ -180,7 +180,7 @@ class Joining:
     ) -> None:
         extension = document["rl"]
         plan = rootfs.process_plan(
-            document, extension["user"], extension["groups"], extension["seccomp"]
+            ctx, document, extension["user"], extension["groups"], extension["seccomp"]
         )
         if container.state.get("one_id"):
             plan.one_id = rootfs.one_id_program(ctx)
@@ -268,6 +268,7 @@ def _join(
         become(
             plan,
             stdio,
+            channel.fileno(),
             dies_with_parent=not detach and not plan.terminal,
             give_listener=lambda fd: channel.send("owners", fds=[fd]),
         )

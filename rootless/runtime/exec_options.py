@@ -57,6 +57,7 @@ def process_for_exec(
         "rlimits": own["rlimits"],
         "noNewPrivileges": own["noNewPrivileges"] and not privileged,
         "oomScoreAdj": own.get("oomScoreAdj"),
+        "landlock": () if privileged else own.get("landlock", ()),
         "rl": {
             "user": user or extension["user"],
             # As Docker: --group-add is for the container's own user.

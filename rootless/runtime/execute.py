@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 
+from rootless import fastjson
 from rootless.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -39,6 +40,8 @@ class ProcessPlan:
         "cwd",
         "env",
         "groups",
+        "landlock",
+        "launcher",
         "nests",
         "no_new_privileges",
         "note_owners",
@@ -67,6 +70,8 @@ class ProcessPlan:
         umask: int = 0o022,
         one_id: bytes = b"",
         oom_score_adj: int | None = None,
+        landlock: "Sequence[Mapping[str, str | int]]" = (),
+        launcher: bytes = b"",
     ) -> None:
         self.args = args
         self.env = env
@@ -80,6 +85,8 @@ class ProcessPlan:
         self.terminal = terminal
         self.umask = umask
         self.oom_score_adj = oom_score_adj
+        self.landlock = landlock  # rules of linux/landlock; none restrict nothing
+        self.launcher = launcher  # the program that executes it (runtime/launcher), or b""
         self.one_id = one_id  # a BPF program that pretends other IDs, where one is mapped, or b""
         self.nests = False  # whether another user than root is made where one ID is mapped
         self.note_owners = b""  # the same, with a listener for changes of owners: runtime.owners
@@ -112,6 +119,7 @@ def set_oom_score(plan: ProcessPlan) -> None:
 def execute(
     plan: ProcessPlan,
     stdio: "Sequence[int]",
+    channel_fd: int,
     *,
     dies_with_parent: bool = True,
     give_listener: "Callable[[int], None] | None" = None,
@@ -120,6 +128,7 @@ def execute(
 ) -> "NoReturn":
     """Become the program of `plan`, in the container's root, with `stdio` as 0, 1 and 2.
 
+    `channel_fd` is that of the channel on which the parent hears of a failure.
     `give_listener` takes the listener of changes of owners, if there is to be one; `tell_user` is
     told of another user than root where one ID is mapped.  `trace` is saved before the rights go
     that this may take; its last span ends with the execve(2).
@@ -163,9 +172,17 @@ def execute(
     if plan.seccomp and plan.no_new_privileges:
         seccomp.load(plan.seccomp)
     try:
+        if plan.launcher:
+            from rootless.linux import launcher  # imported by who has read it
+
+            # The first execve closes all but the channel, the second the channel.
+            os.dup2(channel_fd, launcher.CHANNEL_FD)
+            os.set_inheritable(launcher.CHANNEL_FD, True)
+            words = [path, fastjson.dumps(path), *plan.args]
+            os.execve(launcher.sealed(plan.launcher), words, env)
         os.execve(path, list(plan.args), env)
     except OSError as e:
-        raise _exec_failure(path, e.errno or 0) from e
+        raise exec_failure(path, e.errno or 0) from e
 
 
 def _drop(
@@ -183,6 +200,10 @@ def _drop(
     elif plan.one_id:
         # From here on changes of IDs only seem to work: ours to root's are none.
         _pretend(plan, give_listener)
+    if plan.landlock:
+        from rootless.linux import landlock
+
+        landlock.restrict(plan.landlock)  # needs CAP_SYS_ADMIN as well
     if plan.seccomp and not plan.no_new_privileges:
         # Needs CAP_SYS_ADMIN in the user namespace, which goes away below.
         seccomp.load(plan.seccomp)
@@ -305,7 +326,8 @@ def find_command(name: str, search_path: str) -> str:
     )
 
 
-def _exec_failure(path: str, number: int) -> RlError:
+def exec_failure(path: str, number: int) -> RlError:
+    """Why execve(2) of `path` has failed with errno `number`."""
     if number == errno.ENOENT:
         return CommandNotFound(
             f"cannot execute {path}: its interpreter or dynamic loader is missing in the container",
@@ -316,7 +338,12 @@ def _exec_failure(path: str, number: int) -> RlError:
             f"cannot execute {path}: exec format error",
             remedy="is it built for another architecture, or a script without #! line?",
         )
-    return CommandNotExecutable(f"cannot execute {path}: {os.strerror(number)}")
+    return CommandNotExecutable(
+        f"cannot execute {path}: {os.strerror(number)}",
+        remedy="is it executable for this user, and within the rules of --landlock?"
+        if number == errno.EACCES
+        else None,
+    )
 
 
 def resolve_user(user: str, extra: "Sequence[str]") -> tuple[int, int, list[int], str]:

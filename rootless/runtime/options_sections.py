@@ -194,6 +194,7 @@ def security(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str)
         texts(values, "cap_drop"), "--cap-drop"
     )
     fields["security"] = options_security.parse_security(texts(values, "security_opt"), cwd)
+    fields["security"]["landlock"] = options_security.parse_landlock(texts(values, "landlock"))
     paths, fields["cdi"] = options_security.split_cdi(texts(values, "device"))
     fields["devices"] = options_security.parse_devices(paths)
     if text(values, "gpus"):

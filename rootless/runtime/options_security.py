@@ -57,6 +57,8 @@ def parse_security(specs: list[str], cwd: str) -> "dict[str, Any]":
     system_paths       "unconfined" leaves /proc and /sys as they are; else ""
     mask, unmask       paths to hide, and not to hide ("ALL" among the latter)
     proc_options       mount options for /proc
+
+    `landlock`, the rules of --landlock, is put beside them.
     """
     found: dict[str, Any] = {
         "no_new_privileges": False,
@@ -162,6 +164,26 @@ _SECURITY = {
     "systempaths": _system_paths,
     "unmask": _unmask,
 }
+
+
+def parse_landlock(specs: list[str]) -> "list[dict[str, str | int]]":
+    """--landlock as rules of linux/landlock: ro=PATH, rw=PATH, connect=PORT, bind=PORT.
+
+    Separated by commas, and repeatable; PATH is absolute and in the container.
+    """
+    rules: list[dict[str, str | int]] = []
+    for rule in (rule for spec in specs for rule in spec.split(",")):
+        access, _, value = rule.partition("=")
+        if access in ("ro", "rw") and value.startswith("/"):
+            rules.append({"access": access, "path": value})
+        elif access in ("connect", "bind") and value.isdecimal() and int(value) <= 65535:
+            rules.append({"access": access, "port": int(value)})
+        else:
+            raise UsageError(
+                f"invalid --landlock {rule!r}",
+                remedy="write ro=PATH, rw=PATH (absolute paths), connect=PORT or bind=PORT",
+            )
+    return rules
 
 
 def parse_devices(specs: list[str]) -> list[dict[str, str]]:

@@ -68,7 +68,7 @@ def plan(
         operations.append(operation(ctx, container, config, entry, idmap))
     for text, path in extension["links"]:
         operations.append(mount.Symlink(text, path))
-    program = process_plan(config["process"], extension["user"], extension["groups"],
+    program = process_plan(ctx, config["process"], extension["user"], extension["groups"],
                            extension["seccomp"])  # fmt: skip
     if idmap.single:
         program.one_id = one_id_program(ctx)
@@ -142,13 +142,20 @@ def _one_id_filter(ctx: "Context") -> bytes:
 
 
 def process_plan(
-    document: "Mapping[str, Any]", user: str, groups: "list[str]", seccomp: str
+    ctx: "Context",
+    document: "Mapping[str, Any]",
+    user: str,
+    groups: "list[str]",
+    seccomp: str,
 ) -> ProcessPlan:
     """The plan of a runtime-spec process; `seccomp` is the path of a program or ""."""
     program = b""
     if seccomp:
         with open(seccomp, "rb") as file:
             program = file.read()
+    if document.get("landlock"):
+        from rootless.linux import landlock  # noqa: F401  # execute() cannot: another root by then
+
     return ProcessPlan(
         args=document["args"],
         env=document["env"],
@@ -162,7 +169,19 @@ def process_plan(
         terminal=document["terminal"],
         umask=document["user"].get("umask", 0o022),
         oom_score_adj=document.get("oomScoreAdj"),
+        landlock=document.get("landlock", ()),
+        launcher=_launcher(ctx),
     )
+
+
+def _launcher(ctx: "Context") -> bytes:
+    """What executes the program where our Python is the user's file (linux/launcher), or b""."""
+    running = "/proc/self/exe"
+    if os.stat(running).st_uid != ctx.uid and not os.access(running, os.W_OK):
+        return b""
+    from rootless.linux import launcher
+
+    return launcher.program(ctx.helper(f"launcher/{os.uname().machine}"))
 
 
 def root_plan(

@@ -156,7 +156,7 @@ def _process(
         hostname=hostname,
         terminal=options.tty,
     )
-    score = options.oom_score_adj
+    score, rules = options.oom_score_adj, options.security["landlock"]
     return {
         "terminal": options.tty,
         "user": {"uid": 0, "gid": 0, "umask": options.umask},
@@ -167,6 +167,7 @@ def _process(
         "rlimits": spec_process.rlimits(options.ulimits, host_limits),
         "noNewPrivileges": options.security["no_new_privileges"],
         **({} if score is None else {"oomScoreAdj": score}),
+        **({"landlock": rules} if rules else {}),
     }
 
 

@@ -28,7 +28,7 @@ from rootless.errors import ContainerError, KernelError, RlError
 from rootless.linux import channel as channels
 from rootless.linux import mount, pty, syscalls
 from rootless.linux.namespaces import become_root
-from rootless.runtime.execute import ProcessPlan, execute, resolve_user, set_oom_score
+from rootless.runtime.execute import ProcessPlan, exec_failure, execute, resolve_user, set_oom_score
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ def run(plan: Plan, channel: channels.Channel, stdio: "Sequence[int]") -> "NoRet
         execute(
             plan.process,
             stdio,
+            channel.fileno(),
             give_listener=lambda fd: channel.send("owners", fds=[fd]),
             tell_user=lambda uid, gid: channel.send("user", [uid, gid]),
             trace=trace,
@@ -212,6 +213,8 @@ def report(channel: channels.Channel, failure: BaseException) -> None:
 
 def raise_reported(body: object) -> "NoReturn":
     """The parent's side of report(): raise what the stage could not do."""
+    if isinstance(body, list):  # of the launcher: [errno, path]
+        raise exec_failure(str(body[1]), int(body[0]))
     assert isinstance(body, dict)
     if "errno" in body:
         raise KernelError(

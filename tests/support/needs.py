@@ -100,6 +100,13 @@ def _ipv6() -> str | None:
     return None
 
 
+def _landlock() -> str | None:
+    import ctypes
+
+    version = ctypes.CDLL(None).syscall(444, None, 0, 1)  # landlock_create_ruleset(2)
+    return None if version >= 4 else f"the kernel's Landlock is ABI {version}, not 4 or newer"
+
+
 CHECKS: dict[str, Callable[[], str | None]] = {
     "user": _user,
     "userns": _userns,
@@ -108,5 +115,6 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "fuse": _device("/dev/fuse"),
     "tun": _device("/dev/net/tun"),
     "ipv6": _ipv6,
+    "landlock": _landlock,
     "faketime": lambda: None if faketime() else "libfaketime is not installed",
 }

@@ -98,6 +98,7 @@ def run(
     cap_add: security.CapAdd = None,
     cap_drop: security.CapDrop = None,
     security_opt: security.SecurityOpt = None,
+    landlock: security.Landlock = None,
     privileged: security.Privileged = False,
     userns: security.Userns = None,
     ipc: security.Ipc = None,

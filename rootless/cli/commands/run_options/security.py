@@ -26,6 +26,16 @@ SecurityOpt = Annotated[
     ),
 ]
 
+Landlock = Annotated[
+    list[str] | None,
+    option(
+        "--landlock",
+        help="Reach only these: ro=PATH, rw=PATH, connect=PORT, bind=PORT; repeatable.",
+        section=SECTION,
+        metavar="RULE,...",
+    ),
+]
+
 Privileged = Annotated[
     bool,
     option(
