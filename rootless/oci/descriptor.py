@@ -18,6 +18,7 @@ class Descriptor:
     size: int
     annotations: dict[str, str] = field(default_factory=dict)
     platform: Platform | None = None
+    urls: tuple[str, ...] = ()  # where the blob is, too: of a layer that is not to be distributed
 
     @classmethod
     def from_json(cls, doc: dict[str, object], where: str) -> "Descriptor":
@@ -33,6 +34,7 @@ class Descriptor:
             size=size,
             annotations=documents.string_map(doc, "annotations", where),
             platform=Platform.from_json(place, f"{where}.platform") if place else None,
+            urls=tuple(documents.strings(doc, "urls", where)),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -42,6 +44,8 @@ class Descriptor:
             "digest": self.digest,
             "size": self.size,
         }
+        if self.urls:
+            doc["urls"] = list(self.urls)
         if self.annotations:
             doc["annotations"] = dict(self.annotations)
         if self.platform is not None:

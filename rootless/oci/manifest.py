@@ -81,6 +81,14 @@ class Manifest:
         return json.dumps(doc, separators=(",", ":")).encode()
 
 
+def is_foreign(layer: Descriptor) -> bool:
+    """Whether registries are not to have the layer: it is fetched from elsewhere, and not pushed.
+
+    image-spec v1.1 layer.md, "Non-Distributable Layers"; Docker's foreign layers.
+    """
+    return bool(layer.urls) and layer.media_type.startswith((_OCI_FOREIGN, _DOCKER_FOREIGN))
+
+
 def oci_layer(layer: Descriptor) -> Descriptor:
     """A layer with OCI's name for its media type."""
     return replace(layer, media_type=_OCI_LAYER_TYPES.get(layer.media_type, layer.media_type))

@@ -4,7 +4,7 @@ Whatever is fetched by digest is verified against it, manifests and configs too.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
 from rootless.context import Context
@@ -23,6 +23,7 @@ from rootless.registry.blobs import BlobStream
 from rootless.registry.config import Source
 from rootless.registry.transport import ATTEMPTS, Body, Response, Transport, join, split
 
+URLS_MAX = 10  # of one blob, beside the registry
 TAGS_MAX = 10_000
 PAGES_MAX = 1000  # of a list of tags; some may be empty, and some lead back
 
@@ -112,12 +113,47 @@ class Client:
     def blob(self, descriptor: Descriptor, what: str) -> BlobStream:
         """A blob as a stream that verifies size and digest at its end; closed by the caller."""
         url = self.url(f"blobs/{descriptor.digest}")
-        return BlobStream(
-            self.transport,
-            lambda headers: self.get(url, headers, what),
-            descriptor,
-            what,
-        )
+
+        def get(headers: Mapping[str, str]) -> Response:
+            try:
+                return self.get(url, headers, what)
+            except RegistryError as e:
+                if e.code != "RL-REGISTRY-NOT-FOUND" or not descriptor.urls:
+                    raise
+                return self._elsewhere(descriptor.urls, headers, e)
+
+        return BlobStream(self.transport, get, descriptor, what)
+
+    def _elsewhere(
+        self, urls: Sequence[str], headers: Mapping[str, str], missing: RegistryError
+    ) -> Response:
+        """A blob that the registry may not distribute, from where its descriptor says.
+
+        Nobody there gets credentials, whatever they ask for (CVE-2020-15157), nor is anything
+        fetched without TLS, unless that is allowed for the registry itself.
+        """
+        tried = []
+        for url in urls[:URLS_MAX]:
+            parts = split(url)
+            where = printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"[:100])
+            if parts.scheme != "https" and not (
+                parts.scheme == "http" and self.transport.endpoint.insecure
+            ):
+                tried.append(f"{where} is not https")
+                continue
+            try:
+                response = self.transport.request("GET", url, headers)
+            except RegistryError as e:
+                if e.code not in ("RL-REGISTRY-UNREACHABLE", "RL-REGISTRY-TLS"):
+                    raise
+                tried.append(e.what)
+                continue
+            if response.status in (200, 206):
+                return response
+            self.transport.done(response)
+            tried.append(f"{where} answers {response.status}")
+        what = f"{missing.what}; nor is it where its image says: {', '.join(tried)}"
+        raise RegistryError(what, remedy=missing.remedy, code=missing.code)
 
     def tags(self) -> list[str]:
         """All tags of the repository, as the registry orders them."""

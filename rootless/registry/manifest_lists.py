@@ -220,7 +220,9 @@ def _copy(ctx: Context, origin: Client, client: Client, digest: str, depth: int)
         listed = documents.objects(document, "layers", what) if document.get("layers") else []
         config = documents.require(document, "config", dict, what)
         for entry in (config, *listed):
-            _copy_blob(ctx, origin, client, Descriptor.from_json(entry, what))
+            blob = Descriptor.from_json(entry, what)
+            if not manifests.is_foreign(blob):
+                _copy_blob(ctx, origin, client, blob)
     upload.put_manifest(client, digest, media_type, data, what)
 
 

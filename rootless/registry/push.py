@@ -16,7 +16,7 @@ from rootless.oci import digest as digests
 from rootless.oci import platform as platforms
 from rootless.oci import reference
 from rootless.oci.descriptor import Descriptor
-from rootless.oci.manifest import OCI_CONFIG
+from rootless.oci.manifest import OCI_CONFIG, is_foreign
 from rootless.oci.reference import Reference
 from rootless.records import dataclass
 from rootless.registry import upload
@@ -28,7 +28,8 @@ from rootless.store.leases import Lease
 MOUNTS_MAX = 3  # repositories that are tried for one layer
 
 # (layer, phase, bytes done, bytes in all).  The layer is 12 hex digits of its diffID.  Phases:
-# preparing, pushing, then exists, mounted REPOSITORY, or pushed.  Calls never overlap.
+# preparing, pushing, then exists, mounted REPOSITORY, foreign (not sent), or pushed.  Calls never
+# overlap.
 Progress = Callable[[str, str, int, int], None]
 
 
@@ -154,6 +155,9 @@ class _Push:
 
     def _layer(self, layer: Layer) -> Descriptor:
         expected = self.export.expected(layer)
+        if expected is not None and is_foreign(expected):
+            self._tell(layer.diff_id, "foreign", expected.size, expected.size)
+            return expected
         if expected is not None and self._is_there(layer, expected):
             return expected
         descriptor, path = self.export.pack(layer)

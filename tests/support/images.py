@@ -76,6 +76,7 @@ class Image:
     docker: bool = False  # Docker schema 2 media types instead of the OCI ones
     compression: str = "gzip"  # or "zstd", or "" for none
     foreign: bool = False  # layers that registries are not to distribute
+    urls: list[str] = field(default_factory=list)  # where else each layer is
 
     def layer_blobs(self) -> list[tuple[str, bytes]]:
         """Media type and stored bytes of each layer."""
@@ -119,6 +120,7 @@ class Image:
                 },
                 "layers": [
                     {"mediaType": kind, "digest": digest(blob), "size": len(blob)}
+                    | ({"urls": self.urls} if self.urls else {})
                     for kind, blob in self.layer_blobs()
                 ],
             }

@@ -40,6 +40,8 @@ class Registry:
                 "delete": {"enabled": True},
             },
             "http": {"addr": self.host},
+            # Layers that are elsewhere; it takes none by itself.
+            "validation": {"manifests": {"urls": {"allow": ["^http://"]}}},
         }
         if auth is not None:
             settings["auth"] = auth

@@ -33,6 +33,7 @@ IMAGE = Image(
 )  # fmt: skip
 ENTRY = {
     "mediaType": OCI_MANIFEST, "digest": digest(b"x"), "size": 1, "annotations": {"a": "b"},
+    "urls": ["https://example.com/x"],
     "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"},
 }  # fmt: skip
 INDEX = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [ENTRY]}).encode()

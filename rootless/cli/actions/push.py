@@ -14,6 +14,7 @@ _WORDS = {
     "preparing": "Preparing",
     "pushing": "Pushing",
     "exists": "Layer already exists",
+    "foreign": "Skipped foreign layer",
     "pushed": "Pushed",
 }
 
