@@ -12,7 +12,7 @@ import pytest
 from support import traces
 from support.builds import Project, states
 from support.program import Rl
-from support.stores import make_context
+from support.stores import leftovers, make_context
 
 from rootless.store import check
 
@@ -81,7 +81,7 @@ def test_killed_build_leaves_the_cache_right(
             script = "cat /e/note; head -c 4 /e/0; ls -d /w 2>/dev/null"
             shown = project.inside(project.build("", "--squash"), script).split()
             assert shown == ["200000", "200007", f"{moment:04}"]
-    assert check.leftovers(make_context(rl.root, prepare=False).paths) == []
+    assert leftovers(make_context(rl.root, prepare=False).paths) == []
 
 
 def test_two_builds_at_once_share_the_work(project: Project, rl: Rl) -> None:

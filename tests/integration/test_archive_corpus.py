@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.archive_corpus import BLOCK, CORPUS, Outcome
 from support.layer_client import Server, serving
-from support.stores import make_context
+from support.stores import leftovers, make_context
 
 from rootless.context import Context
 from rootless.errors import ImageError, RlError
@@ -62,7 +62,7 @@ def test_archive_has_its_outcome(ctx: Context, name: str) -> None:
         assert layers.list_layers(ctx.paths) == []
     else:
         assert listing(ctx.paths.layer_diff(done.diff_id)) == outcome
-    assert check.leftovers(ctx.paths) == []
+    assert leftovers(ctx.paths) == []
     assert check.check(ctx) == []
 
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.stores import make_context
+from support.stores import leftovers, make_context
 
 from rootless.cli.actions import bootstrap as action
 from rootless.context import Context
@@ -111,7 +111,7 @@ def test_mirror_that_fails_is_one_line_and_leaves_nothing(
     assert "\n" not in caught.value.one_line()
     assert images.list_images(ctx.paths) == []
     assert layers.list_layers(ctx.paths) == []
-    assert check.leftovers(ctx.paths) == []
+    assert leftovers(ctx.paths) == []
 
 
 def test_sources_in_one_line_style() -> None:

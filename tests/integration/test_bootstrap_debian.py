@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.needs import SEARCH_PATH
 from support.program import program
-from support.stores import make_context
+from support.stores import leftovers, make_context
 
 from rootless.cli.actions import bootstrap as action
 from rootless.context import Context
@@ -46,7 +46,7 @@ def test_debian_has_dpkg_owners_and_no_trace_of_this_machine(
     )  # fmt: skip
     assert done.stdout == "0:42:640\n0:0:1777\nok\n", done.stderr
     assert check.check(ctx) == []
-    assert check.leftovers(ctx.paths) == []
+    assert leftovers(ctx.paths) == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -74,7 +74,7 @@ def test_stopped_in_the_middle_it_leaves_no_process_and_no_image(
         time.sleep(0.05)
     assert check.check(ctx) == []
     gc.collect(ctx)
-    assert check.leftovers(ctx.paths) == []
+    assert leftovers(ctx.paths) == []
     assert images.list_images(ctx.paths) == []
     assert os.listdir(ctx.paths.blobs) == []
 

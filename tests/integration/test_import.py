@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.stores import make_context
+from support.stores import leftovers, make_context
 
 from rootless.cli.actions import import_image
 from rootless.context import Context
@@ -79,7 +79,7 @@ def test_archive_becomes_an_image(
     else:
         assert gzip.decompress(stored) == TAR
     assert check.check(ctx, content=True) == []
-    assert check.leftovers(ctx.paths) == []
+    assert leftovers(ctx.paths) == []
 
 
 @pytest.mark.needs("skopeo")
@@ -187,7 +187,7 @@ def assert_nothing_there(ctx: Context) -> None:
     assert images.list_images(ctx.paths) == []
     assert layers.list_layers(ctx.paths) == []
     assert os.listdir(ctx.paths.blobs) == []
-    assert check.leftovers(ctx.paths) == []
+    assert leftovers(ctx.paths) == []
 
 
 @pytest.mark.parametrize(

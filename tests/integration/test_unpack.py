@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.stores import make_context
+from support.stores import leftovers, make_context
 
 from rootless.context import Context
 from rootless.errors import BadDocument, DigestMismatch, ImageError, RlError, StoreError
@@ -98,7 +98,7 @@ def inside(ctx: Context, *command: str) -> str:
 
 
 def assert_nothing_left(ctx: Context) -> None:
-    assert check.leftovers(ctx.paths) == []
+    assert leftovers(ctx.paths) == []
     assert layers.list_layers(ctx.paths) == []
     assert check.check(ctx) == []
 
@@ -516,7 +516,7 @@ def test_full_disk_is_one_clear_error(test_dir: str) -> None:
     script = f"""
 import io, os, sys, tarfile
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, *{sys.path!r}]
-from support.stores import make_context
+from support.stores import leftovers, make_context
 from rootless.errors import StoreError
 from rootless.layer.unpack import unpack
 from rootless.store import check
@@ -528,7 +528,7 @@ with tarfile.open(fileobj=out, mode="w") as tar:
 try:
     unpack(ctx, ctx.paths, io.BytesIO(out.getvalue()))
 except StoreError as e:
-    print(e.code, check.leftovers(ctx.paths), check.check(ctx))
+    print(e.code, leftovers(ctx.paths), check.check(ctx))
 """
     done = subprocess.run(
         ["unshare", "--user", "--map-auto", "--map-root-user", "--mount", "sh", "-c",
@@ -559,7 +559,7 @@ def test_three_layers_at_once_from_threads(ctx: Context) -> None:
         thread.join()
     assert results == dict.fromkeys(range(6), 300_000)
     assert layers.list_layers(ctx.paths) == sorted(diff_id(data) for data in datas)
-    assert check.leftovers(ctx.paths) == []
+    assert leftovers(ctx.paths) == []
     assert check.check(ctx) == []
 
 
@@ -611,7 +611,7 @@ unpack(ctx, ctx.paths, Slow())
         process.kill()
     for pid in children:
         wait_until(lambda pid=pid: not os.path.exists(f"/proc/{pid}"))  # type: ignore[misc]
-    assert len(check.leftovers(ctx.paths)) == 1
+    assert len(leftovers(ctx.paths)) == 1
     assert check.check(ctx) == []
     assert gc.collect(ctx)[0] == 1
     assert_nothing_left(ctx)

@@ -45,3 +45,8 @@ def remove_tree(directory: str) -> None:
             os.P_WAIT, "unshare", "unshare", "--user", "--map-auto", "--map-root-user",
             "rm", "-rf", "--", directory,
         )  # fmt: skip
+
+
+def leftovers(paths: Paths) -> list[str]:
+    """The entries of a store's tmp/: what living commands make, and what a sweep will remove."""
+    return sorted(os.listdir(paths.tmp)) if os.path.isdir(paths.tmp) else []
