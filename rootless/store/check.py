@@ -261,6 +261,11 @@ _REPAIRS: "dict[str, Callable[[Context, Problem], str]]" = {
 }
 
 
+def leftovers(paths: "Paths") -> list[str]:
+    """The entries of tmp/: what living commands make, and what a sweep will remove."""
+    return sorted(_names(paths.tmp))
+
+
 def _names(directory: str) -> list[str]:
     try:
         return os.listdir(directory)
