@@ -178,7 +178,12 @@ def _check_one(
     source: str,
 ) -> None:
     if not signed:
-        raise _refused(image, f"it is not signed, and {source} wants a signature")
+        raise _refused(
+            image,
+            f"it is not signed, and {source} wants a signature",
+            "ask the image's owner for a signature (of cosign 3 with --new-bundle-format=false), "
+            "or whoever wrote that rule",
+        )
     why = "none of its signatures is by the key that"
     for one in signed:
         if not any(_verifies(key, one) for key in keys):
@@ -223,11 +228,13 @@ def _statement(payload: bytes) -> tuple[str, str]:
     return (claimed, digest) if isinstance(claimed, str) and isinstance(digest, str) else ("", "")
 
 
-def _refused(image: Reference, why: str) -> RegistryError:
+def _refused(
+    image: Reference,
+    why: str,
+    remedy: str = "ask the image's owner for a signature, or whoever wrote that rule",
+) -> RegistryError:
     return RegistryError(
-        f"{image.familiar()} is refused: {why}",
-        remedy="ask the image's owner for a signature, or whoever wrote that rule",
-        code="RL-SIGNATURE",
+        f"{image.familiar()} is refused: {why}", remedy=remedy, code="RL-SIGNATURE"
     )
 
 

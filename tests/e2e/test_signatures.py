@@ -1,5 +1,6 @@
 """Signatures: what policy.json and --require-signature let through; skopeo on both sides."""
 
+import base64
 import json
 import os
 import subprocess
@@ -177,6 +178,64 @@ def test_the_policy_goes_by_prefix(
     student.fails(*refused, status=1, code="RL-SIGNATURE")
     policy([reject], **{f"{registry.host}/{repository}:v1": [accept]})
     student.run(*refused)
+
+
+@pytest.mark.parametrize(
+    "kind", ["EC:prime256v1", "EC:secp384r1", "EC:secp521r1", "RSA:2048", "ED25519"]
+)
+def test_signatures_by_openssl_with_each_form_of_a_key(
+    student: Rl,
+    policy: Policy,
+    registry: Registry,
+    pushed: tuple[str, str, str],
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    """Key, payload and signature as the specification says, made by nothing of ours."""
+    repository, reference, manifest = pushed
+    private, public, payload = (f"{tmp_path}/{name}" for name in ("key", "key.pub", "payload"))
+    algorithm, _, option = kind.partition(":")
+    name = {"EC": "ec_paramgen_curve", "RSA": "rsa_keygen_bits"}.get(algorithm)
+    options = ["-pkeyopt", f"{name}:{option}"] if name else []
+    openssl("genpkey", "-algorithm", algorithm, *options, "-out", private)
+    openssl("pkey", "-in", private, "-pubout", "-out", public)
+    signed = (
+        f'{{"critical":{{"identity":{{"docker-reference":"{reference}"}},"image":'
+        f'{{"docker-manifest-digest":"{manifest}"}},"type":"cosign container image signature"}},'
+        '"optional":{"creator":"openssl","timestamp":1700000000}}'
+    ).encode()
+    Path(payload).write_bytes(signed)
+    hashed = [] if kind == "ED25519" else ["-rawin", "-digest", "sha256"]
+    more = hashed or ["-rawin"]
+    signature = openssl("pkeyutl", "-sign", "-inkey", private, *more, "-in", payload)
+
+    other = signing.write_public(signing.new_key(), f"{tmp_path}/other.pub")
+    data, other_data = (base64.b64encode(Path(p).read_bytes()).decode() for p in (public, other))
+    forms: list[dict[str, Any]] = [
+        {"keyPath": public},
+        {"keyPaths": [other, public]},
+        {"keyData": data},
+        {"keyDatas": [other_data, data]},
+    ]
+    identities: list[dict[str, Any]] = [
+        {},
+        {"signedIdentity": {"type": "matchExact"}},
+        {"signedIdentity": {"type": "matchRepository"}},
+        {"signedIdentity": {"type": "exactReference", "dockerReference": reference}},
+    ]
+    for wanted in ([], [(signed, signature)]):
+        signing.attach(registry, repository, manifest, wanted)
+        for form, identity in zip(forms, identities, strict=True):
+            policy([{"type": "reject"}], **{registry.host: [
+                {"type": "sigstoreSigned", **form, **identity}]})  # fmt: skip
+            done = student.run("pull", "-q", reference, check=False)
+            assert (done.returncode == 0) == bool(wanted), done.stderr
+    policy([{"type": "reject"}], **{registry.host: [{"type": "sigstoreSigned", "keyPath": other}]})
+    student.fails("pull", "-q", reference, status=1, code="RL-SIGNATURE")
+
+
+def openssl(*args: str) -> bytes:
+    return subprocess.run(["openssl", *args], capture_output=True, check=True, timeout=60).stdout
 
 
 def test_a_policy_that_is_none_lets_nothing_through(

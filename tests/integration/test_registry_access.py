@@ -4,12 +4,12 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 import time
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from support import certificates
 from support.images import OCI_MANIFEST, Image, tar
 from support.pulling import blob_path, failure
 from support.rogue import Request, Rogue
@@ -222,45 +222,9 @@ def test_what_is_no_http_is_an_error(ctx: Context, rogue: Rogue, answer: bytes) 
     assert caught.value.code.startswith("RL-REGISTRY-")
 
 
-def test_proxy_of_the_environment_is_used(tmp_path: Path, rogue: Rogue, image: Image) -> None:
-    proxy = Rogue()
-    try:
-        environ = {"http_proxy": f"http://ann:a%40b@{proxy.host}", "HTTPS_PROXY": proxy.host}
-        config: dict[str, object] = {"insecure-registries": ["registry.invalid"]}
-        ctx = make_context(str(tmp_path), environ, config)
-        rogue.serve("app", image)
-        served = list(rogue.answers)
-
-        def forward(request: Request) -> None:
-            request.path = request.path.removeprefix("http://registry.invalid")
-            next(answer for prefix, answer in served if request.path.startswith(prefix))(request)
-
-        proxy.on("http://registry.invalid/", forward)
-        assert pull(ctx, "registry.invalid/app")["names"] == ["registry.invalid/app:latest"]
-        assert rogue.seen == []
-        secret = base64.b64encode(b"ann:a@b").decode()
-        wanted = [head for path, head in proxy.seen if path.startswith("http://registry.invalid/")]
-        assert {head["Proxy-Authorization"] for head in wanted} == {f"Basic {secret}"}
-    finally:
-        proxy.close()
-
-
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://h:port", "ftp://h"])
-def test_a_proxy_that_cannot_be_used_is_told(tmp_path: Path, proxy: str) -> None:
-    ctx = make_context(str(tmp_path), {"HTTPS_PROXY": proxy})
-    with pytest.raises(RegistryError, match="proxy") as caught:
-        pull(ctx, "registry.invalid/app")
-    assert "NO_PROXY" in str(caught.value.remedy)
-
-
 def test_certificates(tmp_path: Path, rogue: Rogue, image: Image) -> None:
     """Refused when unknown, taken from certs.d, not asked for when insecure."""
-    key, certificate = f"{tmp_path}/key.pem", f"{tmp_path}/cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out",
-         certificate, "-days", "2", "-subj", "/CN=t", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
+    certificate, key = certificates.make(str(tmp_path))
     rogue.use_tls(certificate, key)
     ctx = make_context(str(tmp_path))
 
@@ -286,12 +250,7 @@ def test_certificates(tmp_path: Path, rogue: Rogue, image: Image) -> None:
 def test_a_client_certificate_of_certs_d_is_shown_to_the_registry(
     tmp_path: Path, rogue: Rogue, image: Image
 ) -> None:
-    key, certificate = f"{tmp_path}/key.pem", f"{tmp_path}/cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out",
-         certificate, "-days", "2", "-subj", "/CN=t", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
+    certificate, key = certificates.make(str(tmp_path))
     rogue.use_tls(certificate, key, clients=certificate)
     ctx = make_context(str(tmp_path))
     reference = rogue.serve("app", image)
