@@ -71,7 +71,7 @@ class Rl:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=timeout,
+            timeout=timeout * traces.PATIENCE,
             **options,
         )
         if check and done.returncode != status:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 
 MARKER = "RL_TEST_WORKER"  # in the environment of every rl that the tests start
+# How many times longer than usual to wait: an emulated machine is slow (scripts/lab).
+PATIENCE = float(os.environ.get("RL_TEST_PATIENCE", "1"))
 
 
 def _read(path: str) -> bytes:
@@ -60,6 +62,7 @@ def entries(directory: str) -> set[str]:
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 10, what: str = "") -> object:
     """Wait until `condition()` is true and return its value."""
+    timeout_s *= PATIENCE
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
