@@ -18,6 +18,12 @@ IMAGES: dict[str, tuple[str, str]] = {
         "A manifest, an image config or a configuration file does not say what its format "
         "demands; the message names the field. For an image, ask its owner to push it again.",
     ),
+    "RL-TOO-LARGE": (
+        "An archive becomes too large when it is unpacked",
+        "A small archive that becomes enormous is what fills a disk on purpose. A layer may become "
+        "100 GiB, and from 4 GiB on 400 times as large as it was packed. max-layer-gib and "
+        "max-layer-ratio in ~/.config/rl/config.toml set other bounds, 0 none.",
+    ),
     "RL-DIGEST-MISMATCH": ("Data does not have its digest", _MIXED_UP),
     "RL-CANCELLED": (
         "Cancelled",

@@ -4,6 +4,7 @@ import io
 import zlib
 
 from rootless.errors import BadDocument
+from rootless.layer import bounds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Prefixed(io.RawIOBase):
     def __init__(self, prefix: bytes, source: Readable) -> None:
         self._prefix = prefix
         self._source = source
+        self.count = len(prefix)  # bytes taken from the source
 
     def readable(self) -> bool:
         return True
@@ -69,7 +71,9 @@ class Prefixed(io.RawIOBase):
         if self._prefix:
             data, self._prefix = self._prefix[:size], self._prefix[size:]
             return data
-        return self._source.read(size)
+        data = self._source.read(size)
+        self.count += len(data)
+        return data
 
     def readinto(self, buffer: object, /) -> int:
         view = memoryview(cast("bytearray", buffer)).cast("B")
@@ -81,17 +85,33 @@ class Prefixed(io.RawIOBase):
 class Decompressed:
     """The uncompressed bytes of a stream.  `kind` says how they were compressed.
 
-    read() raises BadDocument, naming `what`, for data that is damaged or ends too early.
+    read() raises BadDocument, naming `what`, for data that is damaged, ends too early, or is more
+    than `limits` (see bounds.of) let be unpacked.
     """
 
-    def __init__(self, source: Readable, media_type: str = "", what: str = "the layer") -> None:
+    def __init__(
+        self,
+        source: Readable,
+        media_type: str = "",
+        what: str = "the layer",
+        limits: tuple[int, int] = bounds.DEFAULT,
+    ) -> None:
         prefix = _read_up_to(source, _PEEK)
         self.kind = _agreed_kind(prefix, media_type, what)
         self._what = what
-        self._stream = _open(self.kind, Prefixed(prefix, source))
+        self._limits = limits
+        self._unpacked = 0
+        self._packed = Prefixed(prefix, source)
+        self._stream = _open(self.kind, self._packed)
 
     def read(self, size: int = _BUFFER, /) -> bytes:
         """Up to `size` bytes; b"" at the end."""
+        data = self._decoded(size)
+        self._unpacked += len(data)
+        bounds.check(self._limits, self._unpacked, self._packed.count, self._what)
+        return data
+
+    def _decoded(self, size: int) -> bytes:
         try:
             return self._stream.read(size)
         except EOFError as e:

@@ -25,13 +25,21 @@ class _Source:
     Both drop the interpreter's lock: on two cores an image unpacks in the time of the slower.
     """
 
-    def __init__(self, media_type: str, *, timing: bool, what: str = "the layer") -> None:
+    def __init__(
+        self,
+        media_type: str,
+        limits: tuple[int, int],
+        *,
+        timing: bool,
+        what: str = "the layer",
+    ) -> None:
         self.hash = hashlib.sha256()
         self.spent = Spent(on=timing)
         self.error: BaseException | None = None
         self._ended = False
         self._media_type = media_type
         self._what = what
+        self._limits = limits
         self._queue: Queue[bytes] = Queue(_QUEUE)
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -48,7 +56,8 @@ class _Source:
             with open(0, "rb", buffering=0, closefd=False) as stdin:
                 timed = self.spent.timed
                 source = _Timed(timed("input", stdin.read))
-                inflate = timed("inflate", Decompressed(source, self._media_type, self._what).read)
+                data = Decompressed(source, self._media_type, self._what, self._limits)
+                inflate = timed("inflate", data.read)
                 hash_chunk, hand_over = timed("hash", self.hash.update), timed("ahead", self._put)
                 while chunk := inflate(_CHUNK):
                     hash_chunk(chunk)
@@ -68,6 +77,11 @@ class _Timed:
         self.read = read
 
 
+def _limits(arguments: Arguments) -> tuple[int, int]:
+    limits: list[int] = arguments["limits"]  # type: ignore[assignment]
+    return limits[0], limits[1]
+
+
 def unpack(arguments: Arguments) -> object:
     """Extract the layer on standard input below `directory` (made here); see layer/unpack.py.
 
@@ -76,7 +90,8 @@ def unpack(arguments: Arguments) -> object:
     directory = str(arguments["directory"])
     wanted = str(arguments["diff_id"] or "")
     timing = bool(arguments["timing"])
-    source, spent = _Source(str(arguments["media_type"]), timing=timing), Spent(on=timing)
+    source = _Source(str(arguments["media_type"]), _limits(arguments), timing=timing)
+    spent = Spent(on=timing)
     os.mkdir(directory, 0o755)
     try:
         root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -146,7 +161,7 @@ def fill(arguments: Arguments) -> object:
     `what` is what errors call the archive.
     On failure what was there before the bad place of the archive stays.
     """
-    source = _Source("", timing=False, what=str(arguments["what"]))
+    source = _Source("", _limits(arguments), timing=False, what=str(arguments["what"]))
     root_fd = os.open(str(arguments["directory"]), os.O_RDONLY | os.O_DIRECTORY)
     squash = bool(arguments["squash"])
     extractor = Extractor(root_fd, squash=squash, write_data=write_data, layer=False)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from rootless.errors import RlError
-from rootless.layer import userns
+from rootless.layer import bounds, userns
 from rootless.layer.compression import Readable
 from rootless.layer.timing import Spent
 from rootless.records import dataclass, field
@@ -137,6 +137,7 @@ def _run_worker(
         "media_type": media_type,
         "diff_id": diff_id,
         "squash": squashes(ctx),
+        "limits": bounds.of(ctx.config),
         "timing": timing,
     }
     stdin = subprocess.PIPE if fd is None else fd

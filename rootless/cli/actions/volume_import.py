@@ -7,6 +7,7 @@ from typing import cast
 from rootless.cli.actions import import_image
 from rootless.context import Context
 from rootless.errors import VolumeError
+from rootless.layer import bounds
 from rootless.layer.compression import Readable
 from rootless.layer.unpack import squashes
 from rootless.layer.userns import Worker
@@ -40,7 +41,10 @@ def main(ctx: Context, values: dict[str, object]) -> int:
 
 def _fill(ctx: Context, name: str, stream: Readable, what: str) -> None:
     directory = volume_changes.data_directory(ctx, volume_changes.find(ctx, name))
-    arguments: dict[str, object] = {"directory": directory, "squash": squashes(ctx), "what": what}
+    arguments: dict[str, object] = {
+        "directory": directory, "squash": squashes(ctx), "what": what,
+        "limits": bounds.of(ctx.config),
+    }  # fmt: skip
     with Worker(ctx, "fill", arguments, stdin=-1) as worker:
         while chunk := stream.read(_CHUNK):
             if not worker.feed(chunk):
