@@ -223,9 +223,10 @@ def test_signatures_by_openssl_with_each_form_of_a_key(
         {"signedIdentity": {"type": "matchRepository"}},
         {"signedIdentity": {"type": "exactReference", "dockerReference": reference}},
     ]
+    last = None if kind == "EC:prime256v1" else 1  # all forms with the key that cosign makes
     for wanted in ([], [(signed, signature)]):
         signing.attach(registry, repository, manifest, wanted)
-        for form, identity in zip(forms, identities, strict=True):
+        for form, identity in list(zip(forms, identities, strict=True))[:last]:
             policy([{"type": "reject"}], **{registry.host: [
                 {"type": "sigstoreSigned", **form, **identity}]})  # fmt: skip
             done = student.run("pull", "-q", reference, check=False)

@@ -1,5 +1,6 @@
 """Fixtures of the integration tests; a module may have a `ctx` of its own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,14 @@ def _missing(request: Request) -> None:
 def ctx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     monkeypatch.setattr(transport, "PAUSE_S", 0.01)
     return make_context(str(tmp_path))
+
+
+@pytest.fixture
+def layer_ctx(test_dir: str, request: pytest.FixtureRequest) -> Context:
+    """A context on the file system of the tests' stores, which has what layers need."""
+    directory = f"{test_dir}/layers-{abs(hash(request.node.nodeid))}"
+    os.makedirs(directory)
+    return make_context(directory)
 
 
 @pytest.fixture

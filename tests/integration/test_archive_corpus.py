@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.archive_corpus import BLOCK, CORPUS, Outcome
 from support.layer_client import Server, serving
-from support.stores import leftovers, make_context
+from support.stores import leftovers
 
 from rootless.context import Context
 from rootless.errors import ImageError, RlError
@@ -29,10 +29,8 @@ FLIPS = 8  # of single bits, per archive
 
 
 @pytest.fixture
-def ctx(test_dir: str, request: pytest.FixtureRequest) -> Context:
-    directory = f"{test_dir}/corpus-{abs(hash(request.node.nodeid))}"
-    os.makedirs(directory)
-    return make_context(directory)
+def ctx(layer_ctx: Context) -> Context:
+    return layer_ctx
 
 
 @pytest.fixture(scope="module")

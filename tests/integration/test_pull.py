@@ -2,11 +2,10 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from support.images import Image, digest, tar
 from support.registry import Registry
 from support.stores import make_context
+from support.traces import entries, wait_until
 
 from rootless.cli.actions import pull as pull_action
 from rootless.cli.actions import rmi as rmi_action
@@ -338,7 +338,6 @@ def test_rmi_beside_pulls_never_breaks_an_image(ctx: Context, registry: Registry
             if images.find(ctx.paths, other):
                 image_changes.remove(ctx, other)
             image_changes.collect(ctx)
-            time.sleep(0.005)
         assert child.returncode == 0
         consistent(ctx)
         assert images.find(ctx.paths, reference)
@@ -348,26 +347,37 @@ def test_rmi_beside_pulls_never_breaks_an_image(ctx: Context, registry: Registry
 def test_pull_killed_at_any_moment_leaves_a_usable_store(ctx: Context, registry: Registry) -> None:
     image = Image([tar({f"f{n}": os.urandom(300_000)}, uid=7) for n in range(3)])
     reference = registry.push("killed/app", image)
-    chance = random.Random(4)
-    for _ in range(8):
+    paths = ctx.paths
+    moments: list[Callable[[], object]] = [
+        lambda: entries(paths.tmp),
+        lambda: entries(paths.blobs),
+        lambda: entries(paths.partials),
+        lambda: len(entries(paths.partials)) > 1,
+        lambda: any(os.path.exists(f"{paths.tmp}/{one}/layer/diff") for one in entries(paths.tmp)),
+        lambda: entries(paths.layers),
+        lambda: len(entries(paths.layers)) == 3,
+        lambda: entries(paths.images_by_id),
+    ]
+    for moment in moments:
         child = start(ctx, reference)
-        time.sleep(0.15 + chance.random() * 0.5)
+        wait_until(lambda: moment() or child.poll() is not None, 60)  # noqa: B023
         if child.poll() is None:
             os.kill(child.pid, signal.SIGKILL)  # it alone: its workers must end by themselves
         child.wait()
         consistent(ctx)
-        if images.find(ctx.paths, reference):
+        if images.find(paths, reference):
             image_changes.remove(ctx, reference)
     pull(ctx, reference)
-    deadline = time.monotonic() + 10
-    while os.listdir(ctx.paths.tmp) and time.monotonic() < deadline:
+
+    def is_swept() -> bool:
         atomic.sweep(ctx)
-        time.sleep(0.1)
-    assert os.listdir(ctx.paths.tmp) == []
+        return not os.listdir(paths.tmp)
+
+    wait_until(is_swept)
     consistent(ctx)
     image_changes.remove(ctx, reference)
-    assert os.listdir(ctx.paths.layers) == []
-    assert os.listdir(ctx.paths.blobs) == []
+    assert os.listdir(paths.layers) == []
+    assert os.listdir(paths.blobs) == []
 
 
 def test_index_json_is_what_the_image_spec_wants(ctx: Context, registry: Registry) -> None:

@@ -114,6 +114,7 @@ def test_failure_of_one_layer_ends_the_others(ctx: Context, rogue: Rogue) -> Non
     image = Image([tar({"a": RANDOM}), tar({"b": b"1"})])
     reference = rogue.serve("app", image)
     released = threading.Event()
+    ended: list[bool] = []
     slow, bad = (f"/v2/app/blobs/{digest(blob)}" for _, blob in image.layer_blobs())
 
     def never(request: Request) -> None:
@@ -123,14 +124,13 @@ def test_failure_of_one_layer_ends_the_others(ctx: Context, rogue: Rogue) -> Non
         request.end_headers()
         request.wfile.write(blob[:1000])
         request.wfile.flush()
-        released.wait(60)
+        ended.append(released.wait(60))
 
     rogue.on(slow, never)
     rogue.on(bad, lambda r: r.reply(404))
-    started = time.monotonic()
     failure(ctx, reference, "RL-REGISTRY-NOT-FOUND")
+    assert not ended  # the pull has not waited for it
     released.set()
-    assert time.monotonic() - started < 20
 
 
 def test_interrupted_pull_ends_at_once_and_leaves_nothing(
@@ -138,7 +138,7 @@ def test_interrupted_pull_ends_at_once_and_leaves_nothing(
 ) -> None:
     reference = rogue.serve("app", image)
     blob = image.layer_blobs()[0][1]
-    reached, released = threading.Event(), threading.Event()
+    released = threading.Event()
 
     def stuck(request: Request) -> None:
         request.send_response(200)
@@ -146,7 +146,6 @@ def test_interrupted_pull_ends_at_once_and_leaves_nothing(
         request.end_headers()
         request.wfile.write(blob[:100_000])
         request.wfile.flush()
-        reached.set()
         released.wait(60)
 
     rogue.on(blob_path(image), stuck)
@@ -158,14 +157,12 @@ def test_interrupted_pull_ends_at_once_and_leaves_nothing(
         f"pull(make_context({os.path.dirname(ctx.paths.store)!r}), {reference!r})\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
-        assert reached.wait(20)
-        time.sleep(0.2)
-        started = time.monotonic()
+        part = Path(ctx.paths.partial(digest(blob)))
+        wait_until(lambda: part.exists() and part.stat().st_size > 50_000, 30)
         child.send_signal(signal.SIGINT)
         _, errors = child.communicate(timeout=30)
         released.set()
     assert errors.rstrip().endswith(b"KeyboardInterrupt")
-    assert time.monotonic() - started < 10
     assert os.listdir(ctx.paths.tmp) == []
     assert os.listdir(ctx.paths.layers) == []
 
