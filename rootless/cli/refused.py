@@ -17,6 +17,7 @@ _V1 = ("cgroup v2 does not have it, as Docker says too", "leave it out", _NOT_HE
 _REALTIME = ("real-time budgets belong to the host's root cgroup", "use --cpus", _ROOT)
 _MAPPING = ("the mapping is that of /etc/subuid and /etc/subgid", "use --userns=keep-id", _NOT_YET)
 _SYSTEMD = ("rl runs no systemd in a container by itself", "mount what it needs with --tmpfs /run", _NOT_HERE)  # fmt: skip
+_CHECKPOINT = ("criu, which would bring the processes back, needs capabilities of root on the host", "keep the files: rl snapshot, rl commit", _ROOT)  # fmt: skip
 
 # Option -> (why not, what to do, code).
 _RUN: dict[str, tuple[str, str, str]] = {
@@ -97,6 +98,7 @@ _UPDATE = ("--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--memory-s
 REFUSED = {
     "run": _RUN,
     "create": _RUN,
+    "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},
     "update": {flag: _RUN[flag] for flag in _UPDATE},
     "system generate": {
         "--template": ("a unit is one container's", "write a quadlet, NAME@.container: rl quadlet install", _NOT_HERE),

@@ -1,6 +1,6 @@
 """SIGKILL to any of a container's processes at any moment, full disks, reboots, many at once.
 
-RL_TEST_FULL=1 kills every process at every point, and starts 200 containers.
+RL_TEST_FULL=1 kills every process at every point.
 """
 
 import json
@@ -64,6 +64,13 @@ def kill(pid: int) -> None:
             pass
 
 
+def is_right(rl: Rl, name: str) -> bool:
+    """Whether a container that is said to run does.  One that was killed takes time to end."""
+    if "running" not in rl.out("ps", "-a", "--format", "{{.Names}} {{.State}}").split():
+        return True
+    return rl.run("exec", name, "echo", "well", check=False).stdout == "well\n"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("point", range(len(POINTS)))
 def test_a_kill_leaves_a_store_that_is_right(rl: Rl, command: str, point: int) -> None:
@@ -81,9 +88,7 @@ def test_a_kill_leaves_a_store_that_is_right(rl: Rl, command: str, point: int) -
         kill(victim_pid(rl, who, process.pid))
         _, said = process.communicate(timeout=60)
         assert "Traceback" not in said, said
-        shown = rl.run("ps", "-a", "--format", "{{.Names}} {{.State}}").stdout.split()
-        if "running" in shown:
-            assert rl.out("exec", name, "echo", "well") == "well"
+        wait_until(lambda: is_right(rl, name), what=f"{name} is what ps says, without its {who}")
         assert "Traceback" not in rl.run("inspect", name, check=False).stderr
         rl.run("rm", "-f", name)
         assert rl.out("run", "--rm", "--name", name, "busybox", "echo", "next") == "next"
@@ -91,7 +96,6 @@ def test_a_kill_leaves_a_store_that_is_right(rl: Rl, command: str, point: int) -
 
 def test_many_containers_leave_nothing(rl: Rl) -> None:
     """run --rm, and run -d with stop and rm, eight at a time; the fixture looks what is left."""
-    count = 200 if FULL else 48
 
     def one(number: int) -> None:
         if number % 2:
@@ -102,7 +106,7 @@ def test_many_containers_leave_nothing(rl: Rl) -> None:
 
     before = traces.entries(f"{rl.store}/volumes")
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(one, range(count)))
+        list(pool.map(one, range(200)))
     assert rl.out("ps", "-aq") == ""
     assert traces.entries(f"{rl.store}/volumes") - {".lock"} == before - {".lock"}
     wait_until(lambda: not traces.entries(rl.runtime + "/rl"), what="no socket")

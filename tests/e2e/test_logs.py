@@ -96,14 +96,14 @@ def test_drivers_that_cannot_be_are_refused_with_the_reason(rl: Rl) -> None:
 
 def test_two_hundred_megabytes_are_logged_and_shown_whole(rl: Rl) -> None:
     """Through the foreground, and through an attached client, with the log beside them."""
-    size = int(os.environ.get("RL_TEST_OUTPUT_MIB", "48"))  # 200 in full
-    script = f"yes 0123456789abcdef0123456789abcdef | head -c {size}m"
-    expected = hashlib.md5()
-    line = b"0123456789abcdef0123456789abcdef\n" * 31776  # a little under 1 MiB
-    left = size << 20
-    while left:
-        expected.update(line[: min(left, len(line))])
-        left -= min(left, len(line))
+    short, long = (
+        "0123456789abcdef" * 2,
+        "x" * 8191,
+    )  # a last line that is cut short, and whole ones
+    script = f"yes {short} | head -c 10m; yes {long} | head -c 190m"
+    expected = hashlib.md5((f"{short}\n" * (1 << 19)).encode()[: 10 << 20])
+    for _ in range(190):
+        expected.update(f"{long}\n".encode() * 128)
     name = rl.name()
     rl.run("create", "--name", name, "--network", "none", "busybox", "sh", "-c", script)
     for words in (("start", "-a", name), ("logs", name)):
