@@ -19,6 +19,7 @@ from rootless.build.dockerfile import instructions as to
 from rootless.build.dockerfile.parse import parse
 from rootless.build.dockerfile.scope import unknown_arguments
 from rootless.build.dockerfile.stages import syntax_note
+from rootless.build.dockerfile.text import did_you_mean
 from rootless.build.events import Emit, Event, Result
 from rootless.build.inputs import Inputs
 from rootless.build.jobs import Failed, Job, Link, traced
@@ -161,6 +162,12 @@ class _Build:
         if unknown:
             names = ", ".join(sorted(unknown))
             self.emit(Event("note", text=f"no ARG declares these build arguments: {names}"))
+        known = tuple(stage.name for stage in self.dockerfile.stages if stage.name)
+        for name in self.options.no_cache_filter:
+            if name.lower() not in (stage.label for stage in self.dockerfile.stages):
+                meant = did_you_mean(name, known)
+                text = f"--no-cache-filter: there is no stage {name}"
+                self.emit(Event("note", text=f"{text}; {meant}" if meant else text))
 
     def _read_contexts(self, plan: Plan) -> None:
         """Find out what the context has to give, so that a wrong path is known at once."""

@@ -13,6 +13,7 @@ from collections import deque
 from types import FrameType, TracebackType
 
 from rootless.build.events import Event
+from rootless.cli.cells import cut, pad
 from rootless.cli.output import printable
 from rootless.records import dataclass, field
 
@@ -125,6 +126,12 @@ def _clean(line: bytes) -> str:
     last = line.rstrip(b"\r").rpartition(b"\r")[2]
     text = _ESCAPES.sub("", last.decode("utf-8", "replace")).replace("\t", "        ")
     return printable(text)
+
+
+def _unfinished(step: _Step) -> "list[str]":
+    """The line that is being written, as of a progress bar, if anything is in it."""
+    text = _clean(step.rest[-4096:]) if step.rest else ""
+    return [text] if text.strip() else []
 
 
 class Plain(Progress):
@@ -257,13 +264,13 @@ class Terminal(Progress):
         total = max(self.total + others, len(self.steps))
         word = "FINISHED" if self._over and finished == total and not self.failed else ""
         head = f"[+] Building {time.monotonic() - self.began:.1f}s ({finished}/{total}) {word}"
-        lines = [head.rstrip()]
+        lines = [cut(head.rstrip(), columns - 1)]
         for step in self.steps.values():
             lines.append(self._line(step, columns))
-            lines += [_cut(f" => => {note}", columns - 1) for note in step.notes]
+            lines += [cut(f" => => {note}", columns - 1) for note in step.notes]
             if step.state == "running" and not self._over:
-                tail = list(step.tail)[-_TAIL:]
-                lines += [_cut(f" => => # {line}", columns - 1) for line in tail]
+                tail = [*step.tail, *_unfinished(step)][-_TAIL:]
+                lines += [cut(f" => => # {line}", columns - 1) for line in tail]
         if len(lines) < rows or self._over:
             return lines
         # Only what fits can be drawn over: the head and the end.
@@ -277,13 +284,9 @@ class Terminal(Progress):
         seconds = time.monotonic() - step.began if running else step.seconds
         timer = f"{seconds:.1f}s"
         room = max(columns - len(timer) - 2, 10)
-        text = _cut(f" => {word}{step.name}", room).ljust(room) + f" {timer}"
+        text = f"{pad(f' => {word}{step.name}', room)} {timer}"
         colour = {"failed": "31", "cancelled": "33", "running": ""}.get(step.state, "34")
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._colour else text
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def make(progress: str, *, explain: bool = False) -> Progress:

@@ -62,8 +62,10 @@ def test_no_cache_and_no_cache_filter(project: Project) -> None:
     """
     project.dockerfile(text).run()
     assert "CACHED" not in states(project.run("--no-cache")).values()
-    found = states(project.run("--no-cache-filter", "two"))
+    done = project.run("--no-cache-filter", "TWO,tow")
+    found = states(done)
     assert found["RUN echo one >/one"] == "CACHED" and found["RUN echo two"] == "DONE"
+    assert "there is no stage tow; did you mean two?" in done.stderr
 
 
 def test_explain_cache_gives_reasons(project: Project) -> None:

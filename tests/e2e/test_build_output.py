@@ -73,7 +73,11 @@ def test_failed_build_leaves_no_iidfile(project: Project, tmp_path: object) -> N
     project.dockerfile("RUN true\n").run("--iidfile", file)
     project.fails("RUN exit 1\n", "--iidfile", file)
     assert not os.path.exists(file)
-    project.rl.fails("build", "--iidfile", f"{tmp_path}/no/iid", project.directory)
+    for words in (["--iidfile", "{}/no/iid"], ["-o", "type=oci,dest={}/no/oci"]):
+        words = [word.format(tmp_path) for word in words]
+        err = project.rl.fails("build", *words, project.directory)
+        assert f"{tmp_path}/no is no directory" in err
+    project.rl.fails("build", "-o", f"type=tar,dest={tmp_path}", project.directory)
 
 
 def test_directory_and_tar_of_the_file_system(project: Project, rl: Rl, tmp_path: object) -> None:

@@ -90,15 +90,16 @@ def _check_files(options: BuildOptions) -> None:
                 f"cannot read {secret.path} for --secret {secret.id}",
                 remedy="check its path and mode",
             )
-    for path, option in (
-        (options.iidfile, "--iidfile"),
-        (options.metadata_file, "--metadata-file"),
-    ):
+    for path, option in _files_to_write(options):
         parent = os.path.dirname(path) or "."
-        if path and not os.access(parent, os.W_OK):
+        if not os.access(parent, os.W_OK):
             raise UsageError(
                 f"cannot write {option} {path}: {parent} is no directory that you can write",
                 remedy="make it, or name another place",
+            )
+        if os.path.isdir(path):
+            raise UsageError(
+                f"cannot write {option} {path}: it is a directory", remedy="name a file in it"
             )
     if options.iidfile:
         # As docker does: a build that fails leaves no ID of an earlier one.
@@ -110,6 +111,15 @@ def _check_files(options: BuildOptions) -> None:
                 "an archive goes to standard output, which is a terminal",
                 remedy="redirect it, or name a file: --output type=tar,dest=FILE",
             )
+
+
+def _files_to_write(options: BuildOptions) -> list[tuple[str, str]]:
+    """(path, option) of the files that a build makes outside of the store."""
+    found = [(options.iidfile, "--iidfile"), (options.metadata_file, "--metadata-file")]
+    for output in options.outputs:
+        if output.type in ("tar", "oci", "docker") and output.says("tar") is not False:
+            found.append((output.dest, "--output"))
+    return [(path, option) for path, option in found if path not in ("", "-")]
 
 
 def _build(

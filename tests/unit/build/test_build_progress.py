@@ -116,3 +116,18 @@ def test_terminal_draws_over_its_lines(
     assert shown.count(" => => # line") == 6
     assert "\x1b[8A" in shown and "(2/2) FINISHED" in shown
     assert all(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", x)) <= 61 for x in shown.split("\n"))
+
+
+def test_terminal_shows_wide_characters_and_unfinished_lines(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((20, 24)))
+    monkeypatch.setenv("NO_COLOR", "1")
+    with build_progress.make("tty") as progress:
+        progress.emit(Event("started", 1, total=1, name="[1/1] RUN 日本語日本語"))
+        progress.emit(Event("output", 1, data="日本語日本語日本語\n".encode()))
+        progress.emit(Event("output", 1, data=b"10%\r50%\r"))
+        assert isinstance(progress, build_progress.Terminal)
+        progress._draw()
+    shown = capfd.readouterr().err
+    assert "\n => [1/1] RUN… 0.0s\x1b[K\n => => # 日本語日…\x1b[K\n => => # 50%\x1b[K\n" in shown
