@@ -90,7 +90,7 @@ class UdpForwarder:
             sock.connect(self._target)
         except (NetworkError, OSError):
             return None
-        flow = _Flow(sock, client, _reply_from(ancillary))
+        flow = _Flow(sock, client, reply_from(ancillary))
         self._flows[client] = flow
         self._by_fd[sock.fileno()] = flow
         self._watcher.watch(sock.fileno(), self._on_container, sock.fileno())
@@ -133,7 +133,7 @@ class UdpForwarder:
         os.close(self._pidfd)
 
 
-def _reply_from(ancillary: "Any") -> "Any":
+def reply_from(ancillary: "Any") -> "Any":
     """Control messages to send with: ip(7), IP_PKTINFO; ipv6(7)."""
     for level, kind, data in ancillary:
         if (level, kind) == (_socket.IPPROTO_IP, _IP_PKTINFO):

@@ -133,6 +133,8 @@ class Datagrams:
         if self._flows.get(key) is not flow:
             return
         if target is None:
+            if self._journal is not None:
+                self._journal.failed(packets.UDP, key[:2], key[2:], 0)
             self._close(flow)
             return
         family = _socket.AF_INET6 if ":" in target[0] else _socket.AF_INET

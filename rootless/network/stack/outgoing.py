@@ -123,6 +123,9 @@ class Outgoing:
         if self._pending.get(pending.syn.key) is not pending:
             return  # it took too long
         if target is None:
+            if self._journal is not None:
+                syn = pending.syn
+                self._journal.failed(packets.TCP, syn.key[:2], syn.key[2:], 0)
             self._let_in(pending)  # somebody serves this port, and ends it at once
         else:
             self._connect(pending, target)
@@ -173,8 +176,11 @@ class Outgoing:
         address, port = inside.getsockname()[:2]
         key = packed(peer[0].partition("%")[0]), peer[1], packed(address), port
         pending = self._pending.pop(key, None)
-        if pending is None or not pending.passed or pending.sock is None:
+        if pending is None or not pending.passed:
             reset(inside)
+            return
+        if pending.sock is None:
+            inside.close()  # a reset might come before connect(2) has returned
             return
         gone = self._gone(pending)
         self._relays.add(Relay(self._loop, self._pipes, inside, pending.sock, gone))

@@ -62,7 +62,7 @@ def parse_syn(packet: bytes) -> "Syn | None":
         return None
     segment = bytearray(packet[header:])
     segment[16:18] = b"\0\0"
-    struct.pack_into("!H", segment, 16, _transport_sum(TCP, source, destination, bytes(segment)))
+    struct.pack_into("!H", segment, 16, transport_sum(TCP, source, destination, bytes(segment)))
     return Syn(packet[:header] + bytes(segment), source, destination, header)
 
 
@@ -72,7 +72,7 @@ def refuse(syn: Syn) -> bytes:
         "!HHIIBBHHH", syn.destination_port, syn.source_port, 0,
         (syn.sequence + 1) & 0xFFFFFFFF, 5 << 4, 0x14, 0, 0, 0,
     )  # fmt: skip
-    value = _transport_sum(TCP, syn.destination, syn.source, segment)
+    value = transport_sum(TCP, syn.destination, syn.source, segment)
     segment = segment[:16] + struct.pack("!H", value) + segment[18:]
     return ip(TCP, syn.destination, syn.source, segment)
 
@@ -87,7 +87,7 @@ def unreachable(error: int, packet: bytes, sender: bytes) -> bytes:
         return ip(ICMP, sender, packet[12:16], body)
     kind, code = _ERRORS[error][1]
     body = struct.pack("!BBHI", kind, code, 0, 0) + packet[:1200]
-    value = _transport_sum(ICMPV6, sender, packet[8:24], body)
+    value = transport_sum(ICMPV6, sender, packet[8:24], body)
     return ip(ICMPV6, sender, packet[8:24], body[:2] + struct.pack("!H", value) + body[4:])
 
 
@@ -96,14 +96,14 @@ def echo_reply(source: bytes, destination: bytes, rest: bytes) -> bytes:
     if len(source) == 4:
         body = b"\0\0" + struct.pack("!H", checksum(b"\0\0\0\0" + rest)) + rest
         return ip(ICMP, source, destination, body)
-    value = _transport_sum(ICMPV6, source, destination, b"\x81\0\0\0" + rest)
+    value = transport_sum(ICMPV6, source, destination, b"\x81\0\0\0" + rest)
     return ip(ICMPV6, source, destination, b"\x81\0" + struct.pack("!H", value) + rest)
 
 
 def datagram(source: bytes, source_port: int, destination: bytes, port: int, data: bytes) -> bytes:
     """A UDP packet."""
     body = struct.pack("!HHHH", source_port, port, 8 + len(data), 0) + data
-    value = _transport_sum(UDP, source, destination, body) or 0xFFFF
+    value = transport_sum(UDP, source, destination, body) or 0xFFFF
     return ip(UDP, source, destination, body[:6] + struct.pack("!H", value) + body[8:])
 
 
@@ -117,7 +117,7 @@ def ip(protocol: int, source: bytes, destination: bytes, body: bytes) -> bytes:
     return struct.pack("!IHBB", 6 << 28, len(body), protocol, _HOPS) + source + destination + body
 
 
-def _transport_sum(protocol: int, source: bytes, destination: bytes, body: bytes) -> int:
+def transport_sum(protocol: int, source: bytes, destination: bytes, body: bytes) -> int:
     """The checksum of `body` with its pseudo header: RFC 9293, 3.1; RFC 8200, 8.1."""
     if len(source) == 4:
         pseudo = struct.pack("!BBH", 0, protocol, len(body))

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
         def server_is_silent(self, server: str) -> None: ...
 
     class Journal(Protocol):
-        """Who is told of the connections and flows; ends are (packed address, port)."""
+        """Who is told of the connections and flows; ends are (packed address, port).
+
+        The error 0 is a target that was not to be found.
+        """
 
         def began(
             self, protocol: int, source: End, asked: End, outside: _socket.socket
@@ -50,7 +53,7 @@ _KNOWN_S = 10.0  # how long the host's addresses are taken for the same
 _DNS_PORT = 53
 
 
-_NEVER = [
+NEVER = [
     prefix(one)
     for one in (
         "0.0.0.0/8", "127.0.0.0/8", "10.0.2.0/24", "224.0.0.0/4", "240.0.0.0/4",
@@ -97,7 +100,7 @@ class Policy:
             if self._loopback:
                 return self._gateways[address], port
             return (self._host, port) if self._host else None
-        if any(one.has(address) for one in _NEVER):
+        if any(one.has(address) for one in NEVER):
             return None
         if not self._local_networks and self._is_local(address):
             return None

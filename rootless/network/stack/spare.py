@@ -27,6 +27,16 @@ WAITING_MAX = 1024
 
 def ask_child(make: "Callable[[], list[_socket.socket]]") -> "tuple[int, channels.Channel]":
     """Have a child make sockets and send them; doesn't wait.  For a Maker."""
+
+    def send(theirs: channels.Channel) -> None:
+        made = make()
+        theirs.send("sockets", fds=[one.fileno() for one in made])
+
+    return start_child(send)
+
+
+def start_child(work: "Callable[[channels.Channel], None]") -> "tuple[int, channels.Channel]":
+    """A child that does `work` with its end of a channel, and ours.  Raises OSError."""
     ours, theirs = channels.pair()
     try:
         child = os.fork()
@@ -36,8 +46,7 @@ def ask_child(make: "Callable[[], list[_socket.socket]]") -> "tuple[int, channel
         raise
     if child == 0:
         try:
-            made = make()
-            theirs.send("sockets", fds=[one.fileno() for one in made])
+            work(theirs)
         finally:
             os._exit(0)
     theirs.close()
