@@ -9,6 +9,14 @@ HOST: dict[str, tuple[str, str]] = {
         "fuse-overlayfs.",
     ),
     "RL-HOST-PYTHON": ("Python is too old", "rl needs Python 3.11 or later."),
+    "RL-HOST-PROC": (
+        "The host hides parts of /proc",
+        "rl runs in a container that masks parts of its /proc, as those of Docker and podman do. "
+        "The kernel then makes no new /proc (it would show what is hidden), and containers of rl "
+        "get the one that is there: their processes have the numbers there that they have here. "
+        "A container started with --security-opt unmask=ALL (podman) or systempaths=unconfined "
+        "(Docker) has nothing to hide.",
+    ),
     "RL-HOST-PROGRAM": (
         "A program is not installed",
         "rl uses it where it is there, for what the line says; the package has its usual name.",

@@ -18,6 +18,7 @@ def examine(ctx: Context) -> Report:
     maps = _maps(ctx, first) if possible else None
     probes = [
         ("kernel", partial(host.probe_kernel, ctx)),
+        ("proc", partial(namespaces.probe_proc, ctx, maps)),
         ("overlay", partial(storage.probe_overlay, ctx, maps)),
         ("fuse-overlayfs", partial(storage.probe_fuse_overlayfs, ctx, maps)),
         ("copy", partial(storage.probe_copy, ctx)),
@@ -40,6 +41,7 @@ def examine(ctx: Context) -> Report:
     ladders = [
         *answers["kernel"],
         *first,
+        *answers["proc"],
         storage.merge(
             together("overlay", "fuse-overlayfs", "copy"), _configured(ctx, "storage-driver")
         ),

@@ -7,8 +7,9 @@ import sys
 from rootless.context import Context
 from rootless.doctor.verdict import UNAVAILABLE, UNTESTED, Ladder, Rung
 from rootless.errors import KernelError, RlError
-from rootless.linux import hostfacts, idmap, namespaces, syscalls
+from rootless.linux import hostfacts, idmap, mount, namespaces, syscalls
 from rootless.linux.hostneeds import SUBID_COUNT
+from rootless.linux.hostread import HostProblem
 from rootless.linux.idmap import IdMap
 
 NAMESPACES = (
@@ -109,6 +110,45 @@ def _try_namespaces(ctx: Context) -> None:
         namespaces.run_in_user_namespace(single_map(ctx), ctx.environ, mount_something, mounts=True)
     except KernelError as e:
         raise hostfacts.explain_user_namespace_failure(e.errno, program=program_path()) from e
+
+
+def probe_proc(ctx: Context, maps: IdMap | None) -> list[Ladder]:
+    """Whether a container gets a /proc of its own: not where ours hides parts of itself."""
+    own, shared = "a new one", "that of the container around us"
+    ladder = Ladder("proc", "/proc", required=True)
+    if maps is None:
+        ladder.rungs += [Rung(name, UNTESTED, "needs user namespaces") for name in (own, shared)]
+        return [ladder]
+    failure = namespaces.run_in_user_namespace(maps, ctx.environ, _mount_proc, mounts=True)
+    assert isinstance(failure, int)
+    if failure:
+        problem = HostProblem(
+            f"the kernel makes none where parts of /proc are hidden: {os.strerror(failure)}",
+            code="RL-HOST-PROC",
+            remedy="start the container around us with --security-opt unmask=ALL "
+            "(Docker: systempaths=unconfined)",
+        )
+        ladder.rungs.append(Rung.failed(own, problem))
+    else:
+        ladder.rungs.append(Rung(own))
+    ladder.rungs.append(Rung(shared, why="processes have the numbers there that they have here"))
+    return [ladder]
+
+
+def _mount_proc() -> int:
+    """0, or the error number of mounting /proc in a PID namespace of one's own."""
+    syscalls.unshare(syscalls.CLONE_NEWPID)
+    pid = os.fork()
+    if pid == 0:
+        status = errno.EIO
+        try:
+            mount.new_filesystem("proc", (), 0)
+            status = 0
+        except KernelError as e:
+            status = e.errno
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _ids(ctx: Context, possible: bool) -> Ladder:

@@ -18,6 +18,7 @@ from rootless.linux.idmap import IdMap
 SPACE_LEAST = 1 << 30  # bytes; an image of a distribution with a language runtime
 FICLONE = 0x40049409  # ioctl_ficlone(2)
 FUSE_WAIT_S = 2.0
+DIRECTORIES = ("lower", "upper", "work", "merged", "links")
 
 
 class Scratch:
@@ -128,7 +129,7 @@ def probe_overlay(ctx: Context, maps: IdMap | None) -> list[Ladder]:
                 _layers(directory)
                 mount.overlay(
                     ["lower"], f"{directory}/merged", upper="upper", work="work",
-                    base=directory, links=directory,
+                    base=directory, links=f"{directory}/links",
                 )  # fmt: skip
                 _use(directory, maps)
 
@@ -225,14 +226,14 @@ def _in_namespace(ctx: Context, maps: IdMap, directory: str, attempt: Callable[[
                 syscalls.umount2(f"{directory}/merged", syscalls.MNT_DETACH)
             except KernelError:
                 pass
-            for name in ("lower", "upper", "work", "merged"):
+            for name in DIRECTORIES:
                 shutil.rmtree(f"{directory}/{name}", ignore_errors=True)
 
     namespaces.run_in_user_namespace(maps, ctx.environ, inside, mounts=True)
 
 
 def _layers(directory: str) -> None:
-    for name in ("lower", "upper", "work", "merged"):
+    for name in DIRECTORIES:
         os.mkdir(f"{directory}/{name}")
     for name in ("kept", "removed"):
         with open(f"{directory}/lower/{name}", "w") as file:

@@ -7,6 +7,7 @@ import os
 import time
 
 from rootless import fastjson
+from rootless.errors import HostError
 from rootless.linux import process, syscalls
 
 TYPE_CHECKING = False
@@ -222,6 +223,37 @@ def map_programs_problem(environ: "Mapping[str, str]") -> str:
         if os.statvfs(path).f_flag & os.ST_NOSUID:
             return f"{path} is on a file system mounted nosuid"
     return ""
+
+
+def map_programs_refusal(idmap: IdMap, environ: "Mapping[str, str]") -> str:
+    """As map_programs_problem(), found out by trying: why they cannot give a user namespace this
+    map, "" if they can.  In containers without CAP_SYS_ADMIN a newuidmap with the set-user-ID bit
+    starts, and the kernel refuses what it writes: the namespace is another user's to it.
+    """
+    ready_read, ready_write = os.pipe()
+    hold_read, hold_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(hold_write)
+            syscalls.unshare(syscalls.CLONE_NEWUSER)
+            os.write(ready_write, b"r")
+            os.read(hold_read, 1)
+        finally:
+            os._exit(0)
+    os.close(ready_write)
+    os.close(hold_read)
+    try:
+        if not os.read(ready_read, 1):
+            return ""  # no user namespaces at all: whoever makes one says why
+        write_maps(idmap, pid, environ)
+        return ""
+    except HostError as e:
+        return e.what
+    finally:
+        os.close(ready_read)
+        os.close(hold_write)
+        os.waitpid(pid, 0)
 
 
 def write_maps(idmap: IdMap, pid: int, environ: "Mapping[str, str]") -> None:

@@ -128,6 +128,17 @@ class Filesystem:
         mount_fd = new_filesystem(self.fstype, self.options, self.attributes)
         _attach(root, mount_fd, self.target, directory=True)
 
+    def borrow(self, root: Root) -> str:
+        """Mount what is here in place of a new proc or sysfs; the place of it, "" for others.
+
+        In a container that hides parts of its own the kernel makes no new one (EPERM): it would
+        show what is hidden.  mount_too_revealing() in fs/namespace.c; user_namespaces(7).
+        """
+        source = {"proc": "/proc", "sysfs": "/sys"}.get(self.fstype, "")
+        if source:
+            Bind(source, self.target, self.attributes).execute(root)
+        return source
+
 
 class Bind:
     """A bind mount of the host's `source`, with everything that is mounted below it.

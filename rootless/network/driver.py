@@ -11,6 +11,8 @@ so that everything that can be refused is refused first, and then:
 Published ports are forwarded by the parent itself: rootless.network.forward, udp_forward.
 """
 
+import os
+
 from rootless.errors import UsageError
 from rootless.linux import process
 
@@ -73,7 +75,8 @@ def choose(asked: str, environ: "Mapping[str, str]") -> str:
     """The driver for `--network asked`: "none", "host", "netstack", "slirp4netns" or "pasta".
 
     For "default" the first rung that is installed: slirp4netns, which starts in 3 ms and takes
-    0.5 MiB, then pasta; without either netstack, which needs no program.  Raises HostError
+    0.5 MiB, then pasta; without either, or without the device that both need (as in containers),
+    netstack, which needs no program.  Raises HostError
     RL-NETWORK-NO-HELPER, UsageError.
     """
     if asked in ("none", "host", "netstack"):
@@ -86,7 +89,7 @@ def choose(asked: str, environ: "Mapping[str, str]") -> str:
         return asked
     if asked in ("", "default", "bridge", "private"):
         for name in ("slirp4netns", "pasta"):
-            if process.find_program(name, environ):
+            if process.find_program(name, environ) and _opens_tun():
                 return name
         return "netstack"
     raise UsageError(
@@ -94,6 +97,15 @@ def choose(asked: str, environ: "Mapping[str, str]") -> str:
         remedy="use one of: default, none, host, netstack, slirp4netns, pasta",
         code="RL-NETWORK-UNKNOWN",
     )
+
+
+def _opens_tun() -> bool:
+    """Whether there are tap devices for us.  The module may be missing where the node is not."""
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 _PACKAGE = {"slirp4netns": "slirp4netns", "pasta": "passt"}

@@ -29,8 +29,8 @@ class Started:
     """A container whose program runs, as its parent knows it."""
 
     __slots__ = (
-        "cgroup", "helpers", "listener_fd", "master_fd", "network", "pid", "pidfd", "start_time",
-        "user",
+        "borrowed", "cgroup", "helpers", "listener_fd", "master_fd", "network", "pid", "pidfd",
+        "start_time", "user",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +44,7 @@ class Started:
         self.master_fd = master_fd  # of the terminal, -1 without one
         self.helpers = list(network.helpers)
         self.user = 0, 0  # its UID and GID, if it is not root and one ID is mapped
+        self.borrowed: list[str] = []  # of /proc and /sys, what is not the container's own
         self.listener_fd = -1  # of changes of owners (rootfs.note_owners), if there is to be one
 
 
@@ -97,6 +98,7 @@ def launch(
             name, body, fds = ours.receive()
         _check(name, body, "rootfs")
         master_fd = fds[0] if fds else -1
+        borrowed = body if isinstance(body, list) else []
         if trace is not None:
             trace.lap("waited until the root file system was built")
         network.finish()
@@ -131,6 +133,7 @@ def launch(
     started = Started(pid, pidfd, network, cgroup, master_fd)
     started.listener_fd = listener_fd
     started.user = user
+    started.borrowed = borrowed
     for number, program in fuse_pids.items():
         started.helpers.append(
             {"name": program, "pid": number, "start_time": process.start_time(number)}

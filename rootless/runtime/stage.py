@@ -27,7 +27,7 @@ import stat
 from rootless.errors import ContainerError, KernelError, RlError
 from rootless.linux import channel as channels
 from rootless.linux import mount, pty, syscalls
-from rootless.linux.namespaces import become_root
+from rootless.linux.namespaces import become_root, set_names
 from rootless.runtime.execute import ProcessPlan, exec_failure, execute, resolve_user, set_oom_score
 
 TYPE_CHECKING = False
@@ -155,20 +155,18 @@ def run(plan: Plan, channel: channels.Channel, stdio: "Sequence[int]") -> "NoRet
             if trace is not None:
                 trace.lap("set the interface lo up in the new network namespace")
         os.umask(0)
-        build_root(plan, channel)
-        if plan.hostname:
-            syscalls.sethostname(plan.hostname)
-        if plan.domainname:
-            syscalls.setdomainname(plan.domainname)
+        borrowed = build_root(plan, channel)
+        if not set_names(plan.hostname, plan.domainname):
+            borrowed.append("the host name")
         if trace is not None and plan.hostname:
             trace.lap(f"set the host name {plan.hostname}")
         master = -1
         if plan.process.terminal:
             master, stdio = _open_terminal()
-            channel.send("rootfs", fds=[master])
+            channel.send("rootfs", borrowed, [master])
             os.close(master)
         else:
-            channel.send("rootfs")
+            channel.send("rootfs", borrowed)
         _expect(channel, "network-ready")
         if trace is not None:
             trace.lap("waited for the network")
@@ -250,8 +248,11 @@ def loopback_up() -> None:
         sock.close()
 
 
-def build_root(plan: Plan, channel: channels.Channel) -> None:
-    """Mount everything, and make it the root of this mount namespace."""
+def build_root(plan: Plan, channel: channels.Channel) -> list[str]:
+    """Mount everything, and make it the root of this mount namespace.
+
+    Returns the file systems that are not the container's own: _mount_all().
+    """
     trace = plan.stage_trace
     if trace is not None:
         trace.open("built the root file system", driver=plan.root.driver)
@@ -267,7 +268,7 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
         _copy_up(root, source, directory)
         if trace is not None:
             trace.lap(f"filled a new volume with the image's {source}")
-    _mount_all(plan, root)
+    borrowed = _mount_all(plan, root)
     given: list[int] = []
     if plan.passwd_entry:
         _add_user(root, plan.passwd_entry)
@@ -287,9 +288,12 @@ def build_root(plan: Plan, channel: channels.Channel) -> None:
     if trace is not None:
         trace.lap("pivot_root(2): this tree is / now, and the host's is out of reach")
         trace.close()
+    return borrowed
 
 
-def _mount_all(plan: Plan, root: mount.Root) -> None:
+def _mount_all(plan: Plan, root: mount.Root) -> list[str]:
+    """Returns which of /proc and /sys are not new, but those of the container that we are in."""
+    borrowed = []
     for operation in plan.operations:
         if isinstance(operation, mount.Filesystem) and operation.target in plan.tmpfs_copy_ups:
             _fill_tmpfs(root, operation)
@@ -297,13 +301,19 @@ def _mount_all(plan: Plan, root: mount.Root) -> None:
             try:
                 operation.execute(root)
             except KernelError as e:
-                raise _explain_mount(operation, e) from e
+                place = ""
+                if e.errno == errno.EPERM and isinstance(operation, mount.Filesystem):
+                    place = operation.borrow(root)
+                if not place:
+                    raise _explain_mount(operation, e) from e
+                borrowed.append(place)
         if isinstance(operation, mount.Filesystem) and operation.fstype == "proc":
             _write_sysctls(root, plan.sysctls)
         if plan.stage_trace is not None:
             plan.stage_trace.lap(
                 operation.describe(), kind=type(operation).__name__, target=operation.target
             )
+    return borrowed
 
 
 def _explain_mount(operation: "Operation", failure: KernelError) -> RlError:

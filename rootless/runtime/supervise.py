@@ -117,6 +117,12 @@ class Supervision:
             for fd in theirs:
                 os.close(fd)
         self._make_pump(ours)
+        if self._started.borrowed:
+            self.notes.append(
+                f"shared with the container around us: {', '.join(self._started.borrowed)} "
+                "(processes have its numbers there); it has them otherwise with --cap-add "
+                "SYS_ADMIN --security-opt unmask=ALL (Docker: systempaths=unconfined)"
+            )
         if self._started.listener_fd >= 0:
             self.pump.watch(self._started.listener_fd, self._on_owner, self._started.listener_fd)
         network.serve(self.pump)

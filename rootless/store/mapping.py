@@ -1,6 +1,9 @@
 """The caller's user namespace mapping, with the look-up of subordinate IDs cached.  Warm."""
 
-from rootless.linux import idmap
+import os
+
+from rootless import fastjson
+from rootless.linux import idmap, process, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +26,33 @@ def _or_single(ctx: "Context", wanted: idmap.IdMap) -> idmap.IdMap:
     if wanted.single:
         return wanted
     problem = idmap.map_programs_problem(ctx.environ)
+    if not problem and not syscalls.prctl(syscalls.PR_CAPBSET_READ, syscalls.CAP_SYS_ADMIN):
+        problem = _refusal(ctx, wanted)  # we are in a container
     if not problem:
         return wanted
     return idmap.IdMap([(0, ctx.uid, 1)], [(0, ctx.gid, 1)], problem)
+
+
+def _refusal(ctx: "Context", wanted: idmap.IdMap) -> str:
+    """Why newuidmap fails in this container, tried once for it."""
+    cache = f"{ctx.paths.cache}/newuidmap.json"
+    key = [process.boot_id(), os.stat("/proc/self/ns/mnt").st_ino, ctx.uid]
+    try:
+        with open(cache, "rb") as file:
+            saved = fastjson.loads(file.read())
+        if saved["key"] == key:
+            return str(saved["refusal"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    refusal = idmap.map_programs_refusal(wanted, ctx.environ)
+    temporary = f"{cache}.{os.getpid()}"
+    try:
+        with open(temporary, "w") as file:
+            file.write(fastjson.dumps({"key": key, "refusal": refusal}))
+        os.rename(temporary, cache)
+    except OSError:
+        pass  # a cache that can't be written costs time, nothing else
+    return refusal
 
 
 def _ranges(ctx: "Context") -> "tuple[list[idmap.Range], list[idmap.Range]]":
