@@ -8,7 +8,7 @@ from typing import Any
 from rootless.cli.output import familiar, human_size, table
 from rootless.context import Context
 from rootless.oci.platform import Platform
-from rootless.store import containers, image_changes
+from rootless.store import containers, image_changes, image_manifests
 
 Record = dict[str, Any]
 _HEADINGS = ("IMAGE", "ID", "DISK USAGE", "CONTENT SIZE", "EXTRA")
@@ -25,8 +25,7 @@ def tree(ctx: Context, records: list[Record], *, cut: bool) -> str:
         names = [familiar(name) for name in record["names"]] or ["<none>"]
         identifier = str(record["id"])
         shown = identifier[7:19] if cut else identifier
-        blobs = {str(record.get(key) or "") for key in ("id", "digest", "oci_digest")}
-        blobs |= {str(one) for one in record.get("layer_blobs") or ()}
+        blobs = image_manifests.digests(record)
         layers = {str(one) for one in record["layers"]}
         content = sum(objects.get(one, 0) for one in blobs - layers)
         disk = content + sum(objects.get(one, 0) for one in layers)

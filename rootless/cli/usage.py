@@ -9,7 +9,7 @@ from typing import Any
 from rootless.cli import sizes
 from rootless.context import Context
 from rootless.records import dataclass, field
-from rootless.store import buildcache, containers, image_changes, images
+from rootless.store import buildcache, containers, image_changes, image_manifests, images
 from rootless.store import volumes as volume_store
 from rootless.store.containers import Container
 
@@ -89,12 +89,9 @@ def _images(
     users = [str((one.config.get("image") or {}).get("id")) for one in everyone]
     parts: list[set[str]] = []
     for record in images.list_images(ctx.paths):
-        mine: set[str] = set()
-        for key in ("id", "digest", "oci_digest"):
-            mine.add(str(record.get(key) or ""))
-        for key in ("layers", "layer_blobs"):
-            value = record.get(key)
-            mine.update(str(one) for one in (value if isinstance(value, list) else ()))
+        mine = image_manifests.digests(record)
+        layers = record.get("layers")
+        mine.update(str(one) for one in (layers if isinstance(layers, list) else ()))
         parts.append(mine & set(objects))
         usage.images.append(ImageUse(record, 0, 0, users.count(str(record["id"]))))
     owners: dict[str, int] = {}

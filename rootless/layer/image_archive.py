@@ -18,7 +18,7 @@ from rootless.layer.export import Export, Packing
 from rootless.oci import digest as digests
 from rootless.oci import manifest as manifests
 from rootless.oci import reference
-from rootless.store import images
+from rootless.store import image_manifests, images
 from rootless.store.leases import Lease
 
 if TYPE_CHECKING:
@@ -103,15 +103,7 @@ def lease_images(ctx: "Context", records: list[dict[str, Any]], lease: Lease) ->
     """Keep these images' layers and blobs.  Raises ImageError when one has gone meanwhile."""
     lease.keep(
         [layer for record in records for layer in record["layers"]],
-        [
-            str(digest)
-            for record in records
-            for digest in (
-                record["id"],
-                record.get("digest", ""),
-                *record.get("layer_blobs", ()),
-            )
-        ],
+        [digest for record in records for digest in image_manifests.digests(record)],
     )
     for record in records:
         images.resolve(ctx.paths, str(record["id"]))

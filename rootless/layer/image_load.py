@@ -81,7 +81,7 @@ def load(
 
 
 def _images(files: Files, wanted: Platform | None, what: str) -> list[_Found]:
-    """What the archive's table of contents names; each image once."""
+    """What the archive's tables of contents name, each once."""
     docker = files.find("manifest.json") is not None
     if files.find("index.json") is None and not docker:
         raise BadDocument(
@@ -89,17 +89,21 @@ def _images(files: Files, wanted: Platform | None, what: str) -> list[_Found]:
             remedy="rl import makes an image of a root file system's archive",
             code="RL-LOAD-SOURCE",
         )
-    found: dict[str, _Found] = {}
+    found: list[_Found] = []
     if files.find("index.json") is not None:
         _from_layout(files, wanted, what, found)
     if docker:
         _from_docker(files, wanted, what, found)
-    return list(found.values())
+    return found
 
 
-def _from_layout(
-    files: Files, wanted: Platform | None, what: str, found: dict[str, _Found]
-) -> None:
+def _known(found: list[_Found], config: ImageConfig, layers: list[str]) -> _Found | None:
+    """The image with this config and these files: its layers may be there in two compressions."""
+    same = [one for one in found if one.config.image_id == config.image_id]
+    return next((one for one in same if one.layers == layers), None)
+
+
+def _from_layout(files: Files, wanted: Platform | None, what: str, found: list[_Found]) -> None:
     index = manifests.parse(
         files.document("index.json"), manifests.OCI_INDEX, f"{what}: index.json"
     )
@@ -115,7 +119,9 @@ def _from_layout(
             continue
         image_config.check_layers(len(manifest.layers), config, what)
         places = [place_of(layer.digest) for layer in manifest.layers]
-        one = found.setdefault(config.image_id, _Found(manifest, config, places))
+        one = _known(found, config, places)
+        if one is None:
+            found.append(one := _Found(manifest, config, places))
         _add_names(one, _names(entry))
 
 
@@ -152,9 +158,7 @@ def _names(entry: Descriptor) -> list[str]:
     return []
 
 
-def _from_docker(
-    files: Files, wanted: Platform | None, what: str, found: dict[str, _Found]
-) -> None:
+def _from_docker(files: Files, wanted: Platform | None, what: str, found: list[_Found]) -> None:
     where = f"{what}: manifest.json"
     try:
         entries = json.loads(files.document("manifest.json"))
@@ -172,7 +176,11 @@ def _from_docker(
             continue
         places = documents.strings(entry, "Layers", here)
         image_config.check_layers(len(places), config, here)
-        one = found.setdefault(config.image_id, _Found(None, config, list(places)))
+        # What the layout has goes before: its manifest may have come from a registry.
+        same = [one for one in found if one.config.image_id == config.image_id]
+        one = _known(found, config, places) or (same[0] if same else None)
+        if one is None:
+            found.append(one := _Found(None, config, places))
         tags = documents.strings(entry, "RepoTags", here)
         _add_names(one, [reference.parse(tag).tagged().canonical() for tag in tags])
 

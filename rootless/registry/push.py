@@ -22,7 +22,7 @@ from rootless.records import dataclass
 from rootless.registry import upload
 from rootless.registry.client import Client
 from rootless.registry.parallel import run_all
-from rootless.store import atomic, image_changes, images
+from rootless.store import atomic, image_changes, image_manifests, images
 from rootless.store.leases import Lease
 
 MOUNTS_MAX = 3  # repositories that are tried for one layer
@@ -109,14 +109,14 @@ def push_member(
 
 def _leased(ctx: Context, named: Reference, lease: Lease) -> dict[str, Any]:
     """The image's record; nothing of it vanishes as long as the lease holds."""
-    return _keep(ctx, images.resolve(ctx.paths, named.canonical()), lease)
+    name = named.canonical()
+    return _keep(ctx, images.resolve(ctx.paths, name), lease, name)
 
 
-def _keep(ctx: Context, record: dict[str, Any], lease: Lease) -> dict[str, Any]:
-    lease.keep(
-        record["layers"], [record["id"], record.get("digest", ""), *record.get("layer_blobs", ())]
-    )
-    return images.resolve(ctx.paths, str(record["id"]))  # still there, now that it is leased
+def _keep(ctx: Context, record: dict[str, Any], lease: Lease, name: str = "") -> dict[str, Any]:
+    lease.keep(record["layers"], image_manifests.digests(record))
+    found = images.resolve(ctx.paths, str(record["id"]))  # still there, now that it is leased
+    return images.as_named(ctx.paths, found, name)
 
 
 class _Push:

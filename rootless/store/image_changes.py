@@ -12,14 +12,22 @@ from rootless.context import Context
 from rootless.errors import ImageError, StoreError
 from rootless.oci import reference
 from rootless.paths import Paths
-from rootless.store import atomic, buildcache, images, layers, layout, manifest_lists, partials
+from rootless.store import (
+    atomic,
+    buildcache,
+    image_manifests,
+    images,
+    layers,
+    layout,
+    manifest_lists,
+    partials,
+)
 from rootless.store.leases import leased
 from rootless.store.locks import Locked
 from rootless.store.removal import remove_mapped_tree
 
 Record = dict[str, object]
 
-_MANIFEST_KEYS = ("digest", "media_type", "oci_digest", "layer_blobs")
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"  # image-spec annotations.md
 
@@ -43,12 +51,17 @@ def add_locked(paths: Paths, record: Record, name: str) -> Record:
     except (FileNotFoundError, StoreError):
         before = {}
     merged["repo_digests"] = _merge(before.get("repo_digests"), record.get("repo_digests"))
-    if not _has_blobs(paths, record) and _has_blobs(paths, before):
-        # The same image, made here: its layers have no blobs.  What is complete goes out as it
-        # came.
-        merged |= {key: before[key] for key in _MANIFEST_KEYS if key in before}
+    held = images.names_of(paths, image_id)
+    merged.pop(image_manifests.OTHERS, None)
+    if _has_blobs(paths, before):
+        if not _has_blobs(paths, record):
+            # The same image, made here: its layers have no blobs.  What is complete goes out as
+            # it came.
+            merged |= {key: before[key] for key in image_manifests.KEYS if key in before}
+        others = image_manifests.kept(before, merged, name, held)
+        merged |= {image_manifests.OTHERS: others} if others else {}
     loser = _owner(paths, name) if name else ""
-    merged["names"] = _merge(images.names_of(paths, image_id), [name] if name else [])
+    merged["names"] = _merge(held, [name] if name else [])
     atomic.write_json(paths.image(image_id), merged, paths.file_mode)
     if name:
         target = f"../by-id/{os.path.basename(paths.image(image_id))}"
@@ -68,13 +81,16 @@ def remember_short(paths: Paths, short: str, name: str) -> None:
     atomic.replace_symlink(name, paths.image_by_short(short))
 
 
-def tag(paths: Paths, image_id: str, name: str) -> None:
-    """Give the image one more canonical name.  Raises ImageError when it is gone."""
+def tag(paths: Paths, image_id: str, name: str, source: str = "") -> None:
+    """Give the image one more canonical name, with the manifest of its name `source`.
+
+    Raises ImageError when it is gone.
+    """
     try:
         record = atomic.read_json(paths.image(image_id))
     except FileNotFoundError:
         raise images.not_found(image_id) from None
-    add(paths, record, name)
+    add(paths, images.as_named(paths, record, source), name)
 
 
 def add_repo_digest(paths: Paths, image_id: str, digest: str) -> None:
@@ -346,9 +362,8 @@ def _used(paths: Paths) -> set[str] | None:
     if used is None:
         return None
     for record in images.list_images(paths):
-        used |= {str(record.get(key, "")) for key in ("id", "digest", "oci_digest")}
-        for key in ("layers", "layer_blobs"):
-            used.update(str(digest) for digest in _list(record.get(key)))
+        used |= image_manifests.digests(record)
+        used.update(str(digest) for digest in _list(record.get("layers")))
     for container_id in _container_ids(paths):
         try:
             config = atomic.read_json(f"{paths.container(container_id)}/config.json")
@@ -415,7 +430,10 @@ def _refresh_names(paths: Paths, image_id: str, digests: list[str] | None = None
         record = atomic.read_json(paths.image(image_id))
     except (FileNotFoundError, StoreError):
         return
-    record["names"] = images.names_of(paths, image_id)
+    held = images.names_of(paths, image_id)
+    record["names"] = held
+    if image_manifests.OTHERS in record:
+        record[image_manifests.OTHERS] = image_manifests.still_named(record, held)
     if digests is not None:
         record["repo_digests"] = digests
     atomic.write_json(paths.image(image_id), record, paths.file_mode)
@@ -426,13 +444,14 @@ def _write_index(paths: Paths) -> None:
     index = layout.empty_index()
     manifests: list[dict[str, object]] = []
     for record in images.list_images(paths):
-        digest = str(record.get("oci_digest") or record.get("digest") or "")
-        try:
-            size = os.stat(paths.blob(digest)).st_size
-        except OSError:
-            continue  # an image without a manifest: made here, never pushed
-        entry = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
         for name in _list(record.get("names")) or [""]:
+            named = images.as_named(paths, record, str(name))
+            digest = str(named.get("oci_digest") or named.get("digest") or "")
+            try:
+                size = os.stat(paths.blob(digest)).st_size
+            except OSError:
+                continue  # an image without a manifest: made here, never pushed
+            entry = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
             annotations = {"annotations": {REF_NAME: name}} if name else {}
             manifests.append({**entry, **annotations})
     index["manifests"] = manifests

@@ -85,6 +85,15 @@ def _or_none(look: "Callable[[Paths, str], Record]", paths: "Paths", text: str) 
         return None
 
 
+def as_named(paths: "Paths", record: "Record", name: str) -> "Record":
+    """The record with the manifest that the image has by its canonical `name`, "" for none."""
+    if "other_manifests" not in record:
+        return record
+    from rootless.store import image_manifests
+
+    return image_manifests.of_name(record, name, lambda one: os.path.exists(paths.blob(one)))
+
+
 def name_meant(paths: "Paths", text: str) -> reference.Reference:
     """The reference by which `text` finds its image: `text` itself, or what a short name was
     pulled as.  Raises BadReference."""

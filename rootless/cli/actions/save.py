@@ -42,17 +42,18 @@ def main(ctx: Context, values: dict[str, object]) -> int:
 def _wanted(
     ctx: Context, texts: list[str], platform: str
 ) -> list[tuple[dict[str, Any], list[str]]]:
-    """The records, each once, with the names that they are to have in the archive."""
-    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    """The images, each manifest once, with the names that they are to have in the archive."""
+    found: dict[tuple[str, str], tuple[dict[str, Any], list[str]]] = {}
     for text in texts:
         record: dict[str, Any] = images.resolve(ctx.paths, text)
         if platform:
             made_for = platforms.Platform.from_json(record.get("platform") or {}, "platform")
             platforms.check(made_for, platform, text)
-        _, names = found.setdefault(str(record["id"]), (record, []))
-        for name in _names(ctx, text, record):
-            if name not in names:
-                names.append(name)
+        given = _names(ctx, text, record)
+        record = images.as_named(ctx.paths, record, given[0] if given else "")
+        key = (str(record["id"]), str(record.get("digest") or ""))
+        _, names = found.setdefault(key, (record, []))
+        names += [name for name in given if name not in names]
     return list(found.values())
 
 

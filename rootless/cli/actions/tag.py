@@ -11,8 +11,12 @@ def main(ctx: Context, values: dict[str, object]) -> int:
     targets = values["targets"]
     assert isinstance(targets, list)
     names = [canonical_name(str(target)) for target in targets]
-    record = images.resolve(ctx.paths, str(values["source"]))
+    text = str(values["source"])
+    record = images.resolve(ctx.paths, text)
+    image_id = str(record["id"])
+    is_id = image_id[7:].startswith(text.removeprefix("sha256:"))
+    source = "" if is_id else images.name_meant(ctx.paths, text).canonical()
     for name in names:
-        image_changes.tag(ctx.paths, str(record["id"]), name)
+        image_changes.tag(ctx.paths, image_id, name, source)
         events.record_image(ctx.paths, "tag", str(record["id"]), reference.parse(name).familiar())
     return 0
