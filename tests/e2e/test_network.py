@@ -1,11 +1,17 @@
 """The network drivers slirp4netns, pasta, host and none."""
 
+import json
 import os
+import signal
 import socket
 import threading
+from collections.abc import Callable
 
 import pytest
+from support.agent import Box
+from support.ports import is_free
 from support.program import Rl
+from support.traces import wait_until
 
 DRIVERS = ["slirp4netns", "pasta", "netstack"]
 
@@ -101,3 +107,24 @@ def test_slirp4netns_runs_in_its_sandbox(rl: Rl) -> None:
         for flag in ("--enable-sandbox", "--enable-seccomp", "--disable-host-loopback")
     )
     rl.run("rm", "-f", container)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_killed_helper_takes_the_network_and_nothing_else(
+    rl: Rl, free_port: Callable[[], int], no_leftovers: None, driver: str
+) -> None:
+    port = free_port()
+    made = Box(rl, driver, port)
+    with open(f"{rl.store}/containers/{made.id}/state.json") as file:
+        state = json.load(file)
+    helpers = [one["pid"] for one in state["helpers"]]
+    if driver == "netstack":
+        assert helpers == []
+        os.kill(state["supervisor"]["pid"], signal.SIGKILL)
+        wait_until(lambda: is_free(port), 10, "the port is free")
+    else:
+        assert [one["name"] for one in state["helpers"]] == [driver]
+        os.kill(helpers[0], signal.SIGKILL)
+        assert rl.out("exec", made.id, "echo", "here") == "here"
+    rl.run("rm", "-f", made.id)
+    wait_until(lambda: is_free(port), 10, "the port is free")

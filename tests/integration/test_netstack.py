@@ -1,8 +1,10 @@
 """The network netstack: TCP and UDP through a real namespace, as both ends see it."""
 
+import contextlib
 import errno
 import hashlib
 import os
+import resource
 import select
 import socket
 import struct
@@ -206,6 +208,81 @@ def test_many_connections_at_once_none_lost(inside: Namespace) -> None:
     pid = inside.network.pid
     few = 60
     wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) < few, 10, "all is closed again")
+
+
+def test_ten_thousand_connections_at_once_none_lost() -> None:
+    """As many as the limit on descriptors lets us, and netstack, have: two for each."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY:
+        hard = 1 << 16
+    count = min(10000, hard // 2 - 150)
+    namespace = Namespace()
+    try:
+        with soft_limit(hard), listen() as server:
+            before = pss(namespace.network.pid)
+            clients = namespace.make_many(count)
+            others = connect_all(clients, server)
+            for other in others:
+                other.sendall(b"hi")
+            for client in clients:
+                client.setblocking(True)
+                client.settimeout(20)
+                assert client.recv(2, socket.MSG_WAITALL) == b"hi"
+            each = (pss(namespace.network.pid) - before) / count
+            for sock in clients + others:
+                sock.close()
+        assert each < 4096, f"{each} bytes for a connection that rests"
+        few = 60
+        wait_until(
+            lambda: len(os.listdir(f"/proc/{namespace.network.pid}/fd")) < few, 20, "all is closed"
+        )
+    finally:
+        namespace.close()
+
+
+def connect_all(clients: list[socket.socket], server: socket.socket) -> list[socket.socket]:
+    """Connect `clients`, 500 at a time; the other ends."""
+    server.setblocking(False)
+    poll, waiting, others = select.epoll(), list(clients), []
+    poll.register(server.fileno(), select.EPOLLIN)
+    going: dict[int, socket.socket] = {}
+    while len(others) < len(clients) or going:
+        while waiting and len(going) < 500:
+            client = waiting.pop()
+            client.setblocking(False)
+            assert client.connect_ex(("10.0.2.2", server.getsockname()[1])) == errno.EINPROGRESS
+            going[client.fileno()] = client
+            poll.register(client.fileno(), select.EPOLLOUT)
+        ready = poll.poll(20)
+        assert ready, f"{len(others)} of {len(clients)} are connected, {len(going)} wait"
+        for fd, _ in ready:
+            if fd in going:
+                poll.unregister(fd)
+                assert going.pop(fd).getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+                continue
+            while True:
+                try:
+                    others.append(server.accept()[0])
+                except BlockingIOError:
+                    break
+    return others
+
+
+def pss(pid: int) -> int:
+    """Memory of a process in bytes, what it shares divided among those who do."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+
+
+@contextlib.contextmanager
+def soft_limit(number: int) -> Iterator[None]:
+    """As many descriptors for this process."""
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, former)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1400, 9000, 60000])
