@@ -88,7 +88,7 @@ def commit(ctx: "Context", container: "Container", wish: Wish) -> Doc:
 
 def _copy(ctx: "Context", container: "Container", target: str, *, pausing: bool) -> Written:
     """The container's own layers as one, copied while nothing in it changes."""
-    with still.layers_lock(container), contextlib.ExitStack() as held:
+    with still.layers_lock(ctx, container), contextlib.ExitStack() as held:
         if not container.running:
             held.enter_context(start.hold(ctx, container))
         elif pausing:

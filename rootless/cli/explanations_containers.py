@@ -89,7 +89,9 @@ CONTAINERS: dict[str, tuple[str, str]] = {
     ),
     "RL-CONTAINER-RUNNING": (
         "The container runs",
-        "A running container is not removed by mistake. Stop it first, or use `rl rm -f`.",
+        "A running container is not removed by mistake. Stop it first, or use `rl rm -f`. "
+        "`rl rollback` changes a running one only where none of its processes would notice: they "
+        "have no file or directory of its own file system open, and / as working directory.",
     ),
     "RL-CONTAINER-BUSY": (
         "Another command is working on the container",

@@ -85,15 +85,15 @@ class Mount:
         head, _, tail = line.partition(" - ")
         fields = head.split(" ")
         rest = tail.split(" ")
-        self.root = _unescape(fields[3])
-        self.point = _unescape(fields[4])
+        self.root = unescape(fields[3])
+        self.point = unescape(fields[4])
         self.options = frozenset(fields[5].split(","))
         self.fstype = rest[0]
-        self.source = _unescape(rest[1]) if len(rest) > 1 else ""
+        self.source = unescape(rest[1]) if len(rest) > 1 else ""
         self.super_options = frozenset(rest[2].split(",")) if len(rest) > 2 else frozenset()
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
     """Undo the octal escapes of mountinfo: space, tab, newline, backslash."""
     for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(escape, character)

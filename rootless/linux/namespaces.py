@@ -71,6 +71,40 @@ def join_owner_of_mounts(pid: int) -> None:
     os.close(owner_fd)
 
 
+def run_beside(pid: int, function: "Callable[[], object]") -> object:
+    """Run `function()` as root of the user namespace that owns the mounts of process `pid`, with
+    the caller's mounts, in a forked child; its JSON-able result.
+
+    The caller has one thread, and owns that user namespace.  An RlError raised inside is raised
+    here.
+    """
+    result_read, result_write = os.pipe()
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(result_read)
+
+            def work() -> object:
+                join_owner_of_mounts(pid)
+                become_root()
+                _end_with(parent)
+                syscalls.unshare(syscalls.CLONE_NEWNS)
+                syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+                return function()
+
+            _write_all(result_write, fastjson.dumps(_answer(work)).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(result_write)
+    with open(result_read, "rb") as pipe:
+        data = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return _unwrap(data, os.waitstatus_to_exitcode(status))
+
+
 def run_in_user_namespace(
     idmap: "IdMap",
     environ: "Mapping[str, str]",
@@ -127,9 +161,10 @@ def _inside(
     mounts: bool,
     keep_groups: bool,
 ) -> dict[str, object]:
-    """The worker's side: {"result": …} or {"error": …}."""
+    """The worker's side: what _answer() says."""
     parent = os.getppid()
-    try:
+
+    def work() -> object:
         flags = syscalls.CLONE_NEWUSER | (syscalls.CLONE_NEWNS if mounts else 0)
         try:
             syscalls.unshare(flags)
@@ -139,15 +174,27 @@ def _inside(
             raise hostfacts.explain_user_namespace_failure(e.errno) from e
         os.write(ready_fd, b"r")
         if not os.read(mapped_fd, 1):
-            return {"result": None}  # the parent has the reason
+            return None  # the parent has the reason
         become_root(keep_groups=keep_groups)
-        # Cleared by the change of IDs, so it comes after.  The caller may have died before.
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-        if os.getppid() != parent:
-            os._exit(1)
+        _end_with(parent)
         if mounts:
             syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-        return {"result": function()}
+        return function()
+
+    return _answer(work)
+
+
+def _end_with(parent: int) -> None:
+    """Be killed with the parent.  A change of IDs clears this, so it comes after."""
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+    if os.getppid() != parent:  # it has died before
+        os._exit(1)
+
+
+def _answer(work: "Callable[[], object]") -> dict[str, object]:
+    """What a worker tells its parent: {"result": …} or {"error": …}."""
+    try:
+        return {"result": work()}
     except KernelError as e:
         return {"errno": e.errno, "call": e.call, "target": e.target, "remedy": e.remedy}
     except RlError as e:

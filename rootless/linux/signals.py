@@ -32,7 +32,7 @@ def ignore(number: int) -> None:
 
 def block_all() -> None:
     """Hold back every signal that can be held back."""
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, range(1, 65))
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
 
 
 def reset_for_exec() -> None:

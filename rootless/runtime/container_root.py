@@ -16,8 +16,9 @@ from rootless.errors import ContainerError, KernelError
 from rootless.linux import fuse, mount, namespaces, syscalls
 from rootless.runtime import owners, rootfs, stage, start
 from rootless.runtime.supervise import id_map
-from rootless.store import shared_mounts
+from rootless.store import containers, shared_mounts
 from rootless.store.containers import Container, Lock
+from rootless.store.locks import Locked
 
 if TYPE_CHECKING:
     from rootless.context import Context
@@ -80,6 +81,7 @@ class _Place:
         self._container = container
         self._fd = -1
         self._lock: Lock | None = None
+        self._way_in: Locked | None = None
         self._servers: list[int] = []
         self.idmap = id_map(ctx, self._config["rl"])
         pidfd = container.pidfd()
@@ -94,6 +96,11 @@ class _Place:
             owners.settle(ctx, container)
 
     def _open_running(self, pidfd: int) -> None:
+        self._way_in = Locked(self._container.root_lock_path, shared=True)
+        try:
+            self._way_in.__enter__()
+        except FileNotFoundError as e:
+            raise containers.gone(self._container.directory) from e
         try:
             flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
             self._fd = os.open(f"/proc/{self._container.state['pid']}/root", flags)
@@ -154,6 +161,8 @@ class _Place:
             os.close(self._fd)
         if self._lock is not None:
             self._lock.close()
+        if self._way_in is not None:
+            self._way_in.release()
 
 
 def readable(root: mount.Root) -> int:

@@ -17,6 +17,7 @@ from rootless.runtime.execute import ProcessPlan, set_oom_score
 from rootless.runtime.execute import execute as become
 from rootless.runtime.streams import LocalClient, Pump, pipes, split
 from rootless.store import execs
+from rootless.store.locks import Locked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class Joining:
             self._joiner = os.fork()
             if self._joiner == 0:
                 self.channel.close()
-                _join(container, pidfd, plan, theirs, stdio, detach=extension["detach"])
+                _join(ctx, container, pidfd, plan, theirs, stdio, detach=extension["detach"])
             theirs.close()
             os.close(pidfd)
         finally:
@@ -233,6 +234,7 @@ def _clone(container: "Container") -> int:
 
 
 def _join(
+    ctx: "Context",
     container: "Container",
     pidfd: int,
     plan: ProcessPlan,
@@ -244,6 +246,7 @@ def _join(
     """In the forked joiner: enter the container, and clone the process proper."""
     try:
         set_oom_score(plan)
+        _hold_root(ctx, container)
         cgroup = container.state.get("cgroup")
         if cgroup:
             from rootless.runtime import limit_groups
@@ -275,6 +278,20 @@ def _join(
     except BaseException as e:
         stage.report(channel, e)
     os._exit(1)
+
+
+def _hold_root(ctx: "Context", container: "Container") -> None:
+    """Nobody gives the container another root until the program runs: the descriptor of the lock
+    is close-on-exec."""
+    way_in = Locked(container.root_lock_path, shared=True)
+    way_in.__enter__()
+    while os.path.exists(container.pending_path):
+        from rootless.runtime import still
+
+        way_in.release()  # who did so was killed
+        with still.layers_lock(ctx, container):
+            pass
+        way_in.__enter__()
 
 
 def _note_owners(container: "Container", listener_fd: int) -> None:

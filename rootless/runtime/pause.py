@@ -60,6 +60,20 @@ def unpause(ctx: "Context", container: "Container") -> None:
     events.record_container(ctx.paths, container, "unpause")
 
 
+def is_still(container: "Container") -> bool:
+    """Whether no process of a paused container runs any more: pause() is patient, not for ever."""
+    path = str((container.state.get("cgroup") or {}).get("path", ""))
+    if path:
+        from rootless.linux import cgroup
+
+        try:
+            if cgroup.Group(path).events("cgroup.events").get("frozen") == 1:
+                return True
+        except KernelError:
+            pass
+    return all(one.state in _STOPPED for one in pidtree.members(int(container.state["pid"])))
+
+
 def refuse(container: "Container", purpose: str) -> None:
     """Raises ContainerError when the container is paused: RL-CONTAINER-PAUSED."""
     if pause_mark.is_paused(container):

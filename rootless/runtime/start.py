@@ -208,9 +208,9 @@ def hold(ctx: "Context", container: "Container") -> "Lock":
         )
     container.read_state()
     if os.path.exists(container.pending_path):
-        from rootless.runtime import snapshots
+        from rootless.runtime import pending
 
-        snapshots.finish_pending(ctx, container)
+        pending.finish(ctx, container)
     return lock
 
 

@@ -1,12 +1,12 @@
 """Holding a container still while what it has written is read: for snapshots, forks and commits.
 
-One command at a time, by a lock of the container's layers.  A running container is paused
+One command at a time, by a lock of the container's layers; a change of them that was cut off is
+finished by the next one.  A running container is paused
 meanwhile; a watcher, a child in a session of its own, lets it go on when the command is killed.
 """
 
 import contextlib
 import os
-import select
 from typing import TYPE_CHECKING
 
 from rootless.errors import ContainerError
@@ -24,7 +24,7 @@ _KILL = 9
 
 
 @contextlib.contextmanager
-def layers_lock(container: "Container") -> "Iterator[None]":
+def layers_lock(ctx: "Context", container: "Container") -> "Iterator[None]":
     """Wait for the lock of the container's layers and snapshots, and hold it.
 
     Taken after the container was found, so it may be gone: raises ContainerError
@@ -32,11 +32,23 @@ def layers_lock(container: "Container") -> "Iterator[None]":
     """
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(Locked(f"{container.directory}/layers.lock"))
+            held.enter_context(Locked(container.layers_lock_path))
         except FileNotFoundError as e:
             raise containers.gone(container.directory) from e
         container.read_state()  # it may have ended, or been started, meanwhile
+        if os.path.exists(container.pending_path):
+            _finish(ctx, container)
         yield
+
+
+def _finish(ctx: "Context", container: "Container") -> None:
+    """Finish a change of layers whose command was killed."""
+    from rootless.runtime import pending, start
+
+    if container.running:
+        pending.settle(ctx, container)
+    else:
+        start.hold(ctx, container).close()
 
 
 @contextlib.contextmanager
@@ -49,7 +61,7 @@ def paused(ctx: "Context", container: "Container") -> "Iterator[None]":
         yield
         return
     # First: a kill or Ctrl-C at any later moment leaves nothing paused.
-    watcher = _watch(ctx, container)
+    watcher, held = _watch(ctx, container)
     try:
         pause.pause(ctx, container)
         yield
@@ -57,6 +69,7 @@ def paused(ctx: "Context", container: "Container") -> "Iterator[None]":
         _let_go(ctx, container)
         os.kill(watcher, _KILL)
         os.waitpid(watcher, 0)
+        os.close(held)
 
 
 def _let_go(ctx: "Context", container: "Container") -> None:
@@ -66,24 +79,24 @@ def _let_go(ctx: "Context", container: "Container") -> None:
         pass  # it has ended, or its user has let it go on
 
 
-def _watch(ctx: "Context", container: "Container") -> int:
-    """The PID of a child that unpauses the container when this process has ended.
+def _watch(ctx: "Context", container: "Container") -> tuple[int, int]:
+    """A child that unpauses the container when this process and its workers have ended: its PID,
+    and what keeps it waiting.
 
     It shares the lock: nobody else pauses the container before it is done.
     """
-    parent = os.pidfd_open(os.getpid())
+    ended, held = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.setsid()  # a Ctrl-C is not for it
+            os.close(held)
             null = os.open("/dev/null", os.O_RDWR)
             for fd in (0, 1, 2):
                 os.dup2(null, fd)  # a reader of our output does not wait for it
-            poll = select.poll()
-            poll.register(parent, select.POLLIN)
-            poll.poll()
+            os.read(ended, 1)
             _let_go(ctx, container)
         finally:
             os._exit(0)
-    os.close(parent)
-    return pid
+    os.close(ended)
+    return pid, held

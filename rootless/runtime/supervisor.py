@@ -165,12 +165,24 @@ def _restart(ctx: Context, container: Container, lock: Lock, run: _Run) -> _Run:
             return run
         run.supervision.close()
         try:
+            if os.path.exists(container.pending_path):
+                _finish_pending(ctx, container)
             run = _Run(ctx, container, lock)
         except (RlError, OSError) as e:
             record_stopped(container, lock, e.what if isinstance(e, RlError) else str(e))
             return run
         run.serve()
     return run
+
+
+def _finish_pending(ctx: Context, container: Container) -> None:
+    """It has ended while it got other layers: let that be finished, or finish it."""
+    from rootless.runtime import pending
+    from rootless.store.locks import Locked
+
+    with Locked(container.layers_lock_path):
+        if os.path.exists(container.pending_path):
+            pending.finish(ctx, container)
 
 
 def attach_path(paths: Paths, container_id: str) -> str:

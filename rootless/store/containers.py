@@ -6,6 +6,8 @@
     lock             flocked by the supervisor from before the start until after the clean-up;
                      holds the exit code, for those who wait while the directory goes away
     layers.lock      flocked while one command reads or changes the layers: runtime/still.py
+    root.lock        flocked, shared, by who is on the way into a running container, and while it
+                     gets another root: runtime/live_layers.py
     upper/ work/     the writable layer;  rootfs/  where the root is mounted, in the container's
                      own mount namespace;  log
 
@@ -69,8 +71,16 @@ class Container:
         return f"{self.directory}/snapshots.json"
 
     @property
+    def layers_lock_path(self) -> str:
+        return f"{self.directory}/layers.lock"
+
+    @property
+    def root_lock_path(self) -> str:
+        return f"{self.directory}/root.lock"
+
+    @property
     def pending_path(self) -> str:
-        """A change of layers that has begun: see runtime/snapshots.py."""
+        """A change of layers that has begun: see runtime/pending.py."""
         return f"{self.directory}/pending.json"
 
     @property

@@ -61,18 +61,104 @@ def test_back_and_forth(rl: Rl, userns: str) -> None:
     rl.fails("snapshot", "--rm", container, code="RL-USAGE")
 
 
-def test_a_running_container(rl: Rl) -> None:
-    container = rl.start()
-    rl.run("exec", container, "sh", "-c", "echo one >/root/f; rm /etc/group")
-    rl.run("snapshot", container, "before")
-    rl.run("exec", container, "sh", "-c", "echo two >/root/f; touch /root/g")
-    assert rl.out("exec", container, "cat", "/root/f") == "two"  # it goes on
-    rl.fails("rollback", container, "before", status=1, code="RL-CONTAINER-RUNNING")
-    rl.run("stop", "-t", "0", container)
+LIVE = "head -c 9m /dev/zero >/root/big; trap exit TERM; while :; do date >/now; sleep 0.1; done"
+
+
+@pytest.mark.parametrize("userns", ["", "keep-id"])
+def test_a_running_container(rl: Rl, userns: str, tmp_path: Path) -> None:
+    """Nothing is copied, nothing stops, and what is mounted stays where it is."""
+    how = ["--userns", userns, "-u", "0"] if userns else []
+    mounts = ["-v", f"{tmp_path}:/root/host", "-v", "/vol", "--tmpfs", "/vol/mem", "-w", "/vol"]
+    container = rl.start(*how, *mounts, command=f"cd /; {LIVE}")
+    inside = ("exec", "-w", "/", container, "sh", "-c")
+    traces.wait_until(lambda: rl.run(*inside, "test -e /now", check=False).returncode == 0)
+    rl.run("exec", "-d", container, "sleep", "1000")  # its directory is the volume
+    first = "echo one >/root/f; rm /etc/group; chown 33:44 /root/f; chmod 2711 /root"
+    rl.run(*inside, f"{first}; echo 1 >/vol/x; echo 1 >/vol/mem/x; echo 1 >/root/host/x")
+    pid = rl.inspect(container)["State"]["Pid"]
+    number = os.stat(f"{rl.store}/containers/{container}/upper/root/big").st_ino
+    done = rl.run("snapshot", container, "before")
+    assert (done.stdout, done.stderr) == ("before\n", "")
+    frozen = Path(rl.store) / "frozen"
+    kept = [path for path in frozen.glob("*/diff/root/big") if path.stat().st_ino == number]
+    assert len(kept) == 1
+    look = "cat /root/f /vol/x /vol/mem/x /root/host/x; stat -c %u:%g /root/f; stat -c %a /root"
+    assert rl.out(*inside, look).split() == ["one", "1", "1", "1", "33:44", "2711"]
+    script = "echo two >/root/f; touch /root/g; rm /root/big; chmod 700 /root; chmod 700 /"
+    rl.run(*inside, script)
+    rl.run("snapshot", container, "after")
+    assert "A /root/g" in rl.out("diff", container)
+    now = rl.out(*inside, "cat /now")
+    traces.wait_until(lambda: rl.out(*inside, "cat /now") != now, what="the program's going on")
     rl.run("rollback", container, "before")
-    rl.run("start", container)
-    shown = rl.out("exec", container, "sh", "-c", "cat /root/f; ls /root; ls /etc/group || echo no")
-    assert shown.split() == ["one", "f", "no"]
+    assert rl.out(*inside, look).split() == ["one", "1", "1", "1", "33:44", "2711"]
+    assert rl.out(*inside, "ls /root/big; stat -c %a /; ls /etc/group || echo no").split() == [
+        "/root/big", "755", "no"
+    ]  # fmt: skip
+    assert rl.inspect(container)["State"]["Pid"] == pid
+    now = rl.out(*inside, "cat /now")
+    traces.wait_until(lambda: rl.out(*inside, "cat /now") != now, what="the program's going on")
+    forked = rl.out("fork", container)
+    rl.run("stop", "-t", "0", container)
+    for one in (container, forked):
+        rl.run("start", one)
+        assert rl.out("exec", "-w", "/", one, "cat", "/root/f") == "one"
+    rl.run("rm", "-fv", container, forked)
+
+
+HOLDERS = {
+    "directory": "cd /root; exec sleep 1000",
+    "written": "exec sleep 1000 >/root/out",
+    "was-written": "echo >/root/out; exec sleep 1000 </root/out",
+    "open-directory": "exec sleep 1000 </root",
+    "pipe": "mkfifo /root/p; exec sleep 1000 <>/root/p",
+    "root": "mkdir /srv; cp -r /bin /srv; exec chroot /srv sleep 1000",
+    "mounts": "unshare -m sleep 1000 & exec sleep 1001",
+    "mount": "mkdir /srv; mount --bind /root /srv; exec sleep 1000",
+}
+
+
+PYTHON = ("/usr/bin/python3", "/usr/lib", "/usr/lib64")
+# The same by programs of the host's Python.
+PROGRAMS = {
+    "lock": "import fcntl; f = open('/bin/busybox'); fcntl.flock(f, fcntl.LOCK_SH)",
+    "watch": "import ctypes; c = ctypes.CDLL(None); c.inotify_add_watch(c.inotify_init(), b'/root',"
+    " 2)",
+    "mapping": "import ctypes; f = open('/root/f'); "
+    "ctypes.CDLL(None).mmap(None, 4096, 1, 1, f.fileno(), ctypes.c_long(0)); f.close()",
+    "socket": "import socket; s = socket.socket(socket.AF_UNIX); s.bind('/root/socket')",
+    "thread": "import ctypes, os, threading; t = threading.Thread(target=lambda: (ctypes.CDLL(None)"
+    ".unshare(0x600), os.chdir('/root'), time.sleep(1000))); t.start()",
+}
+HOLDERS |= {
+    what: "ln -s usr/lib usr/lib64 /; "
+    f"exec /usr/bin/python3 -ISc \"import time; {code}; open('/ready', 'w'); time.sleep(1000)\""
+    for what, code in PROGRAMS.items()
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_a_container_that_would_notice(rl: Rl, holder: str) -> None:
+    """What its processes hold of the root that they have would be another's: it is copied."""
+    script = HOLDERS[holder]
+    more = ["--privileged"] if holder.startswith("mount") else []
+    for path in PYTHON if holder in PROGRAMS else ():
+        more += ["-v", f"{path}:{path}:ro"] if os.path.exists(path) else []
+    container = rl.start(*more, command=f"echo one >/root/f; {script}")
+    ready = "test -e /ready" if holder in PROGRAMS else "grep -q sleep /proc/1/comm"
+    traces.wait_until(lambda: rl.run("exec", container, "/bin/busybox", "sh", "-c", ready,
+                                     check=False).returncode == 0)  # fmt: skip
+    said = rl.run("snapshot", container, "one").stderr
+    assert said.startswith("Note: what it has written was copied: "), said
+    rl.run("exec", container, "/bin/busybox", "sh", "-c", "echo two >/root/f")
+    error = rl.fails("rollback", container, "one", status=1, code="RL-CONTAINER-RUNNING")
+    assert holder.startswith(("mount", "root")) or "(PID " in error
+    rl.run("kill", container)
+    rl.run("wait", container)
+    rl.run("rollback", container, "one")
+    rl.run("cp", "-q", f"{container}:/root/f", f"{rl.root}/tmp/f")
+    assert Path(f"{rl.root}/tmp/f").read_text() == "one\n"
+    os.unlink(f"{rl.root}/tmp/f")
 
 
 def test_several_at_once_each_have_their_own(rl: Rl) -> None:

@@ -1,5 +1,6 @@
 """`rl snapshot`."""
 
+from rootless import log
 from rootless.cli.actions import several
 from rootless.cli.output import write
 from rootless.context import Context
@@ -24,7 +25,7 @@ def main(ctx: Context, values: dict[str, object]) -> int:
                 f"invalid snapshot name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
                 remedy="at least two of these characters, or a number",
             )
-        name = snapshots.take(ctx, container, name)
+        name = snapshots.take(ctx, container, name, log.note)
         events.record_container(ctx.paths, container, "snapshot", snapshot=name)
     write(f"{name}\n")
     return 0

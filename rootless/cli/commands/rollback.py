@@ -18,5 +18,5 @@ def rollback(
     ],
     name: Annotated[str, argument("SNAPSHOT", help="The snapshot's name.")],
 ) -> int:
-    """Undo what a container has written since a snapshot.  It must be stopped."""
+    """Undo what a container has written since a snapshot, stopped or running."""
     return call(ctx)
