@@ -19,6 +19,7 @@ from rootless.build.option_forms import Secret
 from rootless.errors import BuildError
 from rootless.layer.view import View
 from rootless.records import dataclass
+from rootless.runtime.options_text import parse_bool
 from rootless.store import layout
 from rootless.store.atomic import TemporaryDirectory
 
@@ -275,7 +276,7 @@ def _fetched(ctx: "Context", options: Options, stdin: Input, temporary: str) -> 
         os.mkdir(root, 0o700)
         dockerfile = context_archive.receive(_stdin(stdin), root, "standard input")
     else:
-        keep = (options.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") or "") in ("1", "true")
+        keep = parse_bool(options.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") or "") is True
         root, dockerfile, commit = _from_network(
             ctx, options.context, temporary, options.secrets, keep_git_dir=keep
         )

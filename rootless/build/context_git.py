@@ -23,7 +23,7 @@ from rootless.store.removal import remove_tree
 
 CODE = "RL-BUILD-GIT"
 _SCP = re.compile(r"[a-zA-Z0-9._-]+@[^:/\s]+:(?!//)\S")
-_CHECKSUM = re.compile(r"[0-9a-f]{7,64}\Z")
+_CHECKSUM = re.compile(r"[0-9a-f]{1,64}\Z")
 _TIMEOUT_S = 1800
 
 
@@ -114,7 +114,11 @@ def _checked(found: Repository) -> Repository:
             code="RL-BUILD-ESCAPE",
         )
     if found.checksum and not _CHECKSUM.match(found.checksum):
-        raise _bad(found.checksum, "it is no commit ID", "give its 7 to 40 hexadecimal digits")
+        raise _bad(
+            found.checksum,
+            "it is no commit ID",
+            "give its hexadecimal digits, as git log prints them",
+        )
     return replace(found, subdirectory=subdirectory)
 
 

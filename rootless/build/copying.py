@@ -13,7 +13,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rootless.build.copying_modes import Change, parse_chmod, parse_chown
 from rootless.build.copying_select import Found, Layers, Source, Tree, split_pivot
@@ -77,10 +77,11 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What perform() has written."""
+    """What perform() has written; `covered` is a file that more than one source went to."""
 
     files: int
     size: int  # bytes
+    covered: str = ""
 
 
 def from_instruction(
@@ -123,6 +124,8 @@ def destination(target: str, workdir: str) -> str:
 def check(transfer: Transfer) -> None:
     """What can be known to be wrong before anything is read.  Raises BuildError."""
     parse_chmod(transfer.chmod)
+    if transfer.link:
+        parse_chown(transfer.chown, lambda _path: _refuse_names(transfer.chown))
     Matcher(transfer.exclude)
     local = set(transfer.sources)
     if transfer.checksum or may_be_remote(transfer):
@@ -133,6 +136,14 @@ def check(transfer: Transfer) -> None:
     if isinstance(transfer.source, Tree):
         for text in local:
             Source(transfer.source).check_inside(text)
+
+
+def _refuse_names(chown: str) -> str:
+    raise BuildError(
+        f"--chown={chown}: with --link names cannot be looked up, as nothing below is read",
+        remedy="use numbers, as in --chown=1000:1000, or leave --link out",
+        code="RL-BUILD-OWNER",
+    )
 
 
 def look_for(ctx: "Context", transfer: Transfer) -> None:
@@ -181,10 +192,14 @@ def perform(ctx: "Context", transfer: Transfer, lower: Sequence[str], directory:
             copier.run()
         except OSError as e:
             raise storage_failure(e, "copy") from e
-        return {"files": copier.target.files, "size": copier.target.size}
+        return {
+            "files": copier.target.files,
+            "size": copier.target.size,
+            "covered": copier.covered,
+        }
 
-    result = cast("dict[str, int]", in_worker(ctx, work, [*lower, *layers_of(transfer)]))
-    return Copied(result["files"], result["size"])
+    result = cast("dict[str, Any]", in_worker(ctx, work, [*lower, *layers_of(transfer)]))
+    return Copied(result["files"], result["size"], result["covered"])
 
 
 def layers_of(transfer: Transfer) -> Sequence[str]:
@@ -225,6 +240,8 @@ class _Copier:
         self._chmod: Change | None = parse_chmod(transfer.chmod)
         self._made_by = self._chown or (0, 0)
         self._links: dict[tuple[int, int], str] = {}
+        self._placed: set[str] = set()
+        self.covered = ""
 
     def run(self) -> None:
         transfer = self.transfer
@@ -320,6 +337,9 @@ class _Copier:
         node = self.target.look_up(path)
         if node is not None and node.is_directory:
             path = f"{path}/{name}" if path else name
+        if path in self._placed:
+            self.covered = f"/{path}"
+        self._placed.add(path)
         parent = posixpath.dirname(path)
         self.target.make_all(parent, self._made_by)
         self.target.clear(path)
@@ -394,8 +414,6 @@ class _Copier:
         return mode if self._chmod is None else self._chmod(mode, directory)
 
     def _read_account_file(self, path: str) -> str | None:
-        if self.transfer.link:
-            return None  # it must not look at what is below
         node, _ = self.target.view.resolve(path)
         if node is None or not node.is_file:
             return None

@@ -85,6 +85,16 @@ class BuildOptions:
         """The build arguments that have a value."""
         return {name: value for name, value in self.build_args.items() if value is not None}
 
+    @property
+    def hostname(self) -> str:
+        """That of the steps, if it is not BuildKit's default."""
+        return self.given_args.get("BUILDKIT_SANDBOX_HOSTNAME", "")
+
+    @property
+    def cache_mount_namespace(self) -> str:
+        """What keeps the cache mounts of builds apart that use the same ids."""
+        return self.given_args.get("BUILDKIT_CACHE_MOUNT_NS", "")
+
     def context_of(self, word: str) -> str:
         """The name of the --build-context that `word` (after FROM or --from) means, or ""."""
         if word in self.build_contexts:
@@ -118,55 +128,88 @@ def parse(values: Mapping[str, object], environ: Mapping[str, str]) -> BuildOpti
         )
     _refuse_unsupported(values)
     arguments = _build_args(values, environ)
-    wanted = _platforms(texts(values, "platform"))
-    epoch = arguments.get("SOURCE_DATE_EPOCH")
-    resources: dict[str, Any] = {}
-    parse_resources(resources, values)
-    network, _ = parse_network(text(values, "network"))
-    outputs = _outputs(values)
     options = BuildOptions(
         context=context,
         dockerfile=dockerfile,
-        tags=_tags(values, outputs),
         target=text(values, "target"),
         build_args=arguments,
-        labels=_labels(values),
-        no_cache=flag(values, "no_cache"),
-        no_cache_filter=_words(values, "no_cache_filter"),
-        pull=flag(values, "pull"),
-        platform=wanted[0] if wanted else None,
-        platforms=wanted,
-        secrets=_unique(
-            (forms.parse_secret(s, environ) for s in texts(values, "secret")), "--secret"
-        ),
-        ssh=_unique((forms.parse_ssh(s, environ) for s in texts(values, "ssh")), "--ssh"),
-        add_hosts=tuple((n, a) for n, a in parse_add_host(texts(values, "add_host"))),
-        network=network,
-        ulimits=tuple(parse_ulimits(texts(values, "ulimit"))),
-        resources=resources,
-        shm_size=_shm_size(text(values, "shm_size")),
-        limits=_limits(text(values, "limits")),
-        annotations=_annotations(values, outputs),
         build_contexts=dict(
             forms.parse_build_context(spec) for spec in texts(values, "build_context")
         ),
-        cache_from=_caches(values, "cache_from", "--cache-from"),
-        cache_to=_caches(values, "cache_to", "--cache-to"),
-        outputs=outputs,
-        push=flag(values, "push"),
-        iidfile=text(values, "iidfile"),
-        metadata_file=text(values, "metadata_file"),
-        progress=_progress(values, environ),
-        squash=flag(values, "squash"),
         check=flag(values, "check"),
-        jobs=_jobs(values),
-        quiet=flag(values, "quiet"),
-        shell_on_fail=flag(values, "shell_on_fail"),
-        explain_cache=flag(values, "explain_cache"),
-        source_date_epoch=None if epoch is None else forms.parse_epoch(epoch),
+        **_of_cache(values, arguments),
+        **_of_steps(values, environ),
+        **_of_output(values, environ),
+        **_of_image(values, arguments),
     )
     _check_together(options)
     return options
+
+
+# Each of these gives the BuildOptions of one section of `rl build --help`.
+
+
+def _of_image(values: Mapping[str, object], arguments: Mapping[str, str | None]) -> dict[str, Any]:
+    outputs = _outputs(values)
+    wanted = _platforms(texts(values, "platform"))
+    epoch = arguments.get("SOURCE_DATE_EPOCH")
+    return {
+        "outputs": outputs,
+        "tags": _tags(values, outputs),
+        "labels": _labels(values),
+        "annotations": _annotations(values, outputs),
+        "platform": wanted[0] if wanted else None,
+        "platforms": wanted,
+        "squash": flag(values, "squash"),
+        "source_date_epoch": None if epoch is None else forms.parse_epoch(epoch),
+    }
+
+
+def _of_cache(values: Mapping[str, object], arguments: Mapping[str, str | None]) -> dict[str, Any]:
+    to = _caches(values, "cache_to", "--cache-to")
+    # As BuildKit took it before there was --cache-to.
+    if parse_bool(arguments.get("BUILDKIT_INLINE_CACHE") or "") and not any(
+        one.type == "inline" for one in to
+    ):
+        to += (CacheStore("inline"),)
+    return {
+        "no_cache": flag(values, "no_cache"),
+        "no_cache_filter": _words(values, "no_cache_filter"),
+        "pull": flag(values, "pull"),
+        "cache_from": _caches(values, "cache_from", "--cache-from"),
+        "cache_to": to,
+        "explain_cache": flag(values, "explain_cache"),
+    }
+
+
+def _of_steps(values: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, Any]:
+    secrets = (forms.parse_secret(one, environ) for one in texts(values, "secret"))
+    agents = (forms.parse_ssh(one, environ) for one in texts(values, "ssh"))
+    network, _ = parse_network(text(values, "network"))
+    resources: dict[str, Any] = {}
+    parse_resources(resources, values)
+    return {
+        "secrets": _unique(secrets, "--secret"),
+        "ssh": _unique(agents, "--ssh"),
+        "add_hosts": tuple((n, a) for n, a in parse_add_host(texts(values, "add_host"))),
+        "network": network,
+        "ulimits": tuple(parse_ulimits(texts(values, "ulimit"))),
+        "resources": resources,
+        "shm_size": _shm_size(text(values, "shm_size")),
+        "limits": _limits(text(values, "limits")),
+        "jobs": _jobs(values),
+        "shell_on_fail": flag(values, "shell_on_fail"),
+    }
+
+
+def _of_output(values: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "push": flag(values, "push"),
+        "iidfile": text(values, "iidfile"),
+        "metadata_file": text(values, "metadata_file"),
+        "progress": _progress(values, environ),
+        "quiet": flag(values, "quiet"),
+    }
 
 
 def _refuse_unsupported(values: Mapping[str, object]) -> None:

@@ -23,10 +23,10 @@ HOSTNAME = "buildkitsandbox"  # as with BuildKit, and the same at each build
 class Sandbox:
     """What rootless.runtime wants to know of a container that is in no store."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, hostname: str) -> None:
         self.id = ids.new_container_id()
         self.directory = directory
-        self.config = {"hostname": HOSTNAME, "domainname": ""}
+        self.config = {"hostname": hostname, "domainname": ""}
 
 
 class Execution:

@@ -64,8 +64,8 @@ def run(
     has one of its own, which ours shows.  Raises RlError when the command could not be started.
     """
     _check_layers(asked.lower)
-    box = Sandbox(directory)
     run_options = _run_options(options, asked)
+    box = Sandbox(directory, run_options.hostname)
     run_options.tty = terminal
     name = drivers.choose(run_options.network, ctx.environ)
     network = drivers.make(
@@ -85,7 +85,8 @@ def run(
     plan.root = _root(ctx, directory, asked.lower, driver)
     if driver == "copy":
         copied_root.fill(ctx, asked.lower, directory)
-    with StepMounts(ctx, asked, directory, overlay=driver == "overlay") as mounts:
+    space = options.cache_mount_namespace
+    with StepMounts(ctx, asked, directory, space, overlay=driver == "overlay") as mounts:
         plan.operations = [*plan.operations, *mounts.operations]
         plan.process.env = [*plan.process.env, *mounts.environment]
         code = Execution(ctx, plan, config, options, box, network, note).run(stdio)
@@ -107,7 +108,7 @@ def _config(ctx: "Context", box: Sandbox, run_options: RunOptions, network: str)
         rootfs=f"{box.directory}/rootfs",
         seccomp=seccomp.program_for(ctx, run_options),
         driver=network,
-        host_hostname=HOSTNAME,
+        host_hostname=box.config["hostname"],
         host_limits=rlimit.host_limits(),
         tty_group=mapping.default_map(ctx).has_gid(5),
     )
@@ -145,7 +146,7 @@ def _run_options(options: "BuildOptions", asked: Run) -> RunOptions:
     made.env = list(asked.environment)
     made.workdir = asked.workdir
     made.user = asked.user
-    made.hostname = HOSTNAME
+    made.hostname = options.hostname or HOSTNAME
     network = asked.network if asked.network != "default" else options.network
     made.network = network or "default"
     made.add_hosts = [list(pair) for pair in options.add_hosts]

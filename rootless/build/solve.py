@@ -155,7 +155,8 @@ class _Build:
         return result
 
     def _notes(self) -> None:
-        note = syntax_note(self.dockerfile.syntax) if self.dockerfile.syntax else None
+        syntax = self.options.given_args.get("BUILDKIT_SYNTAX") or self.dockerfile.syntax
+        note = syntax_note(syntax) if syntax else None
         if note:
             self.emit(Event("note", text=note))
         unknown = unknown_arguments(self.dockerfile, self.options.build_args)

@@ -24,11 +24,15 @@ SSH_DIRECTORY = "/run/buildkit"
 class StepMounts:
     """`operations` are for the stage, `environment` for the command.
 
-    `overlay` is whether the root is one of the kernel: without it mounts of trees need a copy.
+    `namespace` keeps cache mounts apart (BUILDKIT_CACHE_MOUNT_NS).  `overlay` is whether the root
+    is one of the kernel: without it mounts of trees need a copy.
     """
 
-    def __init__(self, ctx: "Context", asked: "Run", directory: str, *, overlay: bool) -> None:
+    def __init__(
+        self, ctx: "Context", asked: "Run", directory: str, namespace: str, *, overlay: bool
+    ) -> None:
         self._ctx = ctx
+        self._namespace = namespace
         self._overlay = overlay
         self._asked = asked
         self._directory = directory
@@ -107,7 +111,8 @@ class StepMounts:
 
     def _cache(self, number: int, one: Mount, target: str, place: str) -> run_mounts.CacheDirectory:
         content = self._bind(number, one, target, place) if number in self._asked.trees else None
-        directory = f"{self._ctx.paths.store}/buildcache/mounts/{cache_name(one, target)}"
+        name = _cache_name(self._namespace, one.id or target)
+        directory = f"{self._ctx.paths.store}/buildcache/mounts/{name}"
         directory = self._claim(directory, one.sharing or "shared")
         return run_mounts.CacheDirectory(
             directory,
@@ -175,6 +180,7 @@ def _absolute(path: str, workdir: str) -> str:
     return posixpath.normpath(posixpath.join(workdir or "/", path))
 
 
-def cache_name(one: Mount, target: str) -> str:
-    """The directory's name of a cache mount: its id, the target by default."""
-    return hashlib.sha256((one.id or target).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+def _cache_name(namespace: str, identity: str) -> str:
+    """The directory's name of a cache mount."""
+    text = f"{namespace}/{identity}" if namespace else identity
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -150,7 +150,13 @@ def digest_of(around: Around, transfer: copying.Transfer) -> str:
 def _run_parts(
     around: Around, step: Step, run: to.Run, trees: Mapping[int, Tree | Layers]
 ) -> dict[str, object]:
-    network = run.network if run.network != "default" else around.options.network
+    options = around.options
+    network = run.network if run.network != "default" else options.network
+    special: dict[str, object] = {}
+    if options.hostname:
+        special["hostname"] = options.hostname
+    if options.cache_mount_namespace and any(mount.type == "cache" for mount, _ in step.mounts):
+        special["caches"] = options.cache_mount_namespace
     script = [step.script.name, step.script.content] if step.script else []
     return {
         "instruction": ["RUN", list(step.arguments), script],
@@ -160,8 +166,9 @@ def _run_parts(
         "network": network or "default",
         "mounts": [_mount_part(mount) for mount, _ in step.mounts],
         "files": [_files_part(around, step.mounts[i][0], tree) for i, tree in trees.items()],
-        "hosts": [list(pair) for pair in around.options.add_hosts],
-        "ulimits": [dict(one) for one in around.options.ulimits],
+        "hosts": [list(pair) for pair in options.add_hosts],
+        "ulimits": [dict(one) for one in options.ulimits],
+        **special,
     }
 
 
@@ -223,7 +230,12 @@ def _make(around: Around, prepared: Prepared, directory: str, link: Link) -> Ent
             commit.make_directory(ctx, lower, directory, step.workdir, step.user, around.epoch)
         case _:
             assert prepared.transfer is not None
-            copying.perform(ctx, prepared.transfer, lower, directory)
+            done = copying.perform(ctx, prepared.transfer, lower, directory)
+            if done.covered:
+                link.note(
+                    f"several sources went to {done.covered}, and the last one is there; "
+                    "a destination that ends with / is a directory"
+                )
     return commit.commit(
         ctx,
         directory,

@@ -119,6 +119,14 @@ def test_heredocs(project: Project) -> None:
     assert shown.splitlines() == ["hello ann", "raw $NAME", "added", "ran"]
 
 
+def test_several_sources_for_one_file_are_noted(project: Project) -> None:
+    project.write({"a.jar": "a", "b.jar": "b"})
+    project.dockerfile("COPY *.jar /app.jar\nCOPY *.jar /bin\n")
+    said = project.run("--no-cache").stderr
+    assert said.count("several sources went to") == 1, said
+    assert "several sources went to /app.jar, and the last one is there" in said
+
+
 def test_link_layer_does_not_depend_on_what_is_below(project: Project) -> None:
     project.write({"a": "a"})
     layers = []

@@ -161,6 +161,29 @@ def test_networks_of_the_build(project: Project) -> None:
     assert shown.count(host) == 1, shown
 
 
+def test_build_arguments_for_the_builder(project: Project) -> None:
+    """Those that BuildKit has built in: no ARG declares them, and no step sees them."""
+    project.dockerfile(f"""
+        # syntax=docker/dockerfile:1
+        FROM busybox
+        RUN --mount=type=cache,id={project.rl.name()},target=/c \\
+            cp /c/place /before 2>/dev/null; hostname >/c/place; env >/environment
+        RUN cat /before >>/hosts 2>/dev/null; hostname >>/hosts
+    """)
+
+    def hosts(*given: str) -> list[str]:
+        words = [word for one in given for word in ("--build-arg", f"BUILDKIT_{one}")]
+        return project.inside(project.build("", *words), "cat /hosts").split()
+
+    assert hosts() == ["buildkitsandbox"]
+    assert hosts("SANDBOX_HOSTNAME=one") == ["buildkitsandbox", "one"]
+    assert hosts("SANDBOX_HOSTNAME=one", "CACHE_MOUNT_NS=apart") == ["one"]
+    assert hosts("SANDBOX_HOSTNAME=two", "CACHE_MOUNT_NS=apart") == ["one", "two"]
+    words = ["--build-arg", "BUILDKIT_SYNTAX=docker/dockerfile:1.99", "--build-arg", "BUILD=1"]
+    said = project.run(*words).stderr
+    assert "asks for syntax 1.99" in said and "build arguments: BUILD\n" in said
+
+
 def test_pull_asks_for_a_newer_base(project: Project, registry: Registry, rl: Rl) -> None:
     def push(number: int) -> str:
         from support.images import busybox_tar

@@ -224,7 +224,7 @@ def test_shell_on_fail_opens_one_in_the_steps_files(project: Project, rl: Rl) ->
     terminal.send("cat /below /left /src/a; pwd\r")
     terminal.expect("below\r?\nleft\r?\nmounted/w")
     # Its own terminal: Ctrl-C is for what it runs.
-    terminal.send("tty; sleep 1000\r")
+    terminal.send("sh -c 'tty; exec sleep 1000'\r")
     terminal.expect("/dev/pts/0")
     terminal.send("\x03")
     terminal.send("echo status $?\r")

@@ -401,6 +401,7 @@ def test_documents(bench: Bench) -> None:
         ("COPY ../a /", "RL-BUILD-ESCAPE"),
         ("COPY --chmod=9 a /", "RL-BUILD-VALUE"),
         ("COPY --chown=nobody-here a /", "RL-BUILD-OWNER"),
+        ("COPY --link --chown=root a /", "RL-BUILD-OWNER"),
         ("COPY https://host/x /", "RL-BUILD-ARGUMENTS"),
         ("ADD --checksum=sha256:1 https://host/x /", "RL-BUILD-VALUE"),
         ("ADD --checksum=sha256:1 a /", "RL-BUILD-FLAG"),

@@ -26,8 +26,23 @@ PROXY_ARGUMENTS = tuple(
     for name in (word, word.lower())
 )
 UNKNOWN = "<unknown>"  # no value that anybody could mean, and no image's name
-# Said with --build-arg, they speak to the builder and need no ARG.
-BUILDER_ARGUMENTS = ("SOURCE_DATE_EPOCH",)
+# Said with --build-arg, they speak to the builder and need no ARG.  BUILDKIT_BUILD_NAME is for
+# Docker's list of builds, BUILDKIT_MULTI_PLATFORM for its exporter: they change nothing here.
+BUILDER_ARGUMENTS = (
+    "SOURCE_DATE_EPOCH",
+    *(
+        f"BUILDKIT_{name}"
+        for name in (
+            "BUILD_NAME CACHE_MOUNT_NS CONTEXT_KEEP_GIT_DIR DOCKERFILE_CHECK INLINE_CACHE "
+            "MULTI_PLATFORM SANDBOX_HOSTNAME SYNTAX"
+        ).split()
+    ),
+)
+
+
+_PLATFORM_PARTS = ("PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT")
+_PLATFORM_ARGUMENTS = {f"{a}{b}" for a in ("BUILD", "TARGET") for b in _PLATFORM_PARTS}
+_PLATFORM_ARGUMENTS.add("TARGETSTAGE")
 
 
 def predefined(
@@ -314,7 +329,5 @@ def unknown_arguments(dockerfile: Dockerfile, build_arguments: Iterable[str]) ->
                 declared.update(argument.name for argument in instruction.arguments)
     known = declared.union(PROXY_ARGUMENTS, BUILDER_ARGUMENTS)
     return [
-        name
-        for name in build_arguments
-        if name not in known and not name.startswith(("BUILDKIT_", "TARGET", "BUILD"))
+        name for name in build_arguments if name not in known and name not in _PLATFORM_ARGUMENTS
     ]

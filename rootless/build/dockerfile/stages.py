@@ -158,6 +158,8 @@ def syntax_note(syntax: str) -> str | None:
     """A note when "# syntax=" asks for a frontend newer or other than ours; it is never fetched."""
     name, _, tag = syntax.split("@")[0].partition(":")
     name = name.removeprefix("docker.io/")
+    if name == "dockerfile.v0":  # BuildKit's own, without any image
+        return None
     if name not in ("docker/dockerfile", "docker/dockerfile-upstream"):
         return f"the frontend {syntax} is not used: rl reads the Dockerfile itself"
     parts = tag.removesuffix("-labs").split(".")

@@ -180,6 +180,15 @@ def test_caches() -> None:
     refused(cache_to=["type=local,dest=a,mode=some"])
 
 
+def test_inline_cache_by_a_build_argument() -> None:
+    inline = CacheStore("inline")
+    assert options(build_arg=["BUILDKIT_INLINE_CACHE=1"]).cache_to == (inline,)
+    assert options(build_arg=["BUILDKIT_INLINE_CACHE=1"], cache_to=["type=inline"]).cache_to == (
+        inline,
+    )
+    assert options(build_arg=["BUILDKIT_INLINE_CACHE=0"]).cache_to == ()
+
+
 def test_caches_of_registries() -> None:
     found = options(
         cache_from=["host:5000/a/b:1", "type=registry,ref=c"],

@@ -234,7 +234,9 @@ def test_run_executes(
 def test_build_arguments_that_nothing_declares_are_told() -> None:
     dockerfile = parse(b"ARG A\nFROM x\nARG B\n")
     given = ["A", "B", "C", "http_proxy", "BUILDKIT_INLINE_CACHE", "SOURCE_DATE_EPOCH"]
-    assert unknown_arguments(dockerfile, given) == ["C"]
+    given += ["TARGETARCH", "BUILDPLATFORM", "TARGET", "BUILD_NUMBER", "BUILDKIT_CACHE"]
+    unknown = ["C", "TARGET", "BUILD_NUMBER", "BUILDKIT_CACHE"]
+    assert unknown_arguments(dockerfile, given) == unknown
 
 
 def test_lines_are_shown_with_values_but_without_secrets() -> None:
@@ -261,6 +263,7 @@ def test_exclude_patterns_are_not_expanded() -> None:
         ("docker/dockerfile:1.7-labs", False),
         ("docker.io/docker/dockerfile:1.4@sha256:0", False),
         ("docker/dockerfile", False),
+        ("dockerfile.v0", False),
         ("docker/dockerfile:1.99", True),
         ("docker/dockerfile:2", True),
         ("example.com/frontend", True),
