@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""Options of docker run and podman run that rl refuses, each with its reason and what to do.
+"""Options of Docker's and podman's commands that rl refuses, each with its reason and what to do.
 
 Looked at only when an option is unknown (cli/app.py).  A test holds that every option of Docker's
 and podman's references is either declared or here, and none in both.
@@ -93,6 +93,59 @@ _RUN: dict[str, tuple[str, str, str]] = {
     "--health-max-log-size": ("the results are in rl inspect", "leave it out", _NOT_HERE),
 }  # fmt: skip
 
+# What commands about images and registries have in common.
+_IMAGES: dict[str, tuple[str, str, str]] = {
+    "--arch": _RUN["--arch"],
+    "--os": _RUN["--os"],
+    "--variant": _RUN["--variant"],
+    "--disable-content-trust": ("Docker Content Trust has ended, and rl never had it", "leave it out; signatures are --require-signature's and policy.json's", _NOT_HERE),
+    "--authfile": ("the file is named by the environment", "set REGISTRY_AUTH_FILE=FILE, or DOCKER_CONFIG to the directory of a config.json", _NOT_HERE),
+    "--compat-auth-file": ("rl login writes Docker's file anyway", "set DOCKER_CONFIG to another directory", _NOT_HERE),
+    "--cert-dir": ("certificates are filed by registry", "put them into ~/.config/containers/certs.d/HOST", _NOT_HERE),
+    "--creds": ("others would see the password in the list of processes", "log in first: rl login --password-stdin HOST", _NOT_HERE),
+    "--decryption-key": ("rl reads no encrypted layers", "decrypt it with skopeo copy, and load it", _NOT_HERE),
+    "--retry": ("what fails for a moment is tried four times anyway", "leave it out", _NOT_HERE),
+    "--retry-delay": ("the pauses are the registry's Retry-After, or grow from half a second", "leave it out", _NOT_HERE),
+    "--signature-policy": ("the policy is ~/.config/containers/policy.json", "write it there, or use --require-signature", _NOT_HERE),
+}  # fmt: skip
+_TRANSFER = ("--disable-content-trust", "--authfile", "--cert-dir", "--creds", "--retry", "--retry-delay", "--signature-policy")  # fmt: skip
+_PLATFORM = ("--arch", "--os", "--variant")
+_COMPRESSION = ("--compression says the same", "use --compression zstd:9 or gzip:9: all layers are compressed so", _NOT_HERE)  # fmt: skip
+_SIGNING = ("rl checks signatures and makes none", "sign it afterwards: cosign sign --key FILE", _NOT_HERE)  # fmt: skip
+
+
+def _of_images(*flags: str) -> dict[str, tuple[str, str, str]]:
+    return {flag: _IMAGES[flag] for flag in flags}
+
+
+_PUSH: dict[str, tuple[str, str, str]] = {
+    **_of_images(*_TRANSFER),
+    "--compress": _COMPRESSION,
+    "--compression-format": _COMPRESSION,
+    "--compression-level": _COMPRESSION,
+    "--force-compression": ("--compression compresses all layers anyway", "leave it out", _NOT_HERE),
+    "--format": ("what was pulled goes out in its own format, all else as OCI's", "leave it out", _NOT_HERE),
+    "--encrypt-layer": ("rl encrypts no layers", "use skopeo copy --encryption-key", _NOT_HERE),
+    "--encryption-key": ("rl encrypts no layers", "use skopeo copy --encryption-key", _NOT_HERE),
+    "--remove-signatures": ("signatures are not part of an image, and none is copied", "leave it out", _NOT_HERE),
+    "--sign-by": _SIGNING,
+    "--sign-by-sigstore": _SIGNING,
+    "--sign-by-sigstore-private-key": _SIGNING,
+    "--sign-passphrase-file": _SIGNING,
+}  # fmt: skip
+
+_LIST: dict[str, tuple[str, str, str]] = {
+    "--history": ("names that an image has lost are not kept", "leave it out", _NOT_HERE),
+    "--noheading": ("--format without 'table' has no heading", "use --format '{{.Repository}} {{.ID}}'", _NOT_HERE),
+    "--sort": ("the newest image comes first", "pipe it through sort(1)", _NOT_HERE),
+}  # fmt: skip
+_REMOVE: dict[str, tuple[str, str, str]] = {
+    "--all": ("rl removes what is named", "use rl image prune -a, or rl rmi $(rl images -q)", _NOT_HERE),
+    "-a": ("rl removes what is named", "use rl image prune -a, or rl rmi $(rl images -q)", _NOT_HERE),
+    "--ignore": ("--force forgives images that are not there", "use --force", _NOT_HERE),
+    "--platform": ("an image here is for one platform", "leave it out", _NOT_HERE),
+}  # fmt: skip
+
 # docker update's and podman update's that are not declared.
 _UPDATE = ("--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--memory-swappiness")
 REFUSED = {
@@ -100,6 +153,42 @@ REFUSED = {
     "create": _RUN,
     "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},
     "update": {flag: _RUN[flag] for flag in _UPDATE},
+    "pull": {
+        **_of_images(*_TRANSFER, *_PLATFORM, "--decryption-key"),
+        "--policy": ("rl pull always asks the registry", "use rl run --pull missing|never", _NOT_HERE),
+    },
+    "push": _PUSH,
+    "login": {
+        **_of_images("--authfile", "--cert-dir", "--compat-auth-file"),
+        "--get-login": ("the user's name is in the file", "look into ~/.docker/config.json", _NOT_HERE),
+        "--secret": ("a secret is for containers", "give the password on standard input: --password-stdin", _NOT_HERE),
+        "--verbose": ("where credentials go is said anyway", "leave it out", _NOT_HERE),
+    },
+    "logout": {
+        **_of_images("--authfile", "--compat-auth-file"),
+        "--all": ("one registry is forgotten at a time", "name each: rl logout HOST", _NOT_HERE),
+    },
+    "images": _LIST,
+    "image ls": _LIST,
+    "image list": _LIST,
+    "rmi": _REMOVE,
+    "image rm": _REMOVE,
+    "image remove": _REMOVE,
+    "save": {
+        "--compress": ("layers that came compressed stay so", "pipe it through zstd(1)", _NOT_HERE),
+        "--uncompressed": ("layers are saved as they are stored", "leave it out", _NOT_HERE),
+        "--multi-image-archive": ("several images go into one archive anyway", "leave it out", _NOT_HERE),
+        "--signature-policy": _IMAGES["--signature-policy"],
+    },
+    "load": _of_images("--signature-policy"),
+    "import": {
+        **_of_images(*_PLATFORM, "--signature-policy"),
+        "--quiet": ("nothing but the image's ID is said anyway", "leave it out", _NOT_HERE),
+    },
+    "search": {
+        **_of_images("--authfile", "--cert-dir", "--creds"),
+        "--compatible": ("the output is Docker's anyway", "leave it out", _NOT_HERE),
+    },
     "system generate": {
         "--template": ("a unit is one container's", "write a quadlet, NAME@.container: rl quadlet install", _NOT_HERE),
         "--pod-prefix": _POD,

@@ -93,6 +93,15 @@ def _volume(config: Config, text: str) -> None:
     config["Volumes"] = volumes
 
 
+def _onbuild(config: Config, text: str) -> None:
+    """A trigger is kept as it is; what Docker allows none of cannot be built on."""
+    word = text.split()[0].upper()
+    if word in ("ONBUILD", "FROM", "MAINTAINER"):
+        raise UsageError(f"--change: ONBUILD {word} is not allowed", remedy="as in: ONBUILD RUN …")
+    old = config.get("OnBuild")
+    config["OnBuild"] = [*(old if isinstance(old, list) else []), text]
+
+
 def _json_words(text: str) -> list[str] | None:
     """The exec form ["a", "b"], None for anything else, as Docker decides it."""
     if not text.startswith("["):
@@ -140,6 +149,7 @@ _INSTRUCTIONS: dict[str, Callable[[Config, str], None]] = {
     "ENV": _env,
     "EXPOSE": _expose,
     "LABEL": _label,
+    "ONBUILD": _onbuild,
     "STOPSIGNAL": _string("StopSignal"),
     "USER": _string("User"),
     "VOLUME": _volume,

@@ -39,3 +39,11 @@ class Spent:
                 self._inner = outer + took
 
         return call
+
+
+class Timed:
+    """A source of bytes that does more than to get them."""
+
+    def time(self, spent: Spent) -> None:
+        """Have what it does counted: "hash" for the digest of the blob, "write" for its file."""
+        raise NotImplementedError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rootless.errors import RlError
 from rootless.layer import bounds, userns
 from rootless.layer.compression import Readable
-from rootless.layer.timing import Spent
+from rootless.layer.timing import Spent, Timed
 from rootless.records import dataclass, field
 from rootless.store import layers, mapping
 from rootless.store.atomic import TemporaryDirectory
@@ -144,9 +144,12 @@ def _run_worker(
     with userns.Worker(ctx, "unpack", arguments, stdin=stdin) as worker:
         spent = Spent(on=timing)
         if not isinstance(source, int):
+            if timing and isinstance(source, Timed):
+                source.time(spent)
             read, feed = spent.timed("network", source.read), spent.timed("pipe", worker.feed)
             while (chunk := read(_CHUNK)) and feed(chunk):
                 pass
         result = cast("dict[str, Any]", worker.result())
-        result["spent"].update(spent.seconds)
+        for name, seconds in spent.seconds.items():
+            result["spent"][name] = result["spent"].get(name, 0.0) + seconds
         return result

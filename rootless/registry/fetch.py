@@ -12,6 +12,7 @@ from functools import partial
 from rootless.context import Context
 from rootless.errors import RegistryError, RlError, StoreError
 from rootless.layer.slots import PARALLEL, THREADS, Slot
+from rootless.layer.timing import Spent, Timed
 from rootless.layer.unpack import unpack, unpack_layer
 from rootless.oci import digest as digests
 from rootless.oci.descriptor import Descriptor
@@ -157,7 +158,7 @@ class _Local:
         return data
 
 
-class _Incoming:
+class _Incoming(Timed):
     """A layer's blob on its way to the extraction: what was kept, then what comes, written down.
 
     Verified when read() has given b"".
@@ -170,6 +171,7 @@ class _Incoming:
         self.held = held
         self._stream = stream
         self._shown = _Shown(fetcher, descriptor, "downloading")
+        self._write = held.write
         self._ended = False
 
     def read(self, size: int = -1, /) -> bytes:
@@ -181,10 +183,14 @@ class _Incoming:
         else:
             self._shown.about_to_read()
             data = self._stream.read(size)
-            self.held.write(data)
+            self._write(data)
         self._ended = not data
         self._shown.add(len(data))
         return data
+
+    def time(self, spent: Spent) -> None:
+        self._write = spent.timed("write", self.held.write)
+        self._stream.update = spent.timed("hash", self._stream.update)
 
     def read_rest(self) -> None:
         """What stands behind the tar's end is part of the blob."""

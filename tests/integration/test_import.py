@@ -110,7 +110,7 @@ def test_standard_input_and_changes(
                 'CMD ["a", "b"]', "ENTRYPOINT /e", 'CMD ["c"]', 'ENV A=1 B="two words"',
                 "ENV C three", "EXPOSE 80 53/udp", "LABEL k=v", "USER 1:2", "VOLUME /data /more",
                 "WORKDIR /w",
-                "workdir sub", "STOPSIGNAL SIGQUIT",
+                "workdir sub", "STOPSIGNAL SIGQUIT", "ONBUILD RUN make", "ONBUILD COPY . .",
             ],
         )  # fmt: skip
     finally:
@@ -129,6 +129,7 @@ def test_standard_input_and_changes(
         "Volumes": {"/data": {}, "/more": {}},
         "WorkingDir": "/w/sub",
         "StopSignal": "SIGQUIT",
+        "OnBuild": ["RUN make", "COPY . ."],
     }
     config = json.loads(Path(ctx.paths.blob(str(record["id"]))).read_bytes())
     assert config["history"][0]["comment"] == "mine"
@@ -229,7 +230,19 @@ def test_source_that_cannot_be_read(
 
 @pytest.mark.parametrize(
     "change",
-    ["RUN ls", "CMD", "ENV", "ENV A", "EXPOSE http", "EXPOSE 70000", "LABEL =x", "ENV 'a", ""],
+    [
+        "RUN ls",
+        "CMD",
+        "ENV",
+        "ENV A",
+        "EXPOSE http",
+        "EXPOSE 70000",
+        "LABEL =x",
+        "ENV 'a",
+        "",
+        "ONBUILD FROM x",
+        "ONBUILD onbuild RUN x",
+    ],
 )
 def test_change_that_cannot_be_applied(
     ctx: Context, capfd: pytest.CaptureFixture[str], change: str

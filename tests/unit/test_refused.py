@@ -35,6 +35,40 @@ umask unsetenv unsetenv-all variant pidfile timeout
 """.split()
 
 
+# The same for the commands about images, from Docker's reference (28) and podman's pages (4.3, 5).
+IMAGES = {
+    "pull": "all-tags disable-content-trust platform quiet arch authfile cert-dir creds "
+    "decryption-key os policy retry retry-delay tls-verify variant signature-policy",
+    "push": "all-tags disable-content-trust platform quiet authfile cert-dir compress "
+    "compression-format compression-level creds digestfile encrypt-layer encryption-key "
+    "force-compression format remove-signatures retry retry-delay sign-by sign-by-sigstore "
+    "sign-by-sigstore-private-key sign-passphrase-file signature-policy tls-verify",
+    "login": "password password-stdin username authfile cert-dir compat-auth-file get-login "
+    "secret tls-verify verbose",
+    "logout": "all authfile compat-auth-file",
+    "images": "all digests filter format no-trunc quiet tree history noheading sort",
+    "rmi": "force no-prune platform all ignore",
+    "save": "output platform compress format multi-image-archive quiet signature-policy "
+    "uncompressed",
+    "load": "input platform quiet signature-policy",
+    "import": "change message platform arch os quiet signature-policy variant",
+    "history": "format human no-trunc quiet platform",
+    "search": "filter format limit no-trunc authfile cert-dir compatible creds list-tags "
+    "tls-verify",
+}
+
+
+@pytest.mark.parametrize("command", sorted(IMAGES))
+def test_each_option_about_images_is_declared_or_refused(command: str) -> None:
+    for name in IMAGES[command].split():
+        flag = f"--{name}"
+        declared = flag in TABLE[command][2]
+        refusal = refused.find(command, flag)
+        assert declared != (refusal is not None), f"{flag}: {declared}, {refusal}"
+        if refusal is not None:
+            assert refusal.remedy and refusal.code in EXPLANATIONS
+
+
 @pytest.mark.parametrize("name", sorted({*DOCKER, *PODMAN}))
 def test_each_option_is_declared_or_refused(name: str) -> None:
     flag = f"--{name}"
