@@ -169,11 +169,7 @@ REFUSED = {
         "--all": ("one registry is forgotten at a time", "name each: rl logout HOST", _NOT_HERE),
     },
     "images": _LIST,
-    "image ls": _LIST,
-    "image list": _LIST,
     "rmi": _REMOVE,
-    "image rm": _REMOVE,
-    "image remove": _REMOVE,
     "save": {
         "--compress": ("layers that came compressed stay so", "pipe it through zstd(1)", _NOT_HERE),
         "--uncompressed": ("layers are saved as they are stored", "leave it out", _NOT_HERE),
@@ -196,10 +192,19 @@ REFUSED = {
 }  # fmt: skip
 
 
+# Docker's management forms that are called otherwise without the group.
+_SAME = {
+    "image ls": "images",
+    "image list": "images",
+    "image rm": "rmi",
+    "image remove": "rmi",
+}
+
+
 def find(command: str, flag: str) -> UsageError | None:
     """The refusal of an option of a command ("run", "rl container run"); None where rl does not
     know it at all."""
-    words = command.split(" ")
+    words = _SAME.get(" ".join(command.split(" ")[-2:]), command).split(" ")
     rows = REFUSED.get(" ".join(words[-2:])) or REFUSED.get(words[-1], {})
     row = rows.get(flag)
     if row is None:

@@ -79,6 +79,11 @@ def test_each_option_is_declared_or_refused(name: str) -> None:
         assert refusal.remedy and refusal.code in EXPLANATIONS
 
 
+@pytest.mark.parametrize("command", ["rmi", "image rm", "rl image remove"])
+def test_every_name_of_a_command_refuses_alike(command: str) -> None:
+    assert refused.find(command, "--all") is not None
+
+
 def test_nothing_that_is_declared_is_refused() -> None:
     for command, rows in refused.REFUSED.items():
         assert not set(rows) & set(TABLE[command][2])
