@@ -59,7 +59,7 @@ def _problem_of_program(ctx: Context, name: str) -> Rung | None:
 
 
 def _connect(ctx: Context, maps: IdMap, name: str, directory: str) -> None:
-    network = driver.make(name, [], f"{directory}/n", ctx.environ)
+    network = driver.make(name, [], f"{directory}/n", ctx.environ, alone=True)
     with Target(ctx, maps, syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS) as target:
         try:
             network.start(target.pid)

@@ -117,17 +117,29 @@ def make(
     runtime_directory: str,
     environ: "Mapping[str, str]",
     asked: "Mapping[str, Any] | None" = None,
+    *,
+    alone: bool = False,
 ) -> Driver:
     """The driver `name` for one container; its sockets go below `runtime_directory`.
 
-    `asked` is the network of its runtime config: rootless.runtime.spec.
+    `asked` is the network of its runtime config: rootless.runtime.spec.  `alone`: no other driver
+    takes its place where it can't work.
     """
     if name == "netstack":
         from rootless.network.netstack import Netstack
 
         wanted = asked or {}
         addresses = [address for _, address in wanted.get("add_hosts", ())]
-        return Netstack(ports, wanted.get("options", ()), host_gateway="host-gateway" in addresses)
+
+        def otherwise() -> Driver | None:
+            return replacement(ports, runtime_directory, environ)
+
+        return Netstack(
+            ports,
+            wanted.get("options", ()),
+            host_gateway="host-gateway" in addresses,
+            otherwise=None if alone else otherwise,
+        )
     if name == "slirp4netns":
         from rootless.network.slirp4netns import Slirp4netns
 
@@ -137,3 +149,25 @@ def make(
 
         return Pasta(ports, runtime_directory, environ)
     return Host() if name == "host" else Driver()
+
+
+def replacement(
+    ports: "Sequence[Port]",
+    runtime_directory: str,
+    environ: "Mapping[str, str]",
+    names: "Sequence[str]" = ("slirp4netns", "pasta"),
+) -> "Driver | None":
+    """The first of `names` that is installed, with netstack's addresses."""
+    for name in names:
+        if not process.find_program(name, environ):
+            continue
+        if name == "slirp4netns":
+            from rootless.network.slirp4netns import Slirp4netns
+
+            return Slirp4netns(ports, environ)
+        from rootless.network.pasta import Pasta
+        from rootless.network.stack import gateway
+
+        addresses = gateway.IP4, gateway.GATEWAY4, gateway.DNS4
+        return Pasta(ports, runtime_directory, environ, addresses)
+    return None

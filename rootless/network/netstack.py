@@ -1,18 +1,19 @@
 """The driver netstack: the kernel is the TCP stack, and the container's parent moves the bytes.
 
-There is no helper process: rootless.network.stack runs in the parent's own loop.  Warm only where
-it was chosen.
+There is no helper process: rootless.network.stack runs in the parent's own loop.  On a kernel
+without nftables or virtual devices slirp4netns or pasta takes its place, with the same addresses.
+Warm only where it was chosen.
 """
 
 import _socket
 
-from rootless.errors import UsageError
+from rootless.errors import NetworkError, UsageError
 from rootless.network import driver, ports
 from rootless.network.stack import gateway as gateways
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rootless.network.driver import Watcher
     from rootless.network.ports import Port
@@ -33,11 +34,19 @@ class Netstack(driver.Driver):
     nameserver = gateways.DNS4
 
     def __init__(
-        self, ports: "Sequence[Port]", options: "Sequence[str]", *, host_gateway: bool
+        self,
+        ports: "Sequence[Port]",
+        options: "Sequence[str]",
+        *,
+        host_gateway: bool,
+        otherwise: "Callable[[], driver.Driver | None] | None" = None,
     ) -> None:
         """`options` as parse() takes them; with `host_gateway` the gateway's address is the
-        host's."""
+        host's.  `otherwise()` gives the driver to take where this one can't work."""
         super().__init__(ports)
+        self._otherwise = otherwise
+        self._other: driver.Driver | None = None
+        self._pid = 0
         self._options = parse(options)
         self._host_gateway = host_gateway
         self._making: gateways.Making | None = None
@@ -47,19 +56,44 @@ class Netstack(driver.Driver):
         self._listeners: list[tuple[_socket.socket, Port]] = []
 
     def start(self, pid: int) -> None:
+        self._pid = pid
         self._making = gateways.Making(pid, self._options["mtu"])
 
     def finish(self) -> None:
         assert self._making is not None
         making, self._making = self._making, None
-        self._made = making.finish()
+        try:
+            self._made = making.finish()
+        except NetworkError:
+            if not self._is_replaced():
+                raise
+            return
         for port in self.ports:
             if port.protocol == "tcp":
                 listener = ports.bind(port)
                 listener.listen(_BACKLOG)
                 self._listeners.append((listener, port))
 
+    def _is_replaced(self) -> bool:
+        """Whether another driver does it.  None reaches the host as this one would."""
+        reaches = self._options["allow_host_loopback"] or self._options["allow_local_networks"]
+        other = None if reaches or self._host_gateway or not self._otherwise else self._otherwise()
+        if other is None:
+            return False
+        self._other = other
+        self.name, self.gateway = other.name, other.gateway
+        other.start(self._pid)
+        other.finish()
+        self.helpers = other.helpers
+        return True
+
+    def descriptors(self) -> "list[int]":
+        return self._other.descriptors() if self._other is not None else []
+
     def serve(self, watcher: "Watcher") -> None:
+        if self._other is not None:
+            self._other.serve(watcher)
+            return
         from rootless.network.stack.network import Network
         from rootless.network.stack.policy import Policy
 
@@ -81,6 +115,9 @@ class Netstack(driver.Driver):
         watcher.watch(network.fileno(), lambda _argument: network.step(), 0)
 
     def close(self) -> None:
+        if self._other is not None:
+            self._other.close()
+            self._other = None
         if self._making is not None:
             self._making.close()
         for listener, port in self._listeners:

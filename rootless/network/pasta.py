@@ -31,8 +31,14 @@ class Pasta(driver.Driver):
     nameserver = DNS_FORWARD
 
     def __init__(
-        self, ports: "Sequence[Port]", runtime_directory: str, environ: "Mapping[str, str]"
+        self,
+        ports: "Sequence[Port]",
+        runtime_directory: str,
+        environ: "Mapping[str, str]",
+        addresses: "tuple[str, str, str] | None" = None,
     ) -> None:
+        """`addresses` are those of the container, its gateway and its name server; without them
+        the container has the host's."""
         super().__init__(ports)
         self._environ = environ
         self._program = process.need_program(
@@ -45,14 +51,19 @@ class Pasta(driver.Driver):
         self._pid = 0
         self._pidfd = -1
         self._forwarder: Forwarder | None = None
-        self.ip = host_address()
+        self._addresses = addresses
+        self.ip = addresses[0] if addresses else host_address()
 
     def start(self, pid: int) -> None:
         argv = [
             self._program, "--foreground", "--config-net", "--stderr", "--quiet", "--no-map-gw",
-            "--dns-forward", DNS_FORWARD, "--pid", self._pid_path,
+            "--dns-forward", self._addresses[2] if self._addresses else DNS_FORWARD,
+            "--pid", self._pid_path,
             "-t", "none", "-u", "none", "-T", "none", "-U", "none",
         ]  # fmt: skip
+        if self._addresses:
+            address, gateway, _ = self._addresses
+            argv += ["-4", "--address", address, "--netmask", "24", "--gateway", gateway]
         try:
             os.unlink(self._pid_path)
         except FileNotFoundError:
@@ -97,7 +108,8 @@ class Pasta(driver.Driver):
     def serve(self, watcher: "Watcher") -> None:
         if self._forwarder is not None:
             address = self.ip or "127.0.0.1"
-            self._forwarder.serve(watcher, address, DNS_FORWARD, f"{address}/32")
+            gateway = self._addresses[1] if self._addresses else DNS_FORWARD
+            self._forwarder.serve(watcher, address, gateway, f"{address}/32")
 
     def close(self) -> None:
         if self._forwarder is not None:

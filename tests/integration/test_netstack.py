@@ -423,3 +423,22 @@ def test_many_clients_of_a_published_port(free_port) -> None:
                 client.close()
     finally:
         namespace.close()
+
+
+@pytest.mark.parametrize("name", ["slirp4netns", "pasta"])
+@pytest.mark.needs("tun", "slirp4netns", "pasta")
+def test_where_netstack_cannot_work_another_takes_its_place(
+    free_port, test_dir: str, name: str
+) -> None:
+    port = free_port()
+    namespace = Namespace(f"127.0.0.1/{port}/8000", options="", other=name, directory=test_dir)
+    try:
+        assert namespace.driver == name
+        with namespace.make() as server:
+            server.bind((OUR_ADDRESS, 8000))
+            server.listen()
+            _answers(server, socket.create_connection(("127.0.0.1", port), 10), "10.0.2.2")
+        assert namespace.run("/bin/sh", "-c", "grep -q '^[a-z0-9]*\t00000000\t0202000A' "
+                             "/proc/net/route").returncode == 0  # fmt: skip
+    finally:
+        namespace.close()

@@ -16,8 +16,15 @@ GATEWAY, NAME_SERVER, OUR_ADDRESS = "10.0.2.2", "10.0.2.3", "10.0.2.100"
 class Namespace:
     """A process that does nothing in new user and network namespaces, and netstack for it."""
 
-    def __init__(self, *ports: str, options: str = "allow_host_loopback=true") -> None:
-        """`ports` as stack_runner.py takes them."""
+    def __init__(
+        self,
+        *ports: str,
+        options: str = "allow_host_loopback=true",
+        other: str = "",
+        directory: str = "",
+    ) -> None:
+        """`ports` as stack_runner.py takes them.  With `other`, the name of another driver,
+        there can be no second network namespace, and so no netstack."""
         begin, go = os.pipe()
         self.pid = syscalls.clone(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
         if self.pid == 0:
@@ -29,13 +36,19 @@ class Namespace:
         ids = idmap.IdMap([(0, os.getuid(), 1)], [(0, os.getgid(), 1)])
         idmap.write_maps(ids, self.pid, os.environ)
         self.pidfd = os.pidfd_open(self.pid)
+        if other:
+            limit = "/proc/sys/user/max_net_namespaces"
+            done = self.run("/bin/sh", "-c", f"echo 1 >{limit}")
+            assert done.returncode == 0, done.stderr
         runner = os.path.join(os.path.dirname(__file__), "stack_runner.py")
         self.network = subprocess.Popen(
             [sys.executable, "-I", "-S", runner, str(self.pid), options, *ports],
             stdout=subprocess.PIPE,
+            env={**os.environ, "RL_TEST_OTHER": other, "RL_TEST_DIRECTORY": directory},
         )
         assert self.network.stdout is not None
-        assert self.network.stdout.readline() == b"ready\n"
+        word, self.driver = self.network.stdout.readline().decode().split()
+        assert word == "ready"
 
     def make(self, family: Any = socket.AF_INET, kind: Any = socket.SOCK_STREAM) -> socket.socket:
         """A socket of the inside, that waits for 10 s at most."""
