@@ -32,6 +32,8 @@ def test_warnings_come_after_the_build_or_fail_it(project: Project) -> None:
     assert "JSONArgsRecommended" in project.fails("", code="RL-BUILD-LINT")
     project.write({"Dockerfile": "# check=skip=all;error=true\nFROM busybox\nCMD echo\n"})
     project.run()
+    argument = ("--build-arg", "BUILDKIT_DOCKERFILE_CHECK=error=true")
+    assert "JSONArgsRecommended" in project.fails("", *argument, code="RL-BUILD-LINT")
 
 
 def lines(shown: str) -> list[int]:

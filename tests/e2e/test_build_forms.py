@@ -184,6 +184,44 @@ def test_build_arguments_for_the_builder(project: Project) -> None:
     assert "asks for syntax 1.99" in said and "build arguments: BUILD\n" in said
 
 
+def test_proxies_reach_the_steps_and_no_key_and_no_image(project: Project) -> None:
+    upper = [f"{word}_PROXY" for word in ("ALL", "FTP", "HTTP", "HTTPS", "NO")]
+    names = sorted((*upper, *map(str.lower, upper)))
+
+    def given(value: str) -> list[str]:
+        return [word for name in names for word in ("--build-arg", f"{name}={name}-{value}")]
+
+    step = f"RUN env | grep -i _proxy= | LC_ALL=C sort >/proxies; echo {project.rl.name()}"
+    image = project.build(f"{step}\n", *given("one"))
+    shown = project.inside(image, "cat /proxies").split()
+    assert shown == [f"{name}={name}-one" for name in names]
+    document = project.rl.out("history", "--no-trunc", image) + str(project.config(image))
+    assert "-one" not in document
+    assert set(states(project.run(*given("two"))).values()) == {"CACHED"}
+    # Declared, they are arguments like any other.
+    image = project.build(f"ARG HTTP_PROXY\n{step}\n", *given("two"))
+    assert "HTTP_PROXY-two" in project.inside(image, "cat /proxies")
+    assert "HTTP_PROXY-two" in project.rl.out("history", "--no-trunc", image)
+    changed = [*given("two"), "--build-arg", "HTTP_PROXY=three"]
+    assert set(states(project.run(*changed)).values()) == {"DONE"}
+
+
+def test_base_by_digest_and_sources_as_json(
+    project: Project, busybox_reference: str, rl: Rl
+) -> None:
+    rl.run("pull", busybox_reference)
+    digest = rl.inspect(busybox_reference)["RepoDigests"][0]
+    project.write({"with space": "a", "[b]": "b"})
+    text = f"""
+        FROM {digest}
+        ADD ["with space", "[[]b]", "/to here/"]
+        ADD --chmod=600 ["with space", "/to here/too"]
+    """
+    shown = project.script(text, "cd '/to here'; cat *; stat -c %a too")
+    assert shown == "ba" + "a600"
+    rl.run("rmi", "-f", busybox_reference)
+
+
 def test_pull_asks_for_a_newer_base(project: Project, registry: Registry, rl: Rl) -> None:
     def push(number: int) -> str:
         from support.images import busybox_tar

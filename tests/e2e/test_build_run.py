@@ -104,14 +104,19 @@ def test_ssh_mount_forwards_the_agents_socket(project: Project, test_dir: str) -
     with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as agent:
         try:
             traces.wait_until(lambda: os.path.exists(path))
-            text = (
-                "COPY root /\nRUN --mount=type=ssh ssh-add -l >/note; ls $SSH_AUTH_SOCK >>/note\n"
-            )
+            text = """
+                COPY root /
+                RUN --mount=type=ssh ssh-add -l >/note; ls $SSH_AUTH_SOCK >>/note
+                RUN --mount=type=ssh,dst=/a/b,mode=0660,uid=0,gid=0,required=true \\
+                    stat -c "%n %a %F" $SSH_AUTH_SOCK >>/note && ssh-add -l >/dev/null; \\
+                    echo $? >>/note
+            """
             image = project.build(text, "--ssh", f"default={path}")
         finally:
             agent.terminate()
     shown = project.inside(image, "cat /note; ls -d /run/buildkit 2>/dev/null")
     assert "The agent has no identities." in shown and "/run/buildkit\n" not in shown
+    assert shown.endswith("/a/b 660 socket\n1")  # 1: the agent has answered, and has no keys
 
 
 @pytest.mark.needs("ssh-agent", "ssh-add")
