@@ -78,7 +78,7 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def run(probes: Sequence[tuple[str, Probe]], timeout_s: float = 5.0) -> list[list[Ladder]]:
+def run(probes: Sequence[tuple[str, Probe]], timeout_s: float = 30.0) -> list[list[Ladder]]:
     """Run all probes at once; their ladders, in the order given."""
     running = [_Running(name, probe) for name, probe in probes]
     deadline = time.monotonic() + timeout_s

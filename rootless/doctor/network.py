@@ -80,7 +80,8 @@ def merge(ladders: list[Ladder], pick: str, possible: bool) -> Ladder:
         rungs.append(Rung("none", why="--network none: loopback only"))
     else:
         rungs.append(Rung("none", UNTESTED, "needs user namespaces"))
-    return Ladder("network", "Network", rungs, required=True, pick=pick)
+    # Without one that connects them there still are containers, for who asks for host or none.
+    return Ladder("network", "Network", rungs, pick=pick, on_request=["host", "none"])
 
 
 # Ports and ping.

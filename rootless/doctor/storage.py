@@ -17,7 +17,7 @@ from rootless.linux.idmap import IdMap
 
 SPACE_LEAST = 1 << 30  # bytes; an image of a distribution with a language runtime
 FICLONE = 0x40049409  # ioctl_ficlone(2)
-FUSE_WAIT_S = 2.0
+FUSE_WAIT_S = 10.0  # of a slow machine
 DIRECTORIES = ("lower", "upper", "work", "merged", "links")
 
 

@@ -32,13 +32,16 @@ class Rung:
 
 @dataclass
 class Ladder:
-    """A need and its rungs, best first.  The first that works is taken, unless `pick` names one."""
+    """A need and its rungs, best first.  The first that works is taken, unless `pick` names one;
+    those `on_request` are taken then only.
+    """
 
     need: str
     title: str
     rungs: list[Rung] = field(default_factory=list)
     required: bool = False
     pick: str = ""
+    on_request: list[str] = field(default_factory=list)
 
     @property
     def chosen(self) -> Rung | None:
@@ -46,6 +49,7 @@ class Ladder:
         for rung in works:
             if rung.name == self.pick:
                 return rung
+        works = [rung for rung in works if rung.name not in self.on_request]
         return None if self.pick or not works else works[0]
 
     def wanting(self) -> list[Rung]:
@@ -75,6 +79,7 @@ class Ladder:
             [Rung(**rung) for rung in rungs],
             bool(document["required"]),
             str(document["pick"]),
+            list(document["on_request"]),  # type: ignore[call-overload]
         )
 
 

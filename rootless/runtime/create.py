@@ -47,6 +47,8 @@ def create(
         from rootless.runtime import image_mounts
 
         image_mounts.hold(ctx, mounted_images)
+    if options.userns["mode"] == "nomap":
+        _leave_caller_out(ctx, options)
     config = _runtime_config(ctx, options, record, container_id, notify)
     extension = config["rl"]
     if frozen:
@@ -57,7 +59,7 @@ def create(
             driver = rootfs.storage_driver(ctx, options.storage_driver)
         image_mounts.check(config["mounts"], driver)
     _check_layers(options.image, extension)
-    if options.userns["mode"] == "keep-id":
+    if options.userns["mode"] in ("keep-id", "nomap"):
         extension["layer_directory"] = _kept_id_layers(
             ctx, options, [*extension["layers"], *extension["image_layers"]], notify
         )
@@ -201,6 +203,21 @@ def _check_layers(image: str, extension: "dict[str, Any]") -> None:
             remedy="use --storage-driver fuse-overlayfs or copy",
             code="RL-IMAGE-TOO-MANY-LAYERS",
         )
+
+
+def _leave_caller_out(ctx: "Context", options: "RunOptions") -> None:
+    """--userns=nomap: outside of the program's namespace the caller comes after everybody."""
+    uid, gid = mapping.first_beyond(ctx)
+    if not uid:
+        raise HostError(
+            "--userns nomap leaves nobody in the container: you have no subordinate IDs",
+            remedy="leave it out; `rl doctor` tells how to get some",
+            code="RL-HOST-NO-SUBIDS",
+        )
+    options.userns.update(uid=uid, gid=gid)
+    if options.network not in ("host", "none"):
+        # The network namespace is not the program's: no capability of its binds low ports.
+        options.sysctls.setdefault("net.ipv4.ip_unprivileged_port_start", "0")
 
 
 def _kept_id_layers(

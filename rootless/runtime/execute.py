@@ -51,6 +51,7 @@ class ProcessPlan:
         "seccomp",
         "terminal",
         "umask",
+        "unmapped",
         "user",
     )  # fmt: skip
 
@@ -89,6 +90,7 @@ class ProcessPlan:
         self.launcher = launcher  # the program that executes it (runtime/launcher), or b""
         self.one_id = one_id  # a BPF program that pretends other IDs, where one is mapped, or b""
         self.nests = False  # whether another user than root is made where one ID is mapped
+        self.unmapped: tuple[int, int] | None = None  # --userns=nomap: what is left out, and above
         self.note_owners = b""  # the same, with a listener for changes of owners: runtime.owners
 
     @property
@@ -146,7 +148,7 @@ def execute(
     if plan.terminal:
         pty.make_controlling(0)
     else:
-        _own_stdio(uid, gid)
+        _own_stdio(uid, gid, plan.unmapped is not None)
     for name, soft, hard in plan.rlimits:
         rlimit.set_limit(name, soft, hard)
     os.umask(plan.umask)
@@ -193,6 +195,8 @@ def _drop(
     give_listener: "Callable[[int], None] | None",
 ) -> None:
     """Give up what the program shall not have: groups, IDs, capabilities, syscalls."""
+    if plan.unmapped:
+        _leave_out(*plan.unmapped)
     if plan.one_id and (uid or gid):
         if (os.getuid(), os.getgid()) != (uid, gid):
             _nest(plan, uid, gid)
@@ -247,6 +251,40 @@ def _nest(plan: ProcessPlan, uid: int, gid: int) -> None:
         raise _not_mapped(uid, gid) from e
 
 
+def _leave_out(first_uid: int, first_gid: int) -> None:
+    """Go to a user namespace below with the same IDs up to these, which are the caller's.
+
+    The program then is nobody whom the caller's files know.  A map of several IDs is written by
+    somebody in the namespace above: user_namespaces(7).
+    """
+    ready_read, ready_write = os.pipe()
+    pid, writer = os.getpid(), os.fork()
+    if writer == 0:
+        status = 1
+        try:
+            os.close(ready_write)
+            if os.read(ready_read, 1):
+                for name, first in (("uid_map", first_uid), ("gid_map", first_gid)):
+                    with open(f"/proc/{pid}/{name}", "w") as file:
+                        file.write(f"0 0 {first}")
+                status = 0
+        finally:
+            os._exit(status)
+    os.close(ready_read)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        os.write(ready_write, b"r")
+    finally:
+        os.close(ready_write)
+        _, status = os.waitpid(writer, 0)
+    if status:
+        raise ContainerError(
+            "cannot map the container's IDs without yours (--userns nomap)",
+            remedy="it takes a /proc of the container's own; leave the option out, or use keep-id",
+            code="RL-USER-NOT-MAPPED",
+        )
+
+
 def _pretend(plan: ProcessPlan, give_listener: "Callable[[int], None] | None") -> None:
     if plan.note_owners and give_listener is not None:
         try:
@@ -265,9 +303,12 @@ def _not_mapped(uid: int, gid: int) -> ContainerError:
     )
 
 
-def _own_stdio(uid: int, gid: int) -> None:
-    """Pipes belong to the container's user, so that /dev/stdout opens again: as runc does."""
-    if uid == 0:
+def _own_stdio(uid: int, gid: int, unmapped: bool) -> None:
+    """Pipes belong to the container's user, so that /dev/stdout opens again: as runc does.
+
+    Root may open what is the caller's, who is mapped but where it is `unmapped`.
+    """
+    if uid == 0 and not unmapped:
         return
     for number in (0, 1, 2):
         try:

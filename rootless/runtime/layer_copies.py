@@ -71,7 +71,7 @@ def with_kept_id(
     missing = [one for one in missing if not shared.is_shared(ctx.paths.layer_diff(one))]
     if not missing or mapping.default_map(ctx).single:
         return name if not mapping.default_map(ctx).single else "diff"
-    notify(f"copying {len(missing)} layer(s) of the image for --userns=keep-id, once")
+    notify(f"copying {len(missing)} layer(s) of the image to other owners, for --userns, once")
     for diff_id in missing:
         with atomic.TemporaryDirectory(ctx.paths, ctx) as temporary:
             made = f"{temporary}/{name}"

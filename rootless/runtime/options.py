@@ -46,7 +46,7 @@ class RunOptions:
     network, network_options   "", "host", "none", "netstack", "slirp4netns", "pasta"; "": the best
     add_hosts             [[name, IP or "host-gateway"], ...]
     dns, dns_search, dns_options   lists
-    userns                {"mode": "" or "keep-id", "uid": int or None, "gid": int or None}
+    userns                {"mode": "", "keep-id" or "nomap", "uid": int or None, "gid": int or None}
     ipc, pid, uts, cgroupns        "private", "host"; ipc also "shareable", "none"
     cap_add, cap_drop     full names or "ALL"
     security              dict, see options_security.parse_security

@@ -113,32 +113,38 @@ def check_hostname(value: str, option: str) -> str:
     return value
 
 
-# podman-run(1) has these; all need root's files of an image to be another subordinate ID's.
+# podman-run(1) has these.
 _USERNS_NOT_YET = {
     "auto": "each container would need its own part of your subordinate IDs, and every layer a "
     "copy for it",
-    "nomap": "without you in the namespace the files of every layer would need another owner",
     "container": "user namespaces of containers are not shared",
     "ns": "rl makes the user namespace itself",
 }
 
 
 def parse_userns(value: str) -> dict[str, object]:
-    """{"mode": "" | "keep-id", "uid": int | None, "gid": int | None} of --userns."""
+    """{"mode": "" | "keep-id" | "nomap", "uid": int | None, "gid": int | None} of --userns.
+
+    The numbers of nomap are those that the caller has outside of the program's namespace: the first
+    that are no subordinate ID's.  Only create() knows them.
+    """
     mode, colon, rest = value.partition(":")
     if mode in ("", "host", "private") and not colon:
         # Docker's "host" switches remapping off; without root there is one way of mapping.
         return {"mode": "", "uid": None, "gid": None}
+    if value == "nomap":
+        return {"mode": "nomap", "uid": None, "gid": None}
     if mode in _USERNS_NOT_YET:
         raise UsageError(
             f"cannot use --userns {value}: {_USERNS_NOT_YET[mode]}",
-            remedy="leave it out, and root is you; or use keep-id, and you are yourself",
+            remedy="leave it out, and root is you; use keep-id, and you are yourself; or nomap, "
+            "and you are nobody",
             code=LATER,
         )
     if mode != "keep-id":
         raise UsageError(
             f"invalid --userns {value}: rl maps your user to root, or keeps its ID",
-            remedy="use keep-id, keep-id:uid=1000,gid=1000, or leave it out",
+            remedy="use keep-id, keep-id:uid=1000,gid=1000, nomap, or leave it out",
         )
     found: dict[str, object] = {"mode": mode, "uid": None, "gid": None}
     for pair in rest.split(",") if rest else []:

@@ -75,6 +75,9 @@ def plan(
         operations.append(mount.File(APT_CONF, APT_CONF_PATH))
         if not any(entry.startswith("APT_CONFIG=") for entry in program.env):
             program.env = [*program.env, f"APT_CONFIG={APT_CONF_PATH}"]
+    userns = extension.get("userns") or {}
+    if userns.get("mode") == "nomap":
+        program.unmapped = int(userns["uid"]), int(userns["gid"])
     if extension["init"]:
         operations.append(
             mount.Bind(extension["init_program"], INIT_TARGET, mount.ATTRIBUTES["ro"])

@@ -265,7 +265,8 @@ def build_root(plan: Plan, channel: channels.Channel) -> list[str]:
         trace.lap(plan.root.describe(), lower=list(plan.root.lower), upper=plan.root.upper)
     root = mount.Root(plan.root.target)
     for source, directory in plan.copy_ups:
-        _copy_up(root, source, directory)
+        # Whoever made the volume's directory is nobody to a program without them in its IDs.
+        _copy_up(root, source, directory, give=plan.process.unmapped is not None)
         if trace is not None:
             trace.lap(f"filled a new volume with the image's {source}")
     borrowed = _mount_all(plan, root)
@@ -416,22 +417,29 @@ def _own_upper(plan: RootPlan) -> None:
         os.chown(f"{plan.base}/{plan.work}", 0, 0)
 
 
-def _copy_up(root: mount.Root, source: str, directory: str) -> None:
-    """Fill a new volume with what the image has at its place."""
+def _copy_up(root: mount.Root, source: str, directory: str, *, give: bool) -> None:
+    """Fill a new volume with what the image has at its place; `give` it to root without that."""
     from rootless.linux import copytree
 
+    source_fd = -1
     try:
         source_fd = root.open(source, os.O_RDONLY | os.O_DIRECTORY)
     except KernelError as e:
-        if e.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if e.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        if not give:
             return
-        raise
     target_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if not os.listdir(target_fd):
+        if os.listdir(target_fd):
+            return
+        if source_fd >= 0:
             copytree.Copy().directory(source_fd, target_fd)
+        else:
+            os.fchown(target_fd, 0, 0)
     finally:
-        os.close(source_fd)
+        if source_fd >= 0:
+            os.close(source_fd)
         os.close(target_fd)
 
 

@@ -429,7 +429,7 @@ def _shares_pids(container: "Container") -> bool:
 def id_map(ctx: "Context", extension: "dict[str, Any]") -> "IdMap":
     """The mapping that the container of this "rl" extension has."""
     userns = extension.get("userns") or {}
-    if userns.get("mode") == "keep-id":
+    if userns.get("mode") in ("keep-id", "nomap"):
         uid = ctx.uid if userns.get("uid") is None else int(userns["uid"])
         gid = ctx.gid if userns.get("gid") is None else int(userns["gid"])
         return mapping.keep_id_map(ctx, uid, gid)

@@ -21,6 +21,15 @@ def keep_id_map(ctx: "Context", inside_uid: int, inside_gid: int) -> idmap.IdMap
     return _or_single(ctx, wanted)
 
 
+def first_beyond(ctx: "Context") -> "tuple[int, int]":
+    """The first UID and GID that keep_id_map() can give the caller above all subordinate IDs;
+    (0, 0) where there are none."""
+    if default_map(ctx).single:
+        return 0, 0
+    uids, gids = _ranges(ctx)
+    return sum(count for _, count in uids), sum(count for _, count in gids)
+
+
 def _or_single(ctx: "Context", wanted: idmap.IdMap) -> idmap.IdMap:
     """The next rung of the ladder, with its reason, where newuidmap cannot work."""
     if wanted.single:

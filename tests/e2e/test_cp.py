@@ -101,7 +101,7 @@ LOOK = (
 )
 
 
-@pytest.mark.parametrize("userns", ["", "keep-id"])
+@pytest.mark.parametrize("userns", ["", "keep-id", "nomap"])
 def test_everything_comes_through_unchanged(rl: Rl, userns: str, tmp_path: Path) -> None:
     how = ["--userns", userns, "-u", "0"] if userns else []
     first = rl.start(*how, command=f"{MAKE} echo made; sleep 1000")

@@ -30,7 +30,7 @@ def again(rl: Rl, container: str, script: str) -> None:
 RUNS = "[ -e /go ] && . /go; :"
 
 
-@pytest.mark.parametrize("userns", ["", "keep-id"])
+@pytest.mark.parametrize("userns", ["", "keep-id", "nomap"])
 def test_back_and_forth(rl: Rl, userns: str) -> None:
     how = ["--userns", userns, "-u", "0"] if userns else []
     container = made(rl, f"{RUNS}; echo one >>/root/f; chown 5:6 /root/f; rm -f /etc/group", *how)

@@ -88,6 +88,7 @@ def test_dns():
         ("keep-id", ("keep-id", None, None)),
         ("keep-id:uid=1000,gid=100", ("keep-id", 1000, 100)),
         ("keep-id:uid=0", ("keep-id", 0, None)),
+        ("nomap", ("nomap", None, None)),
     ],
 )
 def test_userns(value, expected):
@@ -96,16 +97,15 @@ def test_userns(value, expected):
 
 
 @pytest.mark.parametrize(
-    "value", ["keep-id:uid", "keep-id:uid=x", "keep-id:size=5", "host:x", "private:1", "AUTO"]
+    "value",
+    ["keep-id:uid", "keep-id:uid=x", "keep-id:size=5", "host:x", "private:1", "AUTO", "nomap:x"],
 )
 def test_bad_userns(value):
     with pytest.raises(UsageError, match="--userns"):
         network.parse_userns(value)
 
 
-@pytest.mark.parametrize(
-    "value", ["auto", "auto:size=1000", "nomap", "container:web", "ns:/proc/1/ns/user"]
-)
+@pytest.mark.parametrize("value", ["auto", "auto:size=1000", "container:web", "ns:/proc/1/ns/user"])
 def test_userns_of_podman_alone_says_why_not(value):
     with pytest.raises(UsageError, match="cannot use --userns") as caught:
         network.parse_userns(value)

@@ -136,8 +136,8 @@ class Making:
 def _failure(why: str) -> NetworkError:
     return NetworkError(
         f"netstack cannot connect the container: {why or 'its set-up ended without a word'}",
-        remedy="rl doctor tells what this kernel lacks; --network slirp4netns and pasta are "
-        "other ways",
+        remedy="where there is /dev/net/tun, rl setup slirp4netns fetches another way; else use "
+        "--network host or none",
         code="RL-NETWORK-NETSTACK",
     )
 

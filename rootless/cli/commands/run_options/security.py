@@ -49,7 +49,7 @@ Userns = Annotated[
     str | None,
     option(
         "--userns",
-        help="keep-id[:uid=U,gid=G]: you are the same user inside.",
+        help="keep-id[:uid=U,gid=G]: you are the same user inside; nomap: you are nobody.",
         section=SECTION,
         metavar="MODE",
     ),
