@@ -174,6 +174,18 @@ class Paths:
         return f"{self.store}/volumes/{name}/_data"
 
     @property
+    def networks(self) -> str:
+        return f"{self.store}/networks"
+
+    @property
+    def network_lock(self) -> str:
+        """flock, see store/networks.py; no network's name begins with a dot."""
+        return f"{self.store}/networks/.lock"
+
+    def network(self, name: str) -> str:
+        return f"{self.store}/networks/{name}.json"
+
+    @property
     def frozen(self) -> str:
         """What containers had written when a snapshot was taken: layers without a digest."""
         return f"{self.store}/frozen"
@@ -192,6 +204,16 @@ class Paths:
         return f"{self.store}/cache"
 
     # The runtime directory: sockets and what need not survive a reboot.
+
+    @property
+    def networks_runtime(self) -> str:
+        """Of networks with names, while a container is on one: socket, lock, addresses.
+
+        Another store has networks of its own, and may have the same runtime directory.
+        """
+        from binascii import crc32
+
+        return f"{self.runtime}/networks-{crc32(os.fsencode(self.store)):08x}"
 
     def container_runtime(self, container_id: str) -> str:
         return f"{self.runtime}/{container_id[:12]}"

@@ -19,6 +19,8 @@ INTRODUCTION = {
     "Secrets": "A secret is kept in a file of the store that only you can read, and is given to a "
     "container in memory: `rl run --secret NAME`.",
     "Volumes": "Files that outlive containers, and are shared between them.",
+    "Networks": "Networks with names, on which containers find each other: "
+    "[network.md](../network.md).",
     "Boot": "What runs after a reboot and a logout: [boot.md](../boot.md).",
     "Information": "What there is, what this host can do, and what an error means.",
 }

@@ -93,6 +93,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "volume prune": ("volume_prune", "Volumes", "Remove all volumes that no container has"),
     "volume export": ("volume_export", "Volumes", "Write a volume's files as a tar archive"),
     "volume import": ("volume_import", "Volumes", "Put the files of a tar archive into a volume"),
+    "network create": ("network_create", "Networks", "Make a network with a name"),
+    "network ls": ("network_ls", "Networks", "List networks"),
+    "network inspect": ("network_inspect", "Networks", "Show everything about networks"),
+    "network rm": ("network_rm", "Networks", "Remove networks that no container has"),
+    "network connect": ("network_connect", "Networks", "Put a container on a network, too"),
+    "network disconnect": ("network_disconnect", "Networks", "Take a container off a network"),
+    "network prune": ("network_prune", "Networks", "Remove all networks that no container has"),
     "secret create": ("secret_create", "Secrets", "Keep a secret for containers"),
     "secret ls": ("secret_ls", "Secrets", "List secrets"),
     "secret inspect": ("secret_inspect", "Secrets", "Show what is known of secrets"),
@@ -106,7 +113,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "quadlet start": ("quadlet_start", "Boot", "Start quadlets, and first what they need"),
     "quadlet stop": ("quadlet_stop", "Boot", "Stop quadlets"),
     "quadlet rm": ("quadlet_rm", "Boot", "Forget installed quadlets"),
-    "inspect": ("inspect", "Information", "Show everything about containers, images and volumes"),
+    "inspect": (
+        "inspect",
+        "Information",
+        "Show everything about containers, images, volumes and networks",
+    ),
     "doctor": ("doctor", "Information", "Say what this host can do, and what to ask its admin for"),
     "explain": ("explain", "Information", "Explain an error code"),
     "setup": ("setup", "Information", "Fetch programs that this machine lacks, without root"),
@@ -174,6 +185,17 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         name: (f"manifest {name}", {})
         for name in ("add", "annotate", "create", "exists", "inspect", "ls", "push", "remove", "rm")
     },
+    "network": {
+        "connect": ("network connect", {}),
+        "create": ("network create", {}),
+        "disconnect": ("network disconnect", {}),
+        "inspect": ("network inspect", {}),
+        "list": ("network ls", {}),
+        "ls": ("network ls", {}),
+        "prune": ("network prune", {}),
+        "remove": ("network rm", {}),
+        "rm": ("network rm", {}),
+    },
     "quadlet": {
         "install": ("quadlet install", {}),
         "list": ("quadlet list", {}),
@@ -224,6 +246,7 @@ _GROUP_SUMMARIES = {
     "manifest": "Commands about manifest lists: images for several platforms",
     "quadlet": "Commands about quadlets: containers described as units of systemd are",
     "system": "Commands about rl as a whole",
+    "network": "Commands about networks",
     "secret": "Commands about secrets",
     "volume": "Commands about volumes",
 }

@@ -107,8 +107,18 @@ def files(incomplete: str) -> "list[str]":
 
 
 def networks(incomplete: str) -> "list[str]":
-    drivers = ("host", "netstack", "none", "pasta", "slirp4netns")
-    return [name for name in drivers if name.startswith(incomplete)]
+    """What --network takes: drivers, and networks with names."""
+    drivers = ("bridge", "host", "netstack", "none", "pasta", "private", "slirp4netns")
+    found = {name for name in drivers if name.startswith(incomplete)}
+    return sorted(found | set(named_networks(incomplete)))
+
+
+def named_networks(incomplete: str) -> "list[str]":
+    from rootless.store import networks as store
+
+    ctx = _context()
+    names = [str(one["name"]) for one in store.list_all(ctx.paths)] if ctx else []
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _context() -> "Context | None":

@@ -6,6 +6,7 @@ from rootless.cli.explanations_build import BUILD
 from rootless.cli.explanations_containers import CONTAINERS
 from rootless.cli.explanations_host import HOST
 from rootless.cli.explanations_images import IMAGES
+from rootless.cli.explanations_networks import NETWORKS
 from rootless.cli.explanations_options import OPTIONS
 from rootless.cli.explanations_volumes import VOLUMES
 
@@ -17,6 +18,7 @@ EXPLANATIONS: dict[str, tuple[str, str]] = {
     **BOOT,
     **BOOTSTRAP,
     **BUILD,
+    **NETWORKS,
     **VOLUMES,
     "RL-USAGE": (
         "The command line makes no sense",

@@ -222,29 +222,6 @@ CONTAINERS: dict[str, tuple[str, str]] = {
         "The kernel refused something for which rl has no better explanation. The line names the "
         "call, its target and the reason. `rl doctor` may find the cause.",
     ),
-    "RL-NETWORK": ("A network cannot be made", "The line says why; `rl doctor` tries each driver."),
-    "RL-NETWORK-UNKNOWN": (
-        "There is no such network",
-        "--network takes netstack, slirp4netns or pasta (a network of its own, with a way out and "
-        "published ports), host (the host's network) and none. Without it the best that works is "
-        "taken.",
-    ),
-    "RL-NETWORK-NO-HELPER": (
-        "No program connects the container",
-        "The network that was asked for needs a helper: slirp4netns (Debian's package "
-        "slirp4netns) or pasta (package passt). --network netstack, host and none need neither.",
-    ),
-    "RL-NETWORK-HELPER": (
-        "The network helper failed",
-        "slirp4netns or pasta ended, or did not answer; the line has its own words. `rl doctor` "
-        "tries both. /dev/net/tun must be there and be writable for everybody.",
-    ),
-    "RL-NETWORK-NETSTACK": (
-        "The kernel does not let rl connect the container",
-        "--network netstack needs veth devices and nftables with tproxy in the kernel (modules "
-        "veth, nf_tables, nft_tproxy), usable from a user namespace. The line says what was "
-        "refused; --network slirp4netns and pasta need none of it, but a program.",
-    ),
     "RL-PORT": ("A port cannot be published", "The host refused to open it; the line says why."),
     "RL-PORT-TAKEN": (
         "The host's port is in use",

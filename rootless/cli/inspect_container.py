@@ -62,7 +62,7 @@ def describe(ctx: "Context", container: "Container", with_size: bool = False) ->
         "GraphDriver": _graph_driver(ctx, container, own),
         "Mounts": list(config.get("mounts", ())),
         "Config": _config(config, runtime),
-        "NetworkSettings": _network(container, own),
+        "NetworkSettings": _network(ctx, container, own),
     }
     if (own.get("rootfs") or {}).get("path"):
         document["Rootfs"] = own["rootfs"]["path"]
@@ -208,7 +208,8 @@ def _host_config(config: "Doc", runtime: "Doc") -> "Doc":
             "Type": str(options.get("log_driver", "")),
             "Config": Map(options.get("log_options", {})),
         },
-        "NetworkMode": str(options.get("network") or "default"),
+        "NetworkMode": next(iter(config.get("networks") or ()), "")
+        or str(options.get("network") or "default"),
         "PortBindings": _bindings(published),
         "RestartPolicy": _restart_policy(config),
         "AutoRemove": bool(config.get("auto_remove")),
@@ -344,7 +345,7 @@ def _binding(port: "Doc", any_address: str) -> "Doc":
     return {"HostIp": port.get("host_ip") or any_address, "HostPort": number}
 
 
-def _network(container: "Container", own: "Doc") -> "Doc":
+def _network(ctx: "Context", container: "Container", own: "Doc") -> "Doc":
     """What there is while it runs; Docker leaves the same fields empty when it does not."""
     state = container.state if container.running else {}
     driver = str(container.config.get("network", ""))
@@ -363,6 +364,13 @@ def _network(container: "Container", own: "Doc") -> "Doc":
         "GlobalIPv6PrefixLen": 0,
         "IPv6Gateway": "",
     }
+    networks = Map({driver: {**_UNSET_ENDPOINT, **common}})
+    if container.config.get("networks"):
+        from rootless.cli import inspect_network
+
+        networks = Map(inspect_network.of_container(ctx, container))
+        chosen: Doc = next((one for one in networks.values() if one["IPAddress"] == address), {})
+        common = {key: chosen.get(key, common[key]) for key in common}
     return {
         "Bridge": "",
         "SandboxID": "",
@@ -370,5 +378,5 @@ def _network(container: "Container", own: "Doc") -> "Doc":
         "Ports": ports,
         **_UNSET_NETWORK,
         **common,
-        "Networks": Map({driver: {**_UNSET_ENDPOINT, **common}}),
+        "Networks": networks,
     }

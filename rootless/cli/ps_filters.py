@@ -132,6 +132,11 @@ def _name(container: "Container", pattern: "Any") -> bool:
     return bool(pattern.search(container.name) or pattern.search("/" + container.name))
 
 
+def _network(one: "Container", value: str) -> bool:
+    unnamed = (one.config.get("network"), one.config["options"]["network"])
+    return value in (one.config.get("networks") or unnamed)
+
+
 def _volume(container: "Container", value: str) -> bool:
     return any(
         value in (mount.get("Name"), mount.get("Destination"), mount.get("Source"))
@@ -161,10 +166,7 @@ _KEYS: "dict[str, tuple[Callable[..., Any] | None, Callable[..., bool]]]" = {
     "before": (Filters.container, lambda one, value: one.config.get("created", "") < value),
     "since": (Filters.container, lambda one, value: one.config.get("created", "") > value),
     "volume": (None, _volume),
-    "network": (
-        None,
-        lambda one, value: value in (one.config.get("network"), one.config["options"]["network"]),
-    ),
+    "network": (None, _network),
     "publish": (Filters.port, _published),
     "expose": (
         Filters.port,

@@ -121,6 +121,26 @@ def _around(ranges: "Sequence[Range]", inside: int, outside: int) -> "list[Exten
     return sorted(extents)
 
 
+def below(idmap: IdMap, parent: IdMap) -> IdMap:
+    """`idmap` as it is written in a user namespace that has `parent`, which has all its IDs."""
+    return IdMap(
+        [(inside, _inside(parent.uids, outside), n) for inside, outside, n in idmap.uids],
+        [(inside, _inside(parent.gids, outside), n) for inside, outside, n in idmap.gids],
+        idmap.reason,
+    )
+
+
+def write_own_maps(idmap: IdMap, pid: int) -> None:
+    """Give the user namespace of `pid` its maps, by a process with every right over its parent.
+
+    Raises HostError.
+    """
+    if idmap.single:
+        _write(f"/proc/{pid}/setgroups", "deny")
+    _write(f"/proc/{pid}/uid_map", "".join(_line(one) for one in idmap.uids))
+    _write(f"/proc/{pid}/gid_map", "".join(_line(one) for one in idmap.gids))
+
+
 def subordinate_ranges(
     user_name: "Callable[[], str]", uid: int, environ: "Mapping[str, str]", cache: str = ""
 ) -> "tuple[list[Range], list[Range]]":

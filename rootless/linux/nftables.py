@@ -13,11 +13,18 @@ from rootless.linux.netlink import text as _text
 
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NEWTABLE, _NEWCHAIN, _NEWRULE = 0, 3, 6
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE = 0, 2, 3, 6
+_APPEND = 0x800  # NLM_F_APPEND
 _NFPROTO_INET = 1
-_PREROUTING, _MANGLE = 0, -150
+PREROUTING, FORWARD, POSTROUTING = 0, 2, 4
+MANGLE, FILTER, SOURCE_NAT = -150, 0, 100
 _REGISTER, _VERDICT = 1, 0
-_META_IIF, _META_L4PROTO = 4, 16
+_META_IIF, _META_OIF, _META_OIFNAME, _META_NFPROTO, _META_L4PROTO = 4, 5, 7, 15, 16
+_IFNAMSIZ = 16
+_CT_STATE = 0
+ESTABLISHED_OR_RELATED = 2 | 4
+_NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
+_ICMPX_UNREACHABLE, _ADMIN_PROHIBITED, _TCP_RESET = 2, 3, 1
 DROP, ACCEPT = 0, 1
 
 
@@ -32,27 +39,84 @@ def came_in_by(index: int) -> bytes:
     return meta_is(_META_IIF, struct.pack("=I", index))
 
 
+def goes_out_by(device: "int | str") -> bytes:
+    """By the device with this index, or this name whenever there is one."""
+    if isinstance(device, int):
+        return meta_is(_META_OIF, struct.pack("=I", device))
+    return meta_is(_META_OIFNAME, device.encode().ljust(_IFNAMSIZ, b"\0"))
+
+
 def protocol_is(number: int) -> bytes:
     return meta_is(_META_L4PROTO, bytes([number]))
 
 
 def tcp_flags_are(mask: int, value: int) -> bytes:
     """Go on if the TCP header's flags under `mask` are `value`."""
-    transport, offset = 2, 13
+    return _payload_is(_TRANSPORT_HEADER, 13, bytes([mask]), bytes([value]))
+
+
+def comes_from(address: bytes, bits: int) -> bytes:
+    """Go on if the packet's source is of this network."""
+    return _address_is(address, bits, {4: 12, 16: 8})
+
+
+def goes_to(address: bytes, bits: int) -> bytes:
+    """Go on if the packet's destination is of this network."""
+    return _address_is(address, bits, {4: 16, 16: 24})
+
+
+def _address_is(address: bytes, bits: int, places: "dict[int, int]") -> bytes:
+    size = len(address)
+    mask = ((1 << 8 * size) - (1 << 8 * size - bits)).to_bytes(size, "big")
+    first = (int.from_bytes(address, "big") & int.from_bytes(mask, "big")).to_bytes(size, "big")
+    family = 2 if size == 4 else 10
+    return meta_is(_META_NFPROTO, bytes([family])) + _payload_is(
+        _NETWORK_HEADER, places[size], mask, first
+    )
+
+
+def _payload_is(base: int, offset: int, mask: bytes, value: bytes) -> bytes:
     load = (
         _attribute(1, _be32(_REGISTER))
-        + _attribute(2, _be32(transport))
+        + _attribute(2, _be32(base))
         + _attribute(3, _be32(offset))
-        + _attribute(4, _be32(1))
+        + _attribute(4, _be32(len(mask)))
     )
+    return _expression("payload", load) + _masked(mask) + _compare(value)
+
+
+def _masked(mask: bytes) -> bytes:
     select = (
         _attribute(1, _be32(_REGISTER))
         + _attribute(2, _be32(_REGISTER))
-        + _attribute(3, _be32(1))
-        + _nested(4, _attribute(1, bytes([mask])))
-        + _nested(5, _attribute(1, b"\0"))
+        + _attribute(3, _be32(len(mask)))
+        + _nested(4, _attribute(1, mask))
+        + _nested(5, _attribute(1, bytes(len(mask))))
     )
-    return _expression("payload", load) + _expression("bitwise", select) + _compare(bytes([value]))
+    return _expression("bitwise", select)
+
+
+def connection_is(states: int) -> bytes:
+    """Go on if the packet's connection is in one of the `states` (bits of nf_conntrack)."""
+    load = _attribute(1, _be32(_REGISTER)) + _attribute(2, _be32(_CT_STATE))
+    mask = struct.pack("=I", states)
+    return _expression("ct", load) + _masked(mask) + _compare(bytes(4), equal=False)
+
+
+def reject() -> bytes:
+    """Answer with ICMP that it is forbidden."""
+    kind = _attribute(1, _be32(_ICMPX_UNREACHABLE)) + _attribute(2, bytes([_ADMIN_PROHIBITED]))
+    return _expression("reject", kind)
+
+
+def reset() -> bytes:
+    """Answer TCP with a reset."""
+    return _expression("reject", _attribute(1, _be32(_TCP_RESET)) + _attribute(2, b"\0"))
+
+
+def masquerade() -> bytes:
+    """Give the packet the address of the device that it leaves by."""
+    return _expression("masq", b"")
 
 
 def to_socket(port: int) -> bytes:
@@ -71,21 +135,53 @@ def verdict(code: int) -> bytes:
     return _expression("immediate", _attribute(1, _be32(_VERDICT)) + data)
 
 
+class Chain:
+    """A chain of a table: its rules, each of them expressions; and where packets come into it,
+    unless it is only jumped to."""
+
+    __slots__ = ("hook", "kind", "name", "policy", "priority", "rules")
+
+    def __init__(
+        self,
+        name: str,
+        rules: "list[bytes]",
+        *,
+        kind: str = "",
+        hook: int = 0,
+        priority: int = 0,
+        policy: int = ACCEPT,
+    ) -> None:
+        self.name = name
+        self.rules = rules
+        self.kind = kind  # "filter" or "nat", "" for one that is jumped to
+        self.hook = hook
+        self.priority = priority
+        self.policy = policy
+
+
 def load(table: str, rules: "list[bytes]") -> None:
-    """Make `table` with one chain, before routing, of `rules`.  Raises KernelError: ENOENT or
+    """Make `table` with one chain, before routing, of `rules`.  Raises as replace()."""
+    replace(table, [Chain("in", rules, kind="filter", hook=PREROUTING, priority=MANGLE)])
+
+
+def replace(table: str, chains: "list[Chain]") -> None:
+    """Let `table` have these chains and no others, all at once.  Raises KernelError: ENOENT or
     EOPNOTSUPP where the kernel has not what a rule needs."""
     netlink = Netlink(NETLINK_NETFILTER)
-    hook = _nested(4, _attribute(1, _be32(_PREROUTING)), _attribute(2, _be32(_MANGLE)))
-    chain = _text(1, table) + _text(3, "in") + hook + _text(7, "filter")
-    requests = [(_NEWTABLE, _text(1, table)), (_NEWCHAIN, chain)]
-    for rule in rules:
-        body = _text(1, table) + _text(2, "in") + _nested(4, rule)
-        requests.append((_NEWRULE, body))
+    # Removed and made: one that was not there would be no table to be removed.
+    requests = [(_NEWTABLE, _text(1, table)), (_DELTABLE, _text(1, table)),
+                (_NEWTABLE, _text(1, table))]  # fmt: skip
+    requests += [(_NEWCHAIN, _chain(table, chain)) for chain in chains]
+    for chain in chains:
+        for rule in chain.rules:
+            body = _text(1, table) + _text(2, chain.name) + _nested(4, rule)
+            requests.append((_NEWRULE, body))
     batch = netlink.message(_BATCH_BEGIN, 0, struct.pack("!BBH", 0, 0, _SUBSYSTEM))
     for kind, body in requests:
+        flags = NLM_F_ACK if kind == _DELTABLE else NLM_F_CREATE | NLM_F_ACK
         batch += netlink.message(
             _SUBSYSTEM << 8 | kind,
-            NLM_F_CREATE | NLM_F_ACK | (0x800 if kind == _NEWRULE else 0),  # NLM_F_APPEND
+            flags | (_APPEND if kind == _NEWRULE else 0),
             struct.pack("!BBH", _NFPROTO_INET, 0, 0) + body,
         )
     batch += netlink.message(_BATCH_END, 0, struct.pack("!BBH", 0, 0, _SUBSYSTEM))
@@ -95,12 +191,20 @@ def load(table: str, rules: "list[bytes]") -> None:
         netlink.close()
 
 
+def _chain(table: str, chain: Chain) -> bytes:
+    body = _text(1, table) + _text(3, chain.name)
+    if chain.kind:
+        body += _nested(4, _attribute(1, _be32(chain.hook)), _attribute(2, _be32(chain.priority)))
+        body += _attribute(5, _be32(chain.policy)) + _text(7, chain.kind)
+    return body
+
+
 def _expression(name: str, data: bytes) -> bytes:
     return _nested(1, _text(1, name), _nested(2, data))
 
 
-def _compare(value: bytes) -> bytes:
-    data = _attribute(1, _be32(_REGISTER)) + _attribute(2, _be32(0))
+def _compare(value: bytes, *, equal: bool = True) -> bytes:
+    data = _attribute(1, _be32(_REGISTER)) + _attribute(2, _be32(int(not equal)))
     return _expression("cmp", data + _nested(3, _attribute(1, value)))
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 
 from rootless.errors import HostError, KernelError
 from rootless.linux import syscalls
@@ -164,6 +165,13 @@ def spawn_tied(argv: "Sequence[str]", environ: "Mapping[str, str]", error_fd: in
         os.execve(argv[0], list(argv), dict(environ))
     finally:
         os._exit(127)
+
+
+def site_directories() -> str:
+    """Where this interpreter has other packages than its own, with colons between: for one that
+    is started without them (-I -S)."""
+    found = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    return os.pathsep.join(found)
 
 
 def leave_caller(keep_fd: int) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol
 
+    from rootless.linux.idmap import IdMap
     from rootless.network.ports import Port
 
     class Watcher(Protocol):
@@ -42,6 +43,10 @@ class Driver:
     gateway = ""
     host = ""  # the address that is the host's inside, "" for one of its own
     nameserver = ""  # the address that the driver answers DNS on, "" for none
+    addresses: "Sequence[str]" = ()  # of each network with a name
+    # Of which the container's is to be a child, and who is who there; -1 for our own.
+    user_namespace_fd = -1
+    idmap: "IdMap | None" = None
 
     def __init__(self, ports: "Sequence[Port]" = ()) -> None:
         self.ports = list(ports)
@@ -72,14 +77,15 @@ class Host(Driver):
 
 
 def choose(asked: str, environ: "Mapping[str, str]") -> str:
-    """The driver for `--network asked`: "none", "host", "netstack", "slirp4netns" or "pasta".
+    """The driver for `--network asked`: "bridge", "none", "host", "netstack", "slirp4netns" or
+    "pasta".
 
     For "default" the first rung that is installed: slirp4netns, which starts in 3 ms and takes
     0.5 MiB, then pasta; without either, or without the device that both need (as in containers),
     netstack, which needs no program.  Raises HostError
     RL-NETWORK-NO-HELPER, UsageError.
     """
-    if asked in ("none", "host", "netstack"):
+    if asked in ("bridge", "none", "host", "netstack"):
         return asked
     if asked in ("slirp4netns", "pasta"):
         process.need_program(
@@ -87,14 +93,14 @@ def choose(asked: str, environ: "Mapping[str, str]") -> str:
             f"{_PACKAGE[asked]}, or use --network netstack", "RL-NETWORK-NO-HELPER",
         )  # fmt: skip
         return asked
-    if asked in ("", "default", "bridge", "private"):
+    if asked in ("", "default", "private"):
         for name in ("slirp4netns", "pasta"):
             if process.find_program(name, environ) and _opens_tun():
                 return name
         return "netstack"
     raise UsageError(
         f"there is no network named {asked}",
-        remedy="use one of: default, none, host, netstack, slirp4netns, pasta",
+        remedy="use one of: bridge, private, none, host, netstack, slirp4netns, pasta",
         code="RL-NETWORK-UNKNOWN",
     )
 

@@ -16,7 +16,7 @@ from rootless.network import ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rootless.network.driver import Watcher
     from rootless.network.ports import Port
@@ -51,11 +51,16 @@ class Forwarder:
             listener.listen(_BACKLOG)
             self._listeners.append((listener, port))
 
-    def serve(self, watcher: "Watcher", address: str, gateway: str, network: str) -> None:
-        """Forward in the parent's loop to the container's `address`.
+    def serve(
+        self,
+        watcher: "Watcher",
+        addresses: "dict[int, tuple[str, str]]",
+        networks: "Sequence[str]",
+    ) -> None:
+        """Forward in the parent's loop to the container.
 
-        Clients of the host's loopback come from `gateway`, "" for the address itself; no client
-        is shown as one of `network`.
+        `addresses` has its address for each family, and that which clients of the host's loopback
+        come from, "" for its own; no client is shown as one of `networks`.
         """
         if not self._listeners:
             return
@@ -64,7 +69,7 @@ class Forwarder:
         from rootless.network.stack.relay import Pipes
 
         loop, self._pipes = Loop(watcher.call_after), Pipes()
-        place = Place({_socket.AF_INET: (address, gateway)}, [network])
+        place = Place(addresses, networks)
         self._incoming = Incoming(loop, self._pipes, self, place)
         listeners, self._listeners = self._listeners, []
         for listener, port in listeners:
@@ -112,6 +117,9 @@ def _prepare() -> None:
         netlink = Netlink()
         netlink.add_route(_socket.AF_INET, 1, local=True, table=_TABLE)
         netlink.add_rule(_socket.AF_INET, _TABLE, _PRIORITY, mark=MARK)
+        if os.path.exists("/proc/sys/net/ipv6"):
+            netlink.add_route(_socket.AF_INET6, 1, local=True, table=_TABLE)
+            netlink.add_rule(_socket.AF_INET6, _TABLE, _PRIORITY, mark=MARK)
     except KernelError:
         write_sysctl("net/ipv4/tcp_fwmark_accept", "0")
 

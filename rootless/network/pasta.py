@@ -109,7 +109,8 @@ class Pasta(driver.Driver):
         if self._forwarder is not None:
             address = self.ip or "127.0.0.1"
             gateway = self._addresses[1] if self._addresses else DNS_FORWARD
-            self._forwarder.serve(watcher, address, gateway, f"{address}/32")
+            places = {_socket.AF_INET: (address, gateway)}
+            self._forwarder.serve(watcher, places, [f"{address}/32"])
 
     def close(self) -> None:
         if self._forwarder is not None:

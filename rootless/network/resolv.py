@@ -28,11 +28,13 @@ def resolv_conf(
     servers: "Sequence[str]" = (),
     search: "Sequence[str]" = (),
     options: "Sequence[str]" = (),
+    ndots: "int | None" = None,
 ) -> str:
     """The container's file: what was asked for, else the host's.
 
     `nameserver` is the driver's own forwarder, asked first; servers on the host's loopback can't
-    be reached from another network namespace and are left out (unless `shares_host`).
+    be reached from another network namespace and are left out (unless `shares_host`).  `ndots` is
+    that option where none is given: names without a dot are asked for as they are.
     """
     chosen = list(servers)
     if not chosen:
@@ -44,6 +46,8 @@ def resolv_conf(
     if domains == ["."]:
         domains = []
     chosen_options = list(options) or " ".join(_values(host, "options")).split()
+    if ndots is not None and not any(one.startswith("ndots:") for one in chosen_options):
+        chosen_options.append(f"ndots:{ndots}")
     lines = []
     if domains:
         lines.append("search " + " ".join(domains))
@@ -53,8 +57,11 @@ def resolv_conf(
     return "\n".join(lines) + "\n"
 
 
-def hosts(entries: "Sequence[tuple[str, str]]", ip: str, names: "Sequence[str]") -> str:
-    """The container's hosts file; `entries` are (name, address) of --add-host."""
+def hosts(
+    entries: "Sequence[tuple[str, str]]", addresses: "Sequence[str]", names: "Sequence[str]"
+) -> str:
+    """The container's hosts file; `entries` are (name, address) of --add-host, `addresses` are
+    its own."""
     lines = [
         "127.0.0.1\tlocalhost",
         "::1\tlocalhost ip6-localhost ip6-loopback",
@@ -65,7 +72,7 @@ def hosts(entries: "Sequence[tuple[str, str]]", ip: str, names: "Sequence[str]")
     ]
     lines += [f"{address}\t{name}" for name, address in entries]
     if names:
-        lines.append(f"{ip or '127.0.1.1'}\t" + " ".join(names))
+        lines += [f"{ip or '127.0.1.1'}\t" + " ".join(names) for ip in addresses]
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ slirp4netns(1).  It runs sandboxed and under its own seccomp filter, reaches not
 loopback, and lives as long as the exit descriptor that we hold: it can't be orphaned.
 """
 
+import _socket
 import errno
 import os
 
@@ -113,7 +114,7 @@ class Slirp4netns(driver.Driver):
 
     def serve(self, watcher: "Watcher") -> None:
         if self._forwarder is not None:
-            self._forwarder.serve(watcher, self.ip, self.gateway, _NETWORK)
+            self._forwarder.serve(watcher, {_socket.AF_INET: (self.ip, self.gateway)}, [_NETWORK])
 
     def _failure(self) -> NetworkError:
         with open(os.dup(self._output_fd), "rb") as pipe:

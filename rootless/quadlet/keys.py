@@ -52,6 +52,7 @@ CONTAINER: dict[str, Rule] = {
     "HostName": _one("--hostname"), "HttpProxy": _bool("--http-proxy"), "Image": OWN,
     "Label": _words("--label"), "LogDriver": OWN, "LogOpt": _each("--log-opt"),
     "Mask": _each("--security-opt", "mask="), "Memory": _one("--memory"), "Mount": OWN,
+    "IP": _one("--ip"), "IP6": _one("--ip6"), "NetworkAlias": _each("--network-alias"),
     "Network": OWN, "NoNewPrivileges": _bool("--security-opt", "no-new-privileges"), "Notify": OWN,
     "PidsLimit": _one("--pids-limit"), "PublishPort": _each("--publish"), "Pull": _one("--pull"),
     "ReadOnly": _bool("--read-only"), "ReadOnlyTmpfs": OWN, "ReloadCmd": OWN, "ReloadSignal": OWN,
@@ -121,8 +122,8 @@ _MAPPING: Refusal = (
     NOT_YET,
 )
 _NETWORKS: Refusal = (
-    "networks with a name are not there yet",
-    "leave it out; ports are published with PublishPort=",
+    "rl quadlet makes no networks",
+    "make one with rl network create, and write Network=NAME into the container's file",
     NOT_YET,
 )
 _PODS: Refusal = ("rl has no pods", "let each container publish its ports", NOT_HERE)
@@ -162,7 +163,7 @@ REFUSED: dict[str, dict[str, Refusal]] = {
         "HealthStartupCmd": _STARTUP, "HealthStartupInterval": _STARTUP, "HealthStartupRetries": _STARTUP,
         "HealthStartupSuccess": _STARTUP, "HealthStartupTimeout": _STARTUP,
         "ImageVolume": ("an image's volumes become anonymous volumes", "mount something there: Volume=, Tmpfs=", NOT_HERE),
-        "IP": _NETWORKS, "IP6": _NETWORKS, "NetworkAlias": _NETWORKS,
+
         "Pod": _PODS, "StartWithPod": _PODS, "Retry": _RETRY, "RetryDelay": _RETRY,
         "SecurityLabelFileType": _LABELS, "SecurityLabelLevel": _LABELS,
         "SecurityLabelNested": _LABELS, "SecurityLabelType": _LABELS,

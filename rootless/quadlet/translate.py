@@ -94,9 +94,9 @@ def _driver(quadlet: Quadlet) -> str:
     where = f"{entry.file}:{entry.line}" if entry is not None else quadlet.file
     driver = entry.value if entry is not None else "bridge"
     raise QuadletError(
-        f"{where}: cannot make a network of the driver {driver}: "
-        "networks with a name are not there yet",
-        remedy=f"use Driver= with one of {', '.join(_DRIVERS)}",
+        f"{where}: cannot make a network of the driver {driver}: rl quadlet makes none",
+        remedy="make one with rl network create, and write Network=NAME into the container's "
+        f"file; or use Driver= with one of {', '.join(_DRIVERS)}",
         code="RL-NOT-YET",
     )
 

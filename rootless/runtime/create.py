@@ -67,6 +67,10 @@ def create(
         extension["network"]["ports"], notify if options.port_fallback else None
     )
     _check_limits(ctx, container_id, extension)
+    if options.networks:
+        from rootless.network.bridge import endpoints
+
+        endpoints.check(ctx.paths, options.networks)
     for path in extension["create"]:
         _make_source(path)
     _check_sources(config)
@@ -119,6 +123,8 @@ def _runtime_config(
     """config.json, with the rungs that are taken and what else this host decides."""
     directory = ctx.paths.container(container_id)
     network = drivers.choose(options.network or str(ctx.config.get("network", "")), ctx.environ)
+    if network == "bridge" and not options.networks:  # the configured one
+        options.networks = {"bridge": {"aliases": [], "ip": "", "ip6": "", "mac": ""}}
     inherited: list[dict[str, Any]] = []
     if options.volumes_from:
         from rootless.runtime import container_volumes
@@ -288,6 +294,7 @@ def _document(
         "command": extension["command"],
         "labels": extension["labels"],
         "network": extension["network"]["driver"],
+        "networks": options.networks,
         "ports": published,
         "mounts": extension["mounts"],
         "mounted_images": [one["image"] for one in options.mounts if one["type"] == "image"],

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rootless.context import Context
     from rootless.store.containers import Container
 
-CLONE_PARENT = 0x00008000
-
 
 def execute(
     ctx: "Context", container: "Container", document: "dict[str, Any]", detach_keys: bytes
@@ -222,7 +220,7 @@ def _stdio(extension: "dict[str, Any]", terminal: bool) -> "tuple[list[int], dic
 def _clone(container: "Container") -> int:
     """The process proper, a child of our parent's: 0 in it, and its PID here."""
     try:
-        return syscalls.clone(CLONE_PARENT)
+        return syscalls.clone(syscalls.CLONE_PARENT)
     except KernelError as e:
         if e.errno == errno.EAGAIN and container.state.get("cgroup"):
             raise LimitError(

@@ -67,7 +67,12 @@ def launch(
         from rootless.runtime import trace_words as words
 
         plan.stage_trace = trace.branch()
-    pid, ours = _clone_stage(plan, namespaces, stdio)
+    if network.user_namespace_fd >= 0:
+        from rootless.runtime import nested
+
+        pid, ours = nested.clone_stage(plan, namespaces, stdio, network, idmap)
+    else:
+        pid, ours = _clone_stage(plan, namespaces, stdio)
     pidfd = os.pidfd_open(pid)
     if trace is not None:
         trace.lap(words.namespaces(namespaces), pid=pid, namespaces=words.names(namespaces))
@@ -79,7 +84,8 @@ def launch(
             cgroup.enter(pid)
             if trace is not None:
                 trace.lap(f"set its limits: {cgroup.describe()}")
-        idmaps.write_maps(idmap, pid, environ)
+        if network.user_namespace_fd < 0:
+            idmaps.write_maps(idmap, pid, environ)
         if trace is not None:
             trace.lap(words.id_maps(idmap), uids=idmap.uids, gids=idmap.gids)
         ours.send("ids-mapped")

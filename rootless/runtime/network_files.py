@@ -25,14 +25,18 @@ def write(container: "Container", network: "Driver", asked: "dict[str, Any]") ->
     if network.name == "none":
         names = []
     files = {
-        "hosts": resolv.hosts(entries, network.ip, names),
+        "hosts": resolv.hosts(entries, network.addresses or [network.ip], names),
         "resolv.conf": resolv.resolv_conf(
             resolv.read_host(),
             nameserver=network.nameserver,
             shares_host=not network.new_namespace,
-            servers=asked["dns"],
+            # The networks' own name server asks the others: no answer of theirs comes first.
+            servers=[network.nameserver]
+            if network.addresses and network.nameserver
+            else asked["dns"],
             search=asked["dns_search"],
             options=asked["dns_options"],
+            ndots=0 if network.addresses and network.nameserver else None,
         ),
         "hostname": f"{hostname}\n",
     }

@@ -43,7 +43,9 @@ class RunOptions:
     expose                ["80/tcp", ...]
     mounts                list of dicts, see options_mounts, in order -v, --mount, --tmpfs
     volumes_from          [[container, "ro" or "rw"], ...]
-    network, network_options   "", "host", "none", "netstack", "slirp4netns", "pasta"; "": the best
+    network, network_options   "", "host", "none", "netstack", "slirp4netns", "pasta"; "": the best;
+                          "bridge" for those with names:
+    networks              name -> {"aliases", "ip", "ip6", "mac"}; options_network.parse_networks
     add_hosts             [[name, IP or "host-gateway"], ...]
     dns, dns_search, dns_options   lists
     userns                {"mode": "", "keep-id" or "nomap", "uid": int or None, "gid": int or None}
@@ -126,6 +128,7 @@ class RunOptions:
         "name",
         "network",
         "network_options",
+        "networks",
         "oom_score_adj",
         "pid",
         "pidfile",
@@ -203,6 +206,7 @@ class RunOptions:
     volumes_from: list[list[str]]
     network: str
     network_options: list[str]
+    networks: dict[str, dict[str, object]]
     add_hosts: list[list[str]]
     dns: list[str]
     dns_search: list[str]

@@ -4,11 +4,129 @@ from rootless.errors import UsageError
 from rootless.runtime.options_text import closest, is_hostname, parse_address
 
 NETWORKS = ("bridge", "default", "host", "netstack", "none", "pasta", "private", "slirp4netns")
+# What may be said of a container's place on a network, as Docker and podman write it.
+_ENDPOINT = {
+    "alias": "aliases", "ip": "ip", "ip6": "ip6", "mac": "mac", "mac-address": "mac",
+}  # fmt: skip
 LATER = "RL-NOT-YET"  # a feature that has its own issue
 
 
+def parse_networks(
+    given: list[str], aliases: list[str], ip: str, ip6: str, mac: str
+) -> tuple[str, list[str], dict[str, dict[str, object]]]:
+    """(mode, options, networks) of all --network and of what belongs to them.
+
+    The mode is "bridge" for networks with names, which are name -> {"aliases", "ip", "ip6", "mac"}
+    in the order in which they were given; else it is as with parse_network().
+    """
+    networks: dict[str, dict[str, object]] = {}
+    modes = []
+    for value in given:
+        name, wanted = _parse_endpoint(value)
+        if name:
+            if name in networks:
+                raise UsageError(f"the network {name} is given twice", remedy="give it once")
+            networks[name] = wanted
+        else:
+            modes.append(value)
+    if len(modes) > 1 or (modes and networks):
+        raise UsageError(
+            f"cannot be on {' and '.join(given)} at once",
+            remedy="several networks are possible if all have names: rl network create",
+        )
+    _apply(networks, aliases, ip, ip6, mac)
+    if networks:
+        return "bridge", [], networks
+    mode, options = parse_network(modes[0] if modes else "")
+    return mode, options, {}
+
+
+def _apply(
+    networks: dict[str, dict[str, object]], aliases: list[str], ip: str, ip6: str, mac: str
+) -> None:
+    """--network-alias, --ip, --ip6 and --mac-address."""
+    given = {"--network-alias": aliases, "--ip": ip, "--ip6": ip6, "--mac-address": mac}
+    for option, value in given.items():
+        if value and not networks:
+            raise UsageError(
+                f"{option} needs a network with a name",
+                remedy="make one (rl network create NAME) and give it: --network NAME",
+            )
+        if value and len(networks) > 1 and option != "--network-alias":
+            raise UsageError(
+                f"{option} with several networks",
+                remedy=f"say it of one of them: --network NAME:{option[2:]}={value}",
+            )
+    for wanted in networks.values():
+        own = wanted["aliases"]
+        assert isinstance(own, list)
+        own += [_check_alias(one) for one in aliases]
+        for key, value in (("ip", ip), ("ip6", ip6), ("mac", mac)):
+            if value:
+                wanted[key] = _check_endpoint(key, value)
+
+
+def _parse_endpoint(value: str) -> tuple[str, dict[str, object]]:
+    """The name of a network and what is wanted there: NAME, NAME:ip=…,alias=… (podman), or
+    name=NAME,ip=…,alias=… (Docker).  The name is "" for what is no network with a name."""
+    wanted: dict[str, object] = {"aliases": [], "ip": "", "ip6": "", "mac": ""}
+    name, colon, rest = value.partition(":")
+    if value.startswith("name="):
+        name, _, rest = value.removeprefix("name=").partition(",")
+    elif name in ("container", "ns") and colon:
+        return "", wanted
+    if name != "bridge" and (name in NETWORKS or not name):
+        return "", wanted
+    for pair in rest.split(",") if rest else []:
+        key, _, text = pair.partition("=")
+        if key not in _ENDPOINT:
+            raise UsageError(
+                f"unknown word in --network {value}: {key}",
+                remedy=closest(key, _ENDPOINT) or f"known are {', '.join(_ENDPOINT)}",
+            )
+        field = _ENDPOINT[key]
+        if field == "aliases":
+            own = wanted["aliases"]
+            assert isinstance(own, list)
+            own.append(_check_alias(text))
+        else:
+            wanted[field] = _check_endpoint(field, text)
+    return name, wanted
+
+
+def _check_alias(alias: str) -> str:
+    plain = all(c.isascii() and (c.isalnum() or c in "-_.") for c in alias)
+    if not alias or not plain or len(alias) > 253 or alias[0] == "." or ".." in alias:
+        raise UsageError(
+            f'invalid network alias "{alias}"', remedy="letters, digits, -, _ and . only"
+        )
+    return alias
+
+
+def _check_endpoint(key: str, value: str) -> str:
+    if key == "mac":
+        parts = value.replace("-", ":").lower().split(":")
+        numbers = [int(one, 16) for one in parts if len(one) == 2 and _is_hex(one)]
+        if len(parts) != 6 or len(numbers) != 6 or numbers[0] & 1 or not any(numbers):
+            raise UsageError(
+                f"invalid MAC address: {value}", remedy="six pairs, as 02:42:ac:11:00:02"
+            )
+        return ":".join(parts)
+    address = parse_address(value)
+    if address is None or (":" in address) != (key == "ip6"):
+        family = "IPv6" if key == "ip6" else "IPv4"
+        raise UsageError(
+            f"invalid {family} address: {value}", remedy="give one of the network's subnet"
+        )
+    return address
+
+
+def _is_hex(text: str) -> bool:
+    return all(c in "0123456789abcdef" for c in text)
+
+
 def parse_network(value: str) -> tuple[str, list[str]]:
-    """(mode, options) of --network; the mode is "" when none is named.
+    """(mode, options) of a --network without a name; the mode is "" when none is given.
 
     "bridge", "default" and "private" stand for whatever driver this host does best: "".
     "netstack:…", "slirp4netns:…" and "pasta:…" have options, as podman writes them.
@@ -22,7 +140,7 @@ def parse_network(value: str) -> tuple[str, list[str]]:
         )
     if mode not in NETWORKS and mode:
         raise UsageError(
-            f"cannot use the network {value}: named networks are not in this version",
+            f"cannot use the network {value}: steps of a build have no networks with names",
             remedy=closest(mode, NETWORKS) or f"choose one of {', '.join(NETWORKS)}",
             code=LATER,
         )

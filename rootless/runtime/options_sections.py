@@ -164,9 +164,11 @@ def storage(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) 
 
 def network(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) -> None:
     """Networks, ports and the namespaces that can be the host's."""
-    fields["network"], fields["network_options"] = options_network.parse_network(
-        text(values, "network")
-    )
+    mode, options, networks = options_network.parse_networks(
+        texts(values, "network"), texts(values, "network_alias"), text(values, "ip"),
+        text(values, "ip6"), text(values, "mac_address"),
+    )  # fmt: skip
+    fields["network"], fields["network_options"], fields["networks"] = mode, options, networks
     fields["ports"] = parse_publish(texts(values, "publish"), texts(values, "publish_private"), cwd)
     fields["port_fallback"] = flag(values, "port_fallback")
     fields["publish_all"] = flag(values, "publish_all")

@@ -171,9 +171,7 @@ def _spawn(ctx: "Context", channel: channels.Channel) -> int:
     """The supervisor as a process that starts from nothing; its PID."""
     channel_fd = channel.fileno()
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    site = next(
-        (path for path in sys.path if path.endswith(("site-packages", "dist-packages"))), ""
-    )
+    site = process.site_directories()
     argv = [
         sys.executable, "-I", "-S", ctx.helper("supervisor/supervisor.py"), package, site,
         ctx.paths.store, ctx.paths.runtime, str(channel_fd),

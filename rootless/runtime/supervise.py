@@ -143,13 +143,20 @@ class Supervision:
         published = ports.claim(ports.from_dicts(container.config["ports"]))
         self._udp = ports.bind_udp(published)
         runtime_directory = self._ctx.paths.container_runtime(container.id)
-        network = drivers.make(
-            container.config["network"],
-            published,
-            runtime_directory,
-            self._ctx.environ,
-            extension["network"],
-        )
+        if container.config["network"] == "bridge":
+            from rootless.network.bridge.driver import Bridge
+
+            network: drivers.Driver = Bridge(
+                self._ctx, container, published, extension["network"]["dns"]
+            )
+        else:
+            network = drivers.make(
+                container.config["network"],
+                published,
+                runtime_directory,
+                self._ctx.environ,
+                extension["network"],
+            )
         cgroup = limits.prepare(
             self._ctx, container.id, extension["resources"], extension.get("limits") or "strict"
         )

@@ -81,7 +81,7 @@ def test_host_network_has_the_hosts_name(rl: Rl) -> None:
     assert out == socket.gethostname()
 
 
-@pytest.mark.parametrize("alias", ["default", "bridge"])
+@pytest.mark.parametrize("alias", ["default", "private"])
 def test_docker_s_names_mean_the_default_driver(rl: Rl, alias: str) -> None:
     assert len(interfaces(rl, "--network", alias)) == 2
 

@@ -168,7 +168,7 @@ def test_completion_scripts(rl: Run, shell: str) -> None:
     [
         ("rl in", ["inspect", "info"]),
         ("rl container p", ["pause", "port", "prune", "ps"]),
-        ("rl run --net", ["--net", "--network"]),
+        ("rl run --net", ["--net", "--net-alias", "--network", "--network-alias"]),
         ("rl run --network ho", ["host"]),
         ("rl explain port-t", ["port-taken"]),
         ("rl bootstrap deb", ["debian"]),

@@ -28,7 +28,7 @@ def test_network(value, expected):
 @pytest.mark.parametrize(
     ("value", "match", "code"),
     [
-        ("mynet", "named networks are not in this version", "RL-NOT-YET"),
+        ("mynet", "steps of a build have no networks with names", "RL-NOT-YET"),
         ("container:web", "cannot join the network of another container", "RL-NOT-YET"),
         ("host:x", "takes no options", "RL-USAGE"),
         ("slirp4netns:foo=1", "unknown option of slirp4netns", "RL-USAGE"),
@@ -136,3 +136,50 @@ def test_namespaces(values, refused):
         options = RunOptions.from_values({"image": "x", **values}, environ={}, cwd="/")
         ((name, value),) = values.items()
         assert getattr(options, name) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["web"], {"web": {}}),
+        (["bridge", "web"], {"bridge": {}, "web": {}}),
+        (["web:ip=10.9.0.7,alias=a,alias=b"], {"web": {"ip": "10.9.0.7", "aliases": ["a", "b"]}}),
+        (["name=web,ip6=fd00::9"], {"web": {"ip6": "fd00::9"}}),
+        (["web:mac=02-42-AC-11-00-02"], {"web": {"mac": "02:42:ac:11:00:02"}}),
+    ],
+)
+def test_networks_with_names(given, expected):
+    empty = {"aliases": [], "ip": "", "ip6": "", "mac": ""}
+    mode, options, networks = network.parse_networks(given, [], "", "", "")
+    assert (mode, options) == ("bridge", [])
+    assert networks == {name: {**empty, **wanted} for name, wanted in expected.items()}
+    assert list(networks) == list(expected)
+
+
+def test_one_network_has_what_belongs_to_it():
+    given = ["db"], ["primary"], "10.9.0.3", "fd00::3", "02:00:00:00:00:01"
+    assert network.parse_networks(*given)[2]["db"] == {
+        "aliases": ["primary"], "ip": "10.9.0.3", "ip6": "fd00::3", "mac": "02:00:00:00:00:01",
+    }  # fmt: skip
+    assert network.parse_networks(["host"], [], "", "", "") == ("host", [], {})
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ((["web", "host"], [], "", "", ""), "cannot be on web and host at once"),
+        ((["web", "web"], [], "", "", ""), "given twice"),
+        (([], [], "10.0.0.1", "", ""), "--ip needs a network with a name"),
+        ((["host"], ["a"], "", "", ""), "--network-alias needs a network with a name"),
+        ((["one", "two"], [], "10.0.0.1", "", ""), "--ip with several networks"),
+        ((["web"], [], "fd00::1", "", ""), "invalid IPv4 address"),
+        ((["web"], [], "", "10.0.0.1", ""), "invalid IPv6 address"),
+        ((["web"], [], "", "", "01:00:00:00:00:01"), "invalid MAC address"),
+        ((["web"], ["a b"], "", "", ""), "invalid network alias"),
+        ((["web:aliaz=x"], [], "", "", ""), "unknown word in --network web:aliaz=x: aliaz"),
+    ],
+)
+def test_bad_networks_with_names(given, match):
+    with pytest.raises(UsageError, match=match) as caught:
+        network.parse_networks(*given)
+    assert caught.value.remedy

@@ -154,11 +154,11 @@ def test_every_rule_is_an_option_that_rl_has() -> None:
 
 def test_what_run_refuses_is_refused_as_a_key_too() -> None:
     options = {
-        "CgroupsMode": "cgroups", "HealthOnFailure": "health-on-failure", "IP": "ip", "IP6": "ip6",
+        "CgroupsMode": "cgroups", "HealthOnFailure": "health-on-failure",
         "HealthLogDestination": "health-log-destination", "ImageVolume": "image-volume",
         "HealthMaxLogCount": "health-max-log-count", "HealthMaxLogSize": "health-max-log-size",
         "HealthStartupCmd": "health-startup-cmd", "HealthStartupInterval": "health-startup-interval",
-        "HealthStartupRetries": "health-startup-retries", "NetworkAlias": "network-alias", "Pod": "pod",
+        "HealthStartupRetries": "health-startup-retries", "Pod": "pod",
         "HealthStartupSuccess": "health-startup-success", "SubGIDMap": "subgidname", "UIDMap": "uidmap",
         "HealthStartupTimeout": "health-startup-timeout", "SubUIDMap": "subuidname", "GIDMap": "gidmap",
         "Retry": "retry", "RetryDelay": "retry-delay",

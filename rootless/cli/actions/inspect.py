@@ -1,4 +1,4 @@
-"""rl inspect: containers, images and volumes as JSON, in Docker's shape.  Warm."""
+"""rl inspect: containers, images, volumes and networks as JSON, in Docker's shape.  Warm."""
 
 from rootless import ids, log
 from rootless.cli.output import pretty_json, write
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 
 _NOT_FOUND = (
     "RL-CONTAINER-NOT-FOUND", "RL-IMAGE-NOT-FOUND", "RL-BAD-REFERENCE", "RL-VOLUME-NOT-FOUND",
+    "RL-NETWORK-NOT-FOUND",
 )  # fmt: skip
 
 
 def main(ctx: "Context", values: "dict[str, Any]") -> int:
     """A JSON list of what was found, or --format for each; 1 when something is missing."""
     kind = values["type"] or ""
-    if kind not in ("", "container", "image", "volume", "exec"):
+    if kind not in ("", "container", "image", "volume", "network", "exec"):
         raise UsageError(
             f"there is no type {kind!r} to inspect",
-            remedy="--type is container, image, volume or exec",
+            remedy="--type is container, image, volume, network or exec",
         )
     form = values["format"]
     render = None
@@ -59,7 +60,7 @@ def _check_platform(document: "dict[str, Any]", asked: str, name: str) -> None:
 
 
 def _document(ctx: "Context", name: str, kind: str, with_size: bool) -> "dict[str, Any]":
-    """What Docker says about the container, else the image, else the volume, of that name."""
+    """What Docker says about the container, else image, volume, network, of that name."""
     if kind in ("", "container"):
         try:
             container = store.find(ctx, name)
@@ -87,16 +88,24 @@ def _document(ctx: "Context", name: str, kind: str, with_size: bool) -> "dict[st
         from rootless.store import execs
 
         return describe_exec(execs.find(store.list_all(ctx), name))
-    from rootless.cli.inspect_volume import describe as describe_volume
-    from rootless.store import volume_changes
+    if kind in ("", "volume"):
+        from rootless.cli.inspect_volume import describe as describe_volume
+        from rootless.store import volume_changes
+
+        try:
+            return describe_volume(ctx, volume_changes.find(ctx, name))
+        except RlError as e:
+            if kind or e.code not in _NOT_FOUND:
+                raise
+    from rootless.cli import inspect_network
 
     try:
-        return describe_volume(ctx, volume_changes.find(ctx, name))
+        return inspect_network.describe(ctx, inspect_network.find(ctx, name))
     except RlError as e:
         if kind or e.code not in _NOT_FOUND:
             raise
         raise ImageError(
-            f"no such container, image or volume: {name}",
-            remedy="see rl ps -a, rl images and rl volume ls",
+            f"no such container, image, volume or network: {name}",
+            remedy="see rl ps -a, rl images, rl volume ls and rl network ls",
             code="RL-NOT-FOUND",
         ) from e

@@ -138,7 +138,7 @@ def _complete(row: "dict[str, Any]", one: "Container", cut: bool) -> None:
     row["Labels"] = words.label_text(labels)
     row["LocalVolumes"] = str(len(volumes))
     row["Mounts"] = ",".join(mounts)
-    row["Networks"] = str(config.get("network", ""))
+    row["Networks"] = ",".join(config.get("networks") or [str(config.get("network", ""))])
     for key in sorted(row):
         row[key] = row.pop(key)
     row["Label"] = lambda name: labels.get(name, "")

@@ -1,10 +1,11 @@
-"""`rl system prune`: containers, images, volumes and cache that nothing uses, removed."""
+"""`rl system prune`: containers, networks, images, volumes and cache that nothing uses, removed."""
 
 from typing import Any
 
 from rootless.cli import prune
 from rootless.cli.actions.container_prune import prune_containers
 from rootless.cli.actions.image_prune import prune_images
+from rootless.cli.actions.network_prune import prune_networks
 from rootless.cli.actions.volume_prune import prune_volumes
 from rootless.cli.output import human_size, write
 from rootless.cli.prune_cache import prune_cache
@@ -34,6 +35,7 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
     atomic.sweep(ctx)
     containers, freed = prune_containers(ctx, filters)
     _show("Containers", containers)
+    _show("Networks", prune_networks(ctx, filters))
     if volumes:
         names, size = prune_volumes(ctx, filters, every=False)
         _show("Volumes", names)
@@ -51,7 +53,7 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
 
 
 def _warning(every: bool, volumes: bool, with_cache: bool) -> str:
-    lines = ["all stopped containers"]
+    lines = ["all stopped containers", "all networks not used by at least one container"]
     if volumes:
         lines.append("all anonymous volumes not used by at least one container")
     if every:

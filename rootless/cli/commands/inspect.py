@@ -30,7 +30,7 @@ def inspect(
         str | None,
         option(
             "--type",
-            help="Only a container, image, volume, or exec (an ID of ExecIDs).",
+            help="Only a container, image, volume, network, or exec (an ID of ExecIDs).",
             metavar="TYPE",
         ),
     ] = None,
@@ -42,5 +42,5 @@ def inspect(
         bool, option("--size", "-s", help="Show how much a container has written.")
     ] = False,
 ) -> int:
-    """Show everything about containers, images and volumes, as JSON."""
+    """Show everything about containers, images, volumes and networks."""
     return call(ctx)

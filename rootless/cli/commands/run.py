@@ -84,6 +84,10 @@ def run(
     storage_driver: files.StorageDriver = None,
     # Network
     network: network.Network = None,
+    network_alias: network.NetworkAlias = None,
+    ip: network.Ip = None,
+    ip6: network.Ip6 = None,
+    mac_address: network.MacAddress = None,
     publish_all: network.PublishAll = False,
     publish_private: network.PublishPrivate = None,
     port_fallback: network.PortFallback = False,

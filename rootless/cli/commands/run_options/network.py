@@ -8,14 +8,46 @@ from rootless.cli.commands._base import option
 SECTION = "Network"
 
 Network = Annotated[
-    str | None,
+    list[str] | None,
     option(
         "--network",
         "--net",
-        help="netstack, slirp4netns, pasta, host or none; else the best that works.",
+        help="A network with a name, repeatable; or bridge, private, netstack, slirp4netns, "
+        "pasta, host or none.",
         section=SECTION,
         metavar="NETWORK",
         complete=completion.networks,
+    ),
+]
+
+NetworkAlias = Annotated[
+    list[str] | None,
+    option(
+        "--network-alias",
+        "--net-alias",
+        help="Another name on its networks; repeatable.",
+        section=SECTION,
+        metavar="NAME",
+    ),
+]
+
+Ip = Annotated[
+    str | None,
+    option("--ip", help="Its IPv4 address on its network.", section=SECTION, metavar="IP"),
+]
+
+Ip6 = Annotated[
+    str | None,
+    option("--ip6", help="Its IPv6 address on its network.", section=SECTION, metavar="IP"),
+]
+
+MacAddress = Annotated[
+    str | None,
+    option(
+        "--mac-address",
+        help="The hardware address of its device.",
+        section=SECTION,
+        metavar="MAC",
     ),
 ]
 
