@@ -18,6 +18,7 @@ from rootless.linux import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol
 
@@ -60,6 +61,11 @@ class Driver:
 
     def serve(self, watcher: "Watcher") -> None:
         """Carry the traffic in the parent's loop; nothing to do for those with a helper."""
+
+    def publish_udp(self, bound: "Sequence[tuple[Port, _socket.socket]]") -> bool:
+        """Forward datagrams of these, after serve(); False where it can't: then
+        rootless.network.udp_forward does."""
+        return False
 
     def close(self) -> None:
         """End the helper."""

@@ -114,6 +114,13 @@ class Netstack(driver.Driver):
         self._network, self._watcher = network, watcher
         watcher.watch(network.fileno(), lambda _argument: network.step(), 0)
 
+    def publish_udp(self, bound: "Sequence[tuple[Port, _socket.socket]]") -> bool:
+        if self._network is None:
+            return False
+        for port, sock in bound:
+            self._network.publish_datagrams(sock, port)
+        return True
+
     def close(self) -> None:
         if self._other is not None:
             self._other.close()

@@ -57,10 +57,7 @@ class UdpForwarder:
         self._flows: dict[object, _Flow] = {}
         self._by_fd: dict[int, _Flow] = {}
         listener.setblocking(False)
-        if listener.family == _socket.AF_INET6:
-            listener.setsockopt(_socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
-        else:
-            listener.setsockopt(_socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        ask_where(listener)
         watcher.watch(listener.fileno(), self._on_client, 0)
 
     def _on_client(self, _argument: int) -> None:
@@ -90,7 +87,7 @@ class UdpForwarder:
             sock.connect(self._target)
         except (NetworkError, OSError):
             return None
-        flow = _Flow(sock, client, reply_from(ancillary))
+        flow = _Flow(sock, client, answer_from(ancillary))
         self._flows[client] = flow
         self._by_fd[sock.fileno()] = flow
         self._watcher.watch(sock.fileno(), self._on_container, sock.fileno())
@@ -133,7 +130,25 @@ class UdpForwarder:
         os.close(self._pidfd)
 
 
-def reply_from(ancillary: "Any") -> "Any":
+def ask_where(listener: "_socket.socket") -> None:
+    """Have each datagram come with the address that it was sent to."""
+    if listener.family == _socket.AF_INET6:
+        listener.setsockopt(_socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
+    else:
+        listener.setsockopt(_socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+def asked_address(ancillary: "Any") -> str:
+    """The address that a datagram was sent to; IPv4 may be written as IPv6."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (_socket.IPPROTO_IP, _IP_PKTINFO):
+            return _socket.inet_ntop(_socket.AF_INET, data[8:12])
+        if (level, kind) == (_socket.IPPROTO_IPV6, _IPV6_PKTINFO):
+            return _socket.inet_ntop(_socket.AF_INET6, data[:16])
+    return ""
+
+
+def answer_from(ancillary: "Any") -> "Any":
     """Control messages to send with: ip(7), IP_PKTINFO; ipv6(7)."""
     for level, kind, data in ancillary:
         if (level, kind) == (_socket.IPPROTO_IP, _IP_PKTINFO):

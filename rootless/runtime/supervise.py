@@ -126,7 +126,8 @@ class Supervision:
         if self._started.listener_fd >= 0:
             self.pump.watch(self._started.listener_fd, self._on_owner, self._started.listener_fd)
         network.serve(self.pump)
-        self._forward_udp(network.ip)
+        if self._udp and not network.publish_udp(self._udp):
+            self._forward_udp(network.ip)
         self._record_start(network, config, one_id=bool(plan.process.one_id))
         self._watch_over(extension)
         if trace is not None:
@@ -237,13 +238,12 @@ class Supervision:
             image_mounts.clear(self._ctx, self._container, mounts)
 
     def _forward_udp(self, address: str) -> None:
-        if self._udp:
-            from rootless.network.udp_forward import UdpForwarder
+        from rootless.network.udp_forward import UdpForwarder
 
-            self._forwarders = [
-                UdpForwarder(self.pump, listener, port, address, self.pidfd)
-                for port, listener in self._udp
-            ]
+        self._forwarders = [
+            UdpForwarder(self.pump, listener, port, address, self.pidfd)
+            for port, listener in self._udp
+        ]
 
     def _record_start(
         self, network: drivers.Driver, config: "dict[str, Any]", *, one_id: bool

@@ -195,6 +195,36 @@ def test_container_sees_the_clients_address(
         assert ask_tcp(port, host=own) == own.encode()
 
 
+WHO_ASKS_BY_UDP = """
+import socket
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 9000))
+while True:
+    data, client = s.recvfrom(1500)
+    s.sendto(client[0].encode() + b" " + data, client)
+"""
+
+
+def test_container_of_netstack_sees_the_address_of_datagrams(
+    rl: Rl, free_port: Callable[[], int]
+) -> None:
+    """Over IPv6 too, where nobody in the container listens to that."""
+    port = free_port()
+    serve(rl, "--network", "netstack", "-p", f"{port}:9000/udp", "-p", f"[::1]:{port}:9000/udp",
+          "-v", "/usr:/usr:ro", "-e", f"WHO={WHO_ASKS_BY_UDP}",
+          command='ln -s usr/lib usr/lib64 / ; exec /usr/bin/python3 -ISc "$WHO"')  # fmt: skip
+    assert ask_udp(port, b"hello") == b"10.0.2.2 hello"
+    own = host_address()
+    if own:
+        assert ask_udp(port, b"hello", host=own) == own.encode() + b" hello"
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.connect(("::1", port))
+        for data in (b"one", b"two"):
+            client.send(data)
+            assert client.recv(100) == b"10.0.2.2 " + data
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.needs("tun")
 def test_port_published_as_a_unix_socket(rl: Rl, tmp_path: object, driver: str) -> None:

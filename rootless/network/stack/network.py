@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rootless.network.ports import Port
     from rootless.network.stack.gateway import Gateway
     from rootless.network.stack.incoming import Incoming
+    from rootless.network.stack.inflow import Inflow
     from rootless.network.stack.policy import Policy
+    from rootless.network.stack.spare import Spare
 
 
 class Network:
@@ -36,6 +38,8 @@ class Network:
         self._datagrams = Datagrams(self._loop, gateway, policy)
         self._echo = Echo(self._loop, gateway, policy)
         self._incoming: Incoming | None = None
+        self._inflows: list[Inflow] = []
+        self._spares: dict[int, Spare] = {}  # for datagrams
         for listener, port in published:
             self._publish(listener, port)
 
@@ -47,6 +51,18 @@ class Network:
             self._incoming = Incoming(self._loop, self._pipes, self._gateway, place)
         self._incoming.publish(listener, port)
 
+    def publish_datagrams(self, sock: "_socket.socket", port: "Port") -> None:
+        """Forward what comes to the bound `sock`; ours from now on."""
+        from rootless.network.stack import inflow  # most publish none
+        from rootless.network.stack.incoming import Place
+
+        place = Place(self._gateway.addresses(), gateways.NETWORKS)
+        if not self._spares:
+            self._spares = inflow.spares(self._loop, self._gateway, place)
+        self._inflows.append(
+            inflow.Published(self._loop, self._spares, place, sock, port.container_port)
+        )
+
     def fileno(self) -> int:
         return self._loop.fileno()
 
@@ -57,6 +73,10 @@ class Network:
         """End all connections, and the gateway with them."""
         if self._incoming is not None:
             self._incoming.close()
+        for one in self._inflows:
+            one.close()
+        for spare in self._spares.values():
+            spare.close()
         for part in (self._outgoing, self._datagrams, self._echo):
             part.close()
         self._pipes.close()

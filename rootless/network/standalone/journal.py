@@ -4,6 +4,7 @@ import os
 
 from rootless.network.stack import packets
 from rootless.network.stack.addresses import shown
+from rootless.network.stack.inflow import unmapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,18 +15,12 @@ if TYPE_CHECKING:
     from rootless.network.standalone.output import Output
 
 _NETWORKS = {packets.TCP: "tcp", packets.UDP: "udp"}
-_MAPPED = "::ffff:"
 
 
 def end_text(address: str, port: int) -> str:
     """1.2.3.4:80, [fd00::2]:80; IPv4 written as IPv6 as IPv4."""
-    address = unmapped(address).partition("%")[0]
+    address = unmapped(address)
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def unmapped(address: str) -> str:
-    """1.2.3.4 for ::ffff:1.2.3.4."""
-    return address[len(_MAPPED) :] if address.startswith(_MAPPED) and "." in address else address
 
 
 def ending(first: int, error: int) -> str:

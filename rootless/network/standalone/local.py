@@ -5,7 +5,8 @@ import os
 
 from rootless.errors import NetworkError
 from rootless.network.stack.addresses import packed
-from rootless.network.standalone.journal import end_text, unmapped
+from rootless.network.stack.inflow import unmapped
+from rootless.network.standalone.journal import end_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def address_of(address: "Address") -> str:
 
 def plain(peer: "tuple[str, int]") -> "tuple[str, int]":
     """A peer as accept() and recvfrom() tell it, without scope, IPv4 as IPv4."""
-    return unmapped(peer[0].partition("%")[0]), peer[1]
+    return unmapped(peer[0]), peer[1]
 
 
 def family_of(ip: str) -> int:

@@ -8,6 +8,7 @@ import time
 
 from rootless.errors import NetworkError
 from rootless.network.stack import gateway as gateways
+from rootless.network.stack import inflow
 from rootless.network.stack.datagrams import Datagrams
 from rootless.network.stack.echo import Echo
 from rootless.network.stack.incoming import Place
@@ -130,11 +131,11 @@ class Program:
     def _start(self, opened: device.Opened) -> None:
         gateway, loop, journal = opened.gateway, self._loop, self._journal
         self._pipes = Pipes()
-        self._gateway = gateway
         self._names = self._firewall.names = Names(loop, self._options.dns_ttl)
         self._place = Place(gateway.addresses(), gateways.NETWORKS)
         self._tcp = LocalTcp(loop, self._pipes, gateway, self._place, self._names, journal)
         self._udp: set[LocalUdp] = set()
+        self._spares = inflow.spares(loop, gateway, self._place)
         for forward in self._options.local:
             self._listen(forward)
         for forward in self._options.remote:
@@ -179,7 +180,7 @@ class Program:
             listener = self._tcp.publish(sock, forward)
             return sock, lambda: self._tcp.withdraw(listener)
         udp = LocalUdp(
-            self._loop, self._gateway, self._place, self._names, self._journal, sock, forward
+            self._loop, self._spares, self._place, sock, forward, self._names, self._journal
         )
         self._udp.add(udp)
 
@@ -264,6 +265,8 @@ class Program:
             udp.close()
         for part in (self._tcp, self._outgoing, self._datagrams, self._echo, self._tap):
             part.close()
+        for spare in self._spares.values():
+            spare.close()
         self._names.close()
         if self._capture is not None:
             self._capture.close()

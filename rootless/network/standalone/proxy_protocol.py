@@ -7,7 +7,7 @@ for datagrams Cloudflare's "simple proxy protocol": 38 bytes in front of each.
 import struct
 
 from rootless.network.stack.addresses import packed, shown
-from rootless.network.standalone.journal import unmapped
+from rootless.network.stack.inflow import unmapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
