@@ -36,7 +36,6 @@ _RUN: dict[str, tuple[str, str, str]] = {
     "--runtime": ("rl is the runtime: no other program starts its containers", "leave it out", _NOT_HERE),
     "--use-api-socket": ("there is no daemon whose socket could be given", "leave it out", _NOT_HERE),
     "--storage-opt": ("the size of a container's files is limited by quotas of the host", "use --tmpfs DIR:size=…, or ask the admin for a quota", _ROOT),
-    "--volume-driver": ("volumes are directories of the store", "mount what the driver would with --volume /PATH:…", _NOT_HERE),
     "--disable-content-trust": ("Docker Content Trust has ended, and rl never had it", "leave it out", _NOT_HERE),
     "--link": _NAMED_NETWORK,
     "--link-local-ip": _NAMED_NETWORK,

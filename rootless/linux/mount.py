@@ -23,6 +23,8 @@ ATTRIBUTES = {
     "nodev": syscalls.MOUNT_ATTR_NODEV,
     "noexec": syscalls.MOUNT_ATTR_NOEXEC,
     "noatime": syscalls.MOUNT_ATTR_NOATIME,
+    "strictatime": syscalls.MOUNT_ATTR_STRICTATIME,
+    "nodiratime": syscalls.MOUNT_ATTR_NODIRATIME,
 }
 PROPAGATION = {
     "private": syscalls.MS_PRIVATE,
@@ -180,10 +182,11 @@ class Bind:
         return f"bind {self.source} on {self.target}" + (f" ({words})" if words else "")
 
     def execute(self, root: Root) -> None:
-        # Without submounts the kernel refuses (EINVAL) to uncover what is mounted below a place
-        # of the host: mount_namespaces(7), locked mounts.
         flags = syscalls.OPEN_TREE_CLONE | (syscalls.AT_RECURSIVE if self.submounts else 0)
-        mount_fd = self._open(flags)
+        try:
+            mount_fd = self._open(flags)
+        except KernelError as e:
+            raise self._covered(e) from e
         if self.attributes:
             recursive = self.recursive_read_only
             syscalls.mount_setattr(mount_fd, set_=self.attributes, recursive=recursive)
@@ -213,6 +216,18 @@ class Bind:
             return syscalls.open_tree(source_fd, "", flags | syscalls.AT_EMPTY_PATH)
         finally:
             os.close(source_fd)
+
+    def _covered(self, failure: KernelError) -> KernelError | ContainerError:
+        """EINVAL without submounts: the kernel does not uncover, for a user namespace, what is
+        mounted below a place of the host (mount_namespaces(7), locked mounts)."""
+        if self.submounts or failure.errno != errno.EINVAL:
+            return failure
+        return ContainerError(
+            f"cannot mount {self.source} without what is mounted below it: only root may see what "
+            "is under that",
+            remedy="leave bind-recursive=disabled (or :bind) out",
+            code="RL-NEEDS-ROOT",
+        )
 
 
 class Mask:

@@ -50,12 +50,17 @@ MOUNT_ATTR_NOSUID = 0x02
 MOUNT_ATTR_NODEV = 0x04
 MOUNT_ATTR_NOEXEC = 0x08
 MOUNT_ATTR_NOATIME = 0x10
+MOUNT_ATTR_STRICTATIME = 0x20
+MOUNT_ATTR_NODIRATIME = 0x80
 
 # openat2(2)
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+
+_EAGAIN = 11  # of errno, which is not needed otherwise
+_OPENAT2_TURNS = 1000
 
 FD_MAX = 0xFFFFFFFF  # close_range(2)
 
@@ -254,12 +259,19 @@ def mount_setattr(
 
 
 def openat2(dir_fd: int, path: "str | bytes", flags: int, mode: int = 0, resolve: int = 0) -> int:
-    """openat2(2), Linux 5.6.  The descriptor is close-on-exec."""
+    """openat2(2), Linux 5.6.  The descriptor is close-on-exec.
+
+    Where a rename or mount, anywhere, comes between two steps of a path with "..", the kernel
+    cannot be sure that it stays below (EAGAIN), and is asked again.
+    """
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    result = _libc.syscall(
-        _long(_NR_OPENAT2), _long(dir_fd), os.fsencode(path),
-        clib.byref(how), _long(clib.sizeof(how)),
-    )  # fmt: skip
+    for _ in range(_OPENAT2_TURNS):
+        result = _libc.syscall(
+            _long(_NR_OPENAT2), _long(dir_fd), os.fsencode(path),
+            clib.byref(how), _long(clib.sizeof(how)),
+        )  # fmt: skip
+        if result != -1 or clib.get_errno() != _EAGAIN:
+            break
     return _check(result, "openat2", os.fsdecode(path))
 
 

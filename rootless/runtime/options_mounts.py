@@ -50,7 +50,7 @@ _FORM = "write [HOST-DIR|NAME:]CONTAINER-DIR[:OPTIONS], as ./data:/data:ro"
 
 _TMPFS_FLAGS = (
     "async", "atime", "defaults", "dev", "diratime", "dirsync", "exec", "loud", "mand", "noatime",
-    "nodev", "nodiratime", "noexec", "nomand", "norelatime", "nostrictatime", "nosuid", "noswap",
+    "nodev", "nodiratime", "noexec", "nomand", "norelatime", "nostrictatime", "nosuid",
     "notmpcopyup", "private", "relatime", "ro", "rprivate", "rshared", "rslave", "rw", "shared",
     "slave", "strictatime", "suid", "sync", "tmpcopyup",
 )  # fmt: skip
@@ -145,6 +145,11 @@ def tmpfs_words(words: str, where: str) -> list[str]:
     options = ["noexec", "nosuid", "nodev"]
     for word in words.split(",") if words else []:
         key, equals, value = word.partition("=")
+        if word == "noswap":
+            raise UsageError(
+                f"cannot keep {where} out of swap: the kernel lets only root do that",
+                remedy="leave noswap out",
+            )
         if (equals and key not in _TMPFS_VALUES) or (not equals and word not in _TMPFS_FLAGS):
             raise UsageError(
                 f'invalid tmpfs option "{word}" in {where}',

@@ -151,6 +151,12 @@ def storage(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) 
     check_unique(mounts)
     fields["mounts"] = mounts
     fields["volumes_from"] = [parse_volumes_from(one) for one in texts(values, "volumes_from")]
+    plugin = text(values, "volume_driver")
+    if plugin not in ("", "local"):
+        raise UsageError(
+            f"cannot take --volume-driver {plugin}: plugins run as root",
+            remedy="bind what the host has mounted: --volume /PATH:…",
+        )
     shm_size = text(values, "shm_size")
     fields["shm_size"] = (parse_size(shm_size, "--shm-size") if shm_size else 0) or SHM_SIZE
     driver = text(values, "storage_driver")

@@ -34,8 +34,8 @@ _NAMESPACES = {
 }
 # Words of mount(8) that say what is so anyway, or that a user namespace cannot have.
 _DEFAULT_WORDS = frozenset(
-    "rw suid dev exec atime diratime defaults async loud nomand relatime norelatime strictatime "
-    "nostrictatime bind rbind nodiratime dirsync sync mand".split()
+    "rw suid dev exec atime diratime defaults async loud nomand relatime norelatime "
+    "nostrictatime bind rbind dirsync sync mand".split()
 )
 INIT_PROGRAMS = ("catatonit", "tini-static", "docker-init", "tini", "dumb-init")
 INIT_TARGET = "/dev/init"

@@ -9,7 +9,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from rootless.errors import ContainerError
+from rootless.errors import ContainerError, RlError
 from rootless.runtime import pause
 from rootless.store import containers, pause_mark
 from rootless.store.locks import Locked
@@ -80,8 +80,8 @@ def _let_go(ctx: "Context", container: "Container") -> None:
 
 
 def _watch(ctx: "Context", container: "Container") -> tuple[int, int]:
-    """A child that unpauses the container when this process and its workers have ended: its PID,
-    and what keeps it waiting.
+    """A child that finishes a change of layers and unpauses the container when this process and
+    its workers have ended: its PID, and what keeps it waiting.
 
     It shares the lock: nobody else pauses the container before it is done.
     """
@@ -95,6 +95,9 @@ def _watch(ctx: "Context", container: "Container") -> tuple[int, int]:
             for fd in (0, 1, 2):
                 os.dup2(null, fd)  # a reader of our output does not wait for it
             os.read(ended, 1)
+            if os.path.exists(container.pending_path):
+                with contextlib.suppress(RlError):
+                    _finish(ctx, container)
             _let_go(ctx, container)
         finally:
             os._exit(0)

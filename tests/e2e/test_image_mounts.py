@@ -183,11 +183,19 @@ def test_words_of_mount(rl: Rl, tmp_path: Any) -> None:
     os.makedirs(f"{tmp_path}/sub")
     bind = f"type=bind,src={tmp_path},dst=/d"
     for more in ("", ",consistency=cached", ",consistency=delegated", ",bind-propagation=rprivate",
-                 ",bind-recursive=enabled", ",rw=true"):  # fmt: skip
+                 ",bind-recursive=enabled", ",rw=true", ",bind-recursive=disabled",
+                 ",bind-nonrecursive"):  # fmt: skip
         assert "rw" in options_of(rl, "/d", "--mount", bind + more), more
     for more in (",ro", ",readonly=1", ",rw=false", ",ro,bind-recursive=writable",
                  ",ro,bind-recursive=readonly,bind-propagation=rprivate"):  # fmt: skip
         assert "ro" in options_of(rl, "/d", "--mount", bind + more), more
+    shm = "cd /d/shm; (>rl-test) 2>/dev/null && echo rw; rm -f rl-test; :"  # mounted below /dev
+    below = "type=bind,src=/dev,dst=/d,ro"
+    assert sh(rl, "--mount", below, script=shm) == ""
+    assert sh(rl, "--mount", f"{below},bind-recursive=writable", script=shm) == "rw"
+    covered = f"{below},bind-recursive=disabled"
+    error = rl.fails("run", "--rm", "--mount", covered, "busybox", "true", code="RL-NEEDS-ROOT")
+    assert "/dev without what is mounted below it" in error
     made = f"{tmp_path}/made/here"
     sh(rl, "--mount", f"type=bind,src={made},dst=/d,bind-create-src", script="touch /d/x")
     assert os.path.exists(f"{made}/x")
@@ -203,6 +211,14 @@ def test_words_of_mount(rl: Rl, tmp_path: Any) -> None:
                '"volume-opt=o=size=2m"', script="df -k /d | tail -n 1")  # fmt: skip
     assert "2048" in tmpfs
     rl.run("volume", "rm", volume, f"{volume}n", f"{volume}t")
+    found = options_of(rl, "/d", "--tmpfs", "/d:strictatime,nodiratime,exec,sync,size=5%,uid=3")
+    assert "nodiratime" in found and not {"relatime", "noexec"} & found
+    rl.fails("run", "--rm", "--tmpfs", "/d:noswap", "busybox", "true", code="RL-USAGE")
+    name = rl.name("v")
+    sh(rl, "--volume-driver", "local", "-v", f"{name}:/d", script="touch /d/x")
+    rl.run("volume", "rm", name)
+    rl.fails("run", "--rm", "--volume-driver", "nfs", "-v", f"{name}:/d", "busybox", "true",
+             code="RL-USAGE")  # fmt: skip
 
 
 def test_words_that_need_root_are_refused(rl: Rl, tmp_path: Any) -> None:

@@ -61,11 +61,55 @@ def test_file_capabilities(rl: Rl, userns: list[str]) -> None:
     for more in ([], ["--userns", "keep-id"]):
         told = rl.out("run", "--rm", "--network", "none", "-u", "33", *more, image, *look)
         assert told.split() == ["CapEff:", "0000000000002000"], more
+    kept = rl.name("v")  # a volume begins with what the image has at its place
+    started = rl.out("create", "--network", "none", *userns, "-v", f"{kept}:/usr", image, "true")
+    rl.run("start", "-a", started)
+    in_volume = read_archive(rl, "cp", f"{started}:/usr/busybox", "-")["busybox"]
+    assert capability(in_volume) == NET_RAW
+    rl.run("rm", started)
+    rl.run("volume", "rm", kept)
     other = rl.out("create", "--network", "none", "busybox", "true")
     if not userns:
         rl.run("cp", "-a", f"{name}:/usr/busybox", f"{other}:/usr/busybox")
         copied = read_archive(rl, "cp", f"{other}:/usr/busybox", "-")["busybox"]
         assert capability(copied) == NET_RAW
+
+
+KINDS = """
+mkdir -p /srv/d; cd /srv; echo x >file; ln file hard; ln -s file soft; mkfifo fifo
+truncate -s 64M hole; echo end >>hole; printf y >"$(printf 'bad\\377name')"
+mkdir -m 1777 sticky; chown 33:44 file; chmod 4755 file; chown -h 5:6 sticky soft d; chmod 2750 d
+touch -d '2001-02-03 04:05:06' d
+"""
+KINDS_LOOK = (
+    "cd /srv; stat -c '%n %a %u %g %F %h %s %y' * | tr '\\377' '?'; readlink soft; du -k hole"
+)
+
+
+@pytest.mark.parametrize("userns", [[], ["--userns", "keep-id", "-u", "0"]])
+def test_all_kinds_of_files(rl: Rl, userns: list[str], tmp_path: Path) -> None:
+    """Through commit, export, snapshots and the first use of a volume, with two ID mappings."""
+    name, volume = rl.name(), rl.name("v")
+    script = f"[ -e /srv/d ] || {{ {KINDS} }}; {KINDS_LOOK}"
+    wanted = rl.out("run", "--name", name, "--network", "none", *userns, "busybox", "sh", "-c",
+                    script)  # fmt: skip
+    assert "file 4755 33 44 regular file 2 2 " in wanted and "bad?name" in wanted
+    assert int(wanted.split()[-2]) < 100
+    rl.run("snapshot", name, "one")
+    assert rl.out("start", "-a", name) == wanted
+    forked = rl.out("fork", "--snapshot", "one", name)
+    assert rl.out("start", "-a", forked) == wanted
+    look = ("sh", "-c", KINDS_LOOK)
+    image = rl.out("commit", name)
+    rl.run("export", "-o", f"{tmp_path}/all.tar", name)
+    imported = rl.out("import", f"{tmp_path}/all.tar")
+    for more in ([], ["--userns", "keep-id", "-u", "0"]):
+        for one in (image, imported):
+            assert rl.out("run", "--rm", "--network", "none", *more, one, *look) == wanted, more
+    place = ("-v", f"{volume}:/srv")
+    seen = rl.out("run", "--rm", "--network", "none", *userns, *place, image, *look)
+    assert seen == wanted
+    rl.run("volume", "rm", volume)
 
 
 @pytest.mark.parametrize("userns", [[], ["--userns", "keep-id", "-u", "0"]])

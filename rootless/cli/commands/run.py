@@ -74,6 +74,7 @@ def run(
     # Files
     mount: files.Mount = None,
     volumes_from: files.VolumesFrom = None,
+    volume_driver: files.VolumeDriver = None,
     tmpfs: files.Tmpfs = None,
     read_only: files.ReadOnly = False,
     shm_size: files.ShmSize = None,

@@ -28,6 +28,16 @@ VolumesFrom = Annotated[
     ),
 ]
 
+VolumeDriver = Annotated[
+    str | None,
+    option(
+        "--volume-driver",
+        help="The driver of new volumes; there is one: local.",
+        section=SECTION,
+        metavar="local",
+    ),
+]
+
 Tmpfs = Annotated[
     list[str] | None,
     option(
