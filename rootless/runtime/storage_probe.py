@@ -2,7 +2,7 @@
 
 import os
 
-from rootless.errors import RlError
+from rootless.errors import KernelError
 from rootless.linux import mount, namespaces, process
 from rootless.store import atomic, mapping
 
@@ -23,7 +23,10 @@ def choose(ctx: "Context", cache: str, release: str) -> str:
 
 
 def overlay_works(ctx: "Context") -> bool:
-    """Whether the kernel mounts an overlay of directories of the store, in a user namespace."""
+    """Whether the kernel mounts an overlay of directories of the store, in a user namespace.
+
+    Raises RlError where there is no user namespace: that says nothing about overlays.
+    """
     with atomic.TemporaryDirectory(ctx.paths, ctx) as directory:
         for name in ("lower", "upper", "work", "target", "links"):
             os.mkdir(f"{directory}/{name}")
@@ -45,5 +48,5 @@ def overlay_works(ctx: "Context") -> bool:
                     mapping.default_map(ctx), ctx.environ, attempt, mounts=True
                 )
             )
-        except RlError:
+        except KernelError:
             return False

@@ -75,3 +75,20 @@ def test_doctor_says_so(nested: Callable[..., "subprocess.CompletedProcess[str]"
     chosen = {one["need"]: one["chosen"] for one in json.loads(done.stdout)["ladders"]}
     assert chosen["proc"] == "that of the container around us"
     assert chosen["ids"] == "one ID" and chosen["network"] == "netstack"
+
+
+@pytest.mark.needs("user", "unshare", "overlay")
+def test_no_user_namespaces_now_is_no_reason_for_copies_later(
+    fresh_store: Callable[..., Rl],
+) -> None:
+    rl = fresh_store()
+    script = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$rl" info'
+    done = subprocess.run(
+        ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-ec", script],
+        env=rl.environment({"rl": program()}), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "Storage driver: none works" in done.stdout
+    warning = next(line for line in done.stdout.splitlines() if line.startswith("WARNING"))
+    assert "RL-HOST-USERNS-DISABLED" in warning
+    shown = rl.out("info")
+    assert "Storage driver: overlay\n" in shown and "WARNING" not in shown

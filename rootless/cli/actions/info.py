@@ -8,7 +8,7 @@ from rootless.cli.output import human_size, write
 from rootless.errors import RlError
 from rootless.network import driver
 from rootless.runtime import rootfs
-from rootless.store import containers, images, mapping
+from rootless.store import containers, images, layout, mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def collect(ctx: "Context") -> "dict[str, Any]":
             warnings.append(e.one_line())
             return "none works"
 
+    layout.prepare(ctx.paths)  # to try file systems in
     everyone = containers.list_all(ctx)
     running = sum(container_words.state(one) == "running" for one in everyone)
     kernel = os.uname()
