@@ -193,9 +193,15 @@ class Transport:
                     remedy="rl does not follow it; ask the registry's owner",
                     code="RL-REGISTRY-REFUSED",
                 )
-            url = target
-            if _origin(url) != origin:
+            if _origin(target) != origin:
                 headers.pop("Authorization", None)
+                if method == "POST" and body:  # a refresh token: as good as a password
+                    raise RegistryError(
+                        f"{_host(url)} sends credentials on to {_host(target)}",
+                        remedy="rl does not follow it; ask the registry's owner",
+                        code="RL-REGISTRY-REFUSED",
+                    )
+            url = target
         raise RegistryError(
             f"{_host(url)} redirects in circles",
             remedy="ask the registry's owner",

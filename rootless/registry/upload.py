@@ -155,8 +155,13 @@ class _Upload:
             answer = self._send("PATCH", url, position)
             if not isinstance(answer, RegistryError) and answer.status == 202:
                 url = _location(self._client, answer)
+                before = position
                 position = _received(answer, min(position + self._chunk, self._size))
                 self._client.transport.read(answer)
+                failures = 0 if position > before else failures + 1
+                if failures == ATTEMPTS:
+                    why = f"it takes the upload and stays at {position} bytes"
+                    raise rubbish(self._client.source.domain, why)
                 continue
             if not isinstance(answer, RegistryError) and answer.status == 413:
                 raise _TooMuch(self._client.refusal(answer, self._what))

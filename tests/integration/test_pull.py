@@ -275,6 +275,17 @@ def test_pull_of_all_tags(
     capsys.readouterr()
 
 
+def test_pull_of_several_goes_on_after_a_failure(
+    ctx: Context, registry: Registry, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good = registry.push("several/app", some_image(), "1")
+    bad = f"{registry.host}/several/none:1"
+    assert pull_action.main(ctx, pull_values(bad, good, quiet=True)) == 1
+    shown = capfd.readouterr()
+    assert shown.out == f"{good}\n"
+    assert "RL-REGISTRY-NOT-FOUND" in shown.err
+
+
 def test_pull_shows_a_bar_on_a_terminal(ctx: Context, registry: Registry) -> None:
     import pty
 

@@ -364,3 +364,27 @@ def test_pause_that_is_asked_for_may_be_a_date(ctx: Context, rogue: Rogue, image
     rogue.on("/v2/app/manifests/latest", busy)
     pull(ctx, reference)
     assert calls[1] - calls[0] > 0.5
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_refresh_token_goes_to_no_other_host(
+    ctx: Context, rogue: Rogue, image: Image, status: int
+) -> None:
+    elsewhere = Rogue()
+    try:
+        reference = rogue.serve("app", image)
+        os.makedirs(f"{ctx.home}/.docker")
+        document = {"auths": {rogue.host: {"identitytoken": "refresh"}}}
+        Path(f"{ctx.home}/.docker/config.json").write_text(json.dumps(document))
+        require(rogue, "Bearer T", f'Bearer realm="http://{rogue.host}/token"')
+        away = {"Location": f"http://{elsewhere.host}/token"}
+        rogue.on("/token", lambda r: r.reply(status, b"", away))
+        error = failure(ctx, reference, "RL-REGISTRY-REFUSED")
+        assert "sends credentials on" in error.what
+        assert elsewhere.seen == []
+        here = {"Location": f"http://{rogue.host}/t2"}
+        rogue.on("/token", lambda r: r.reply(status, b"", here))
+        rogue.on("/t2", lambda r: r.reply(200, b'{"token":"T"}'))
+        pull(ctx, reference)
+    finally:
+        elsewhere.close()

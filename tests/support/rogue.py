@@ -32,7 +32,14 @@ class Request(BaseHTTPRequestHandler):
                 return
         self.reply(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        """Anything with a body, which is read and forgotten, and HEAD."""
+        left = int(self.headers.get("Content-Length") or 0)
+        while left and (chunk := self.rfile.read(min(left, 1 << 16))):
+            left -= len(chunk)
+        self.do_GET()
+
+    do_HEAD = do_PUT = do_PATCH = do_DELETE = do_POST
 
     def reply(
         self, status: int, body: bytes = b"", headers: dict[str, str] | None = None, *, cut: int = 0
@@ -43,6 +50,8 @@ class Request(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         if cut:
             self.wfile.write(body[:cut])
             self.close_connection = True

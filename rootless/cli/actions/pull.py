@@ -2,10 +2,11 @@
 
 import sys
 
+from rootless import log
 from rootless.cli.entry import tell_unpacked
 from rootless.cli.progress import Bars, Silent
 from rootless.context import Context
-from rootless.errors import UsageError
+from rootless.errors import RlError, UsageError
 from rootless.oci import reference
 from rootless.registry import pull
 from rootless.store import events
@@ -21,15 +22,22 @@ _WORDS = {
 
 
 def main(ctx: Context, values: dict[str, object]) -> int:
-    """Pull each of `references`."""
+    """Pull each of `references`; of several go on after a failure, and end with 1 then."""
     names = values["references"]
     assert isinstance(names, list)
     if not names:
         raise UsageError("pull needs the name of an image", remedy="try: rl pull busybox")
+    status = 0
     for name in names:
-        for text in _wanted(ctx, str(name), values):
-            print(fetch(ctx, text, values).reference.canonical())
-    return 0
+        try:
+            for text in _wanted(ctx, str(name), values):
+                print(fetch(ctx, text, values).reference.canonical(), flush=True)
+        except RlError as e:
+            if ctx.debug or len(names) == 1 or isinstance(e, UsageError):
+                raise
+            log.error(e.one_line())
+            status = 1
+    return status
 
 
 def _wanted(ctx: Context, text: str, values: dict[str, object]) -> list[str]:
