@@ -186,6 +186,12 @@ def _of_steps(values: Mapping[str, object], environ: Mapping[str, str]) -> dict[
     secrets = (forms.parse_secret(one, environ) for one in texts(values, "secret"))
     agents = (forms.parse_ssh(one, environ) for one in texts(values, "ssh"))
     network, _ = parse_network(text(values, "network"))
+    if ":" in network:
+        raise UsageError(
+            f"cannot use the network {network}: steps of a build do not join others' networks",
+            remedy="use default, none or host",
+            code="RL-NOT-YET",
+        )
     resources: dict[str, Any] = {}
     parse_resources(resources, values)
     return {

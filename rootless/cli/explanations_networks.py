@@ -88,6 +88,13 @@ NETWORKS: dict[str, tuple[str, str]] = {
         "One that runs on a network of its own has to be started again; one with the host's "
         "network or none has to be made again.",
     ),
+    "RL-NETWORK-JOIN": (
+        "The network namespace cannot be joined",
+        "--network container:ID shares the network of a container, and the user namespace that it "
+        "belongs to; ns:PATH that of a namespace of your own. One of the host's root, or of a user "
+        "namespace with other IDs than containers have, cannot be joined: files would have other "
+        "owners. One can be made with `rl unshare unshare --net sleep 1000`.",
+    ),
     "RL-NETWORK-PREDEFINED": (
         "The network is rl's own",
         "bridge, host, none and private are always there, and cannot be removed or made.",

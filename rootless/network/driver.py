@@ -48,6 +48,9 @@ class Driver:
     # Of which the container's is to be a child, and who is who there; -1 for our own.
     user_namespace_fd = -1
     idmap: "IdMap | None" = None
+    # One that is to be joined, with the user namespace that it belongs to; -1 for a new one.
+    network_namespace_fd = -1
+    like = ""  # the directory of the container whose network it is, too
 
     def __init__(self, ports: "Sequence[Port]" = ()) -> None:
         self.ports = list(ports)
@@ -91,7 +94,7 @@ def choose(asked: str, environ: "Mapping[str, str]") -> str:
     netstack, which needs no program.  Raises HostError
     RL-NETWORK-NO-HELPER, UsageError.
     """
-    if asked in ("bridge", "none", "host", "netstack"):
+    if asked in ("bridge", "none", "host", "netstack") or asked.startswith(("container:", "ns:")):
         return asked
     if asked in ("slirp4netns", "pasta"):
         process.need_program(

@@ -247,11 +247,9 @@ def _network(plan: Plan, others: Collection) -> list[str]:
     for entry in plan.quadlet.unit.all("Container", "Network"):
         name, colon, rest = entry.value.partition(":")
         if name.endswith(".container"):
-            raise entry.error(
-                "cannot join the network of another container",
-                "publish ports with PublishPort=, or use Network=host",
-                "RL-NOT-YET",
-            )
+            other = others.referred(name, entry, plan.quadlet)
+            plan.need(other)
+            name, colon, rest = "container", ":", resource(other)
         if name.endswith(".network"):
             other = others.referred(name, entry, plan.quadlet)
             plan.need(other)

@@ -122,6 +122,8 @@ def _runtime_config(
 ) -> "dict[str, Any]":
     """config.json, with the rungs that are taken and what else this host decides."""
     directory = ctx.paths.container(container_id)
+    if options.network.startswith("container:"):
+        _find_joined(ctx, options)
     network = drivers.choose(options.network or str(ctx.config.get("network", "")), ctx.environ)
     if network == "bridge" and not options.networks:  # the configured one
         options.networks = {"bridge": {"aliases": [], "ip": "", "ip6": "", "mac": ""}}
@@ -168,6 +170,23 @@ def _runtime_config(
     if options.init:
         extension["init_program"] = rootfs.init_program(ctx, options.init_path)
     return config
+
+
+def _find_joined(ctx: "Context", options: "RunOptions") -> None:
+    """The container whose network the new one shares: its ID and host name are taken down."""
+    other = containers.find(ctx, options.network.partition(":")[2])
+    if other.config["network"] in ("host", "none"):
+        options.network = str(other.config["network"])
+        return
+    if (other.config["options"].get("userns") or {}).get("mode"):
+        raise ContainerError(
+            f"cannot join the network of {other.name}: it has other IDs (--userns keep-id)",
+            remedy="publish its ports, or put both on a network with a name",
+            code="RL-NETWORK-JOIN",
+        )
+    options.network = f"container:{other.id}"
+    if options.uts != "host":
+        options.hostname = str(other.config["hostname"])
 
 
 def record_of_directory(path: str) -> "dict[str, Any]":

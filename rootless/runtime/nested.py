@@ -1,4 +1,5 @@
-"""Containers below a user namespace that several share: those on networks with names.
+"""Containers that begin in another user namespace than ours: on networks with names, below the
+one that the networks belong to; on the network of another container, in its own.
 
 Devices are put into a container's network namespace by who has rights over both it and the
 bridge's: a process of the user namespace that the bridge's belongs to, and the container's is
@@ -33,14 +34,17 @@ def clone_stage(
     It is our child: what joins the user namespace to make it, and ends, gives it away
     (CLONE_PARENT, clone(2)).  Raises RlError.
     """
-    assert network.idmap is not None
-    below = idmaps.below(idmap, network.idmap)
+    joins = network.network_namespace_fd >= 0
+    below = idmap if network.idmap is None else idmaps.below(idmap, network.idmap)
     ours, theirs = channels.pair()
     told, tell = channels.pair()
     middle = os.fork()
     if middle == 0:
         try:
             syscalls.setns(network.user_namespace_fd, syscalls.CLONE_NEWUSER)
+            if joins:
+                syscalls.setns(network.network_namespace_fd, syscalls.CLONE_NEWNET)
+                namespaces &= ~(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
             flags = namespaces & ~syscalls.CLONE_NEWCGROUP | syscalls.CLONE_PARENT
             pid = syscalls.clone(flags)
             if pid == 0:
@@ -48,7 +52,8 @@ def clone_stage(
                     one.close()
                 stage.run(plan, theirs, stdio)
             tell.send("cloned", pid)
-            idmaps.write_own_maps(below, pid)
+            if not joins:
+                idmaps.write_own_maps(below, pid)
             tell.send("mapped")
         except (RlError, OSError) as e:
             stage.report(tell, e)

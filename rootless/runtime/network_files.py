@@ -40,6 +40,10 @@ def write(container: "Container", network: "Driver", asked: "dict[str, Any]") ->
         ),
         "hostname": f"{hostname}\n",
     }
+    if network.like:
+        for name in ("hosts", "resolv.conf"):
+            with open(f"{network.like}/{name}", encoding="utf-8") as file:
+                files[name] = file.read()
     for name, text in files.items():
         with open(f"{container.directory}/{name}", "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o644)  # for every user of the container, and root's alone

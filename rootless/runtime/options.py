@@ -307,6 +307,25 @@ class RunOptions:
         return cls({**defaults, **fields})
 
 
+def _check_joined(fields: "dict[str, Any]", mode: str) -> None:
+    """What another container's network has decided already; Docker's list."""
+    for field, option in (
+        ("hostname", "--hostname"), ("ports", "--publish"), ("publish_all", "--publish-all"),
+        ("dns", "--dns"), ("dns_search", "--dns-search"), ("dns_options", "--dns-option"),
+        ("add_hosts", "--add-host"), ("expose", "--expose"),
+    ):  # fmt: skip
+        if fields[field] and (mode.startswith("container:") or "publish" in option):
+            raise UsageError(
+                f"conflicting options: {option} and --network {mode}",
+                remedy="give it to the container whose network it is",
+            )
+    if fields["userns"]["mode"]:
+        raise UsageError(
+            f"conflicting options: --userns and --network {mode}",
+            remedy="leave it out: the user namespace is the one that the network belongs to",
+        )
+
+
 def _check_conflicts(fields: "dict[str, Any]") -> None:
     """What cannot go together; and what Docker drops with a warning."""
     if fields["detach"] and fields["attach"]:
@@ -317,6 +336,8 @@ def _check_conflicts(fields: "dict[str, Any]") -> None:
         raise UsageError("conflicting options: domainname and the UTS mode", remedy="leave one out")
     mode = fields["network"]
     check_sysctls(fields["sysctls"], network=mode, ipc=fields["ipc"], uts=fields["uts"])
+    if mode.startswith(("container:", "ns:")):
+        _check_joined(fields, mode)
     if mode in ("host", "none") and (fields["ports"] or fields["publish_all"]):
         fields["ports"], fields["publish_all"] = [], False
         fields["warnings"].append(f"published ports are discarded when using {mode} network mode")

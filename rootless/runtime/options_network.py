@@ -132,12 +132,10 @@ def parse_network(value: str) -> tuple[str, list[str]]:
     "netstack:…", "slirp4netns:…" and "pasta:…" have options, as podman writes them.
     """
     mode, colon, rest = value.partition(":")
-    if value.startswith("container:"):
-        raise UsageError(
-            f"cannot join the network of another container ({value}): not in this version",
-            remedy="publish a port with -p and connect to it, or use --network host for both",
-            code=LATER,
-        )
+    if mode in ("container", "ns") and colon:
+        if not rest:
+            raise UsageError(f"invalid --network {value}", remedy="write container:ID or ns:PATH")
+        return value, []
     if mode not in NETWORKS and mode:
         raise UsageError(
             f"cannot use the network {value}: steps of a build have no networks with names",

@@ -150,6 +150,10 @@ class Supervision:
             network: drivers.Driver = Bridge(
                 self._ctx, container, published, extension["network"]["dns"]
             )
+        elif container.config["network"].startswith(("container:", "ns:")):
+            from rootless.network import joined
+
+            network = joined.join(self._ctx, container.config["network"])
         else:
             network = drivers.make(
                 container.config["network"],

@@ -334,3 +334,41 @@ def test_management(rl: Rl, network: Make) -> None:
     began = time.time() - 60
     log = rl.out("events", "--since", str(int(began)), "--until", "0s", "-f", "type=network")
     assert "network create" in log and "network destroy" in log
+
+
+@pytest.mark.needs("slirp4netns")
+def test_the_network_of_another_container_and_of_a_namespace(rl: Rl, network: Make) -> None:
+    net = network()
+    serve = "mkdir w; echo inner >w/index.html; httpd -f -p 127.0.0.1:80 -h w"
+    for own in (net, "private"):
+        owner = start(rl, own, command=serve)
+        run = ("run", "--rm", "--network", f"container:{owner}")
+        # It shares the loopback, the names and the rights: a port below 1024 is its to bind.
+        script = "wget -qO- http://127.0.0.1/; hostname; cat /etc/hosts; cat /proc/net/dev; ls /sys"
+        out = rl.out(*run, "busybox", "sh", "-c", f"{script}; nc -l -p 81 -w 1; :")
+        lines = out.splitlines()
+        assert lines[:2] == ["inner", rl.inspect(owner)["Config"]["Hostname"]]
+        assert rl.out("exec", owner, "cat", "/etc/hosts") in out
+        inside = rl.out("exec", owner, "cat", "/proc/net/dev")
+        names = [line.split(":")[0].strip() for line in inside.splitlines() if ":" in line]
+        assert all(any(line.strip().startswith(f"{one}:") for line in lines) for one in names)
+        # What exec starts is there, too.
+        sharer = start(rl, f"container:{owner}")
+        assert rl.out("exec", sharer, "wget", "-qO-", "http://127.0.0.1/") == "inner"
+        rl.fails(*run, "-p", "8080:80", "busybox", "true", code="RL-USAGE")
+        rl.fails(*run, "--hostname", "x", "busybox", "true", code="RL-USAGE")
+        rl.run("rm", "-f", sharer, owner)
+    name = rl.name()
+    rl.run("create", "--name", name, "busybox", "true")
+    not_running = ("run", "--rm", "--network", f"container:{name}", "busybox", "true")
+    rl.fails(*not_running, code="RL-CONTAINER-NOT-RUNNING")
+    rl.fails("run", "--rm", "--network", "ns:/proc/self/ns/net", "busybox", "true",
+             code="RL-NETWORK-JOIN")  # fmt: skip
+    script = "ip address add 10.9.9.9/32 dev lo; echo $$; exec sleep 100"
+    made = rl.popen("unshare", "unshare", "--net", "sh", "-c", script)
+    assert made.stdout is not None
+    pid = made.stdout.readline().strip()
+    out = rl.out("run", "--rm", "--network", f"ns:/proc/{pid}/ns/net", "busybox", "ip", "address")
+    assert "10.9.9.9/32" in out
+    os.kill(int(pid), signal.SIGKILL)
+    made.communicate()

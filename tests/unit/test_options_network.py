@@ -29,7 +29,7 @@ def test_network(value, expected):
     ("value", "match", "code"),
     [
         ("mynet", "steps of a build have no networks with names", "RL-NOT-YET"),
-        ("container:web", "cannot join the network of another container", "RL-NOT-YET"),
+        ("container:", "invalid --network container:", "RL-USAGE"),
         ("host:x", "takes no options", "RL-USAGE"),
         ("slirp4netns:foo=1", "unknown option of slirp4netns", "RL-USAGE"),
     ],

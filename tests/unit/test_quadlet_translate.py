@@ -117,7 +117,7 @@ def test_templates_refer_to_their_own_instances() -> None:
         ("a.container", "[Container]\nImage=x\nNotify=yes", "RL-NOT-YET", "a.container:3: cannot take Notify=true"),
         ("a.container", "[Container]\nImage=x\nVolume=y.volume:/y", "RL-QUADLET-REFERENCE", "a.container:3: Volume= names y.volume"),
         ("a.container", "[Container]\nImage=x\n[Unit]\nAfter=b.container", "RL-QUADLET-REFERENCE", "a.container:4: After= names b.container"),
-        ("a.container", "[Container]\nImage=x\nNetwork=b.container", "RL-NOT-YET", "a.container:3: cannot join"),
+        ("a.container", "[Container]\nImage=x\nNetwork=b.container", "RL-QUADLET-REFERENCE", "a.container:3: Network= names b.container"),
         ("a.container", "[Container]\nImage=x\nExec='x", "RL-QUADLET", "a.container:3: Exec=: the quote"),
         ("a.container", "[Container]\nImage=x\nReadOnly=maybe", "RL-QUADLET", "a.container:3: ReadOnly=maybe is neither"),
         ("a.container", "[Container]\nImage=x\nGroup=5", "RL-QUADLET", "a.container:3: Group= needs User="),

@@ -13,7 +13,7 @@ Network = Annotated[
         "--network",
         "--net",
         help="A network with a name, repeatable; or bridge, private, netstack, slirp4netns, "
-        "pasta, host or none.",
+        "pasta, host, none, container:ID, ns:PATH.",
         section=SECTION,
         metavar="NETWORK",
         complete=completion.networks,
