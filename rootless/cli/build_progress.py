@@ -246,7 +246,7 @@ class Terminal(Progress):
         before = self._busy
         self._busy = True
         try:
-            columns, rows = shutil.get_terminal_size()
+            columns, rows = _terminal_size()
             lines = self._picture(columns, rows)
             notes, self._notes = self._notes, []
             up = f"\x1b[{len(self._drawn)}A" if self._drawn else ""
@@ -274,7 +274,7 @@ class Terminal(Progress):
         if len(lines) < rows or self._over:
             return lines
         # Only what fits can be drawn over: the head and the end.
-        return [lines[0], *lines[-(rows - 2) :]]
+        return [lines[0], *lines[max(len(lines) - rows + 2, 1) :]]
 
     def _line(self, step: _Step, columns: int) -> str:
         word = {"cached": "CACHED ", "failed": "ERROR ", "cancelled": "CANCELED "}.get(
@@ -287,6 +287,17 @@ class Terminal(Progress):
         text = f"{pad(f' => {word}{step.name}', room)} {timer}"
         colour = {"failed": "31", "cancelled": "33", "running": ""}.get(step.state, "34")
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._colour else text
+
+
+def _terminal_size() -> "tuple[int, int]":
+    """Columns and rows of what standard error is; standard output may be a file."""
+    try:
+        columns, rows = os.get_terminal_size(2)
+    except OSError:
+        columns = rows = 0
+    if not columns or not rows:
+        columns, rows = shutil.get_terminal_size()
+    return columns, rows
 
 
 def make(progress: str, *, explain: bool = False) -> Progress:

@@ -118,6 +118,22 @@ def test_terminal_draws_over_its_lines(
     assert all(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", x)) <= 61 for x in shown.split("\n"))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+def test_terminal_of_a_few_rows_shows_the_head_and_the_end(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, rows)))
+    with build_progress.make("tty") as progress:
+        progress.emit(Event("started", 1, total=1, name="[1/1] RUN seq 9"))
+        progress.emit(Event("output", 1, data=b"".join(b"%d\n" % n for n in range(9))))
+        assert isinstance(progress, build_progress.Terminal)
+        capfd.readouterr()
+        progress._draw()
+        shown = capfd.readouterr().err
+    assert shown.count("\n") == max(rows - 1, 1) and "[+] Building" in shown
+    assert ("# 8" in shown) == (rows > 2)
+
+
 def test_terminal_shows_wide_characters_and_unfinished_lines(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
