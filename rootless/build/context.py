@@ -313,7 +313,10 @@ def _from_network(
         )
         return root, None, commit
     os.mkdir(root, 0o700)
-    done = context_http.download(text, f"{temporary}/download")
+    from rootless.build.secrets import http_authorization
+
+    allowed = http_authorization(ctx.environ, secrets, text)
+    done = context_http.download(text, f"{temporary}/download", allowed)
     with open(done.path, "rb", buffering=0) as file:
         dockerfile = context_archive.receive(file, root, context_http.without_password(text))
     os.unlink(done.path)

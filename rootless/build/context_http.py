@@ -39,14 +39,19 @@ def name_of(url: str) -> str:
     return "" if name in (".", "..") or "/" in name or "\0" in name else name
 
 
-def download(url: str, path: str) -> Download:
-    """GET `url` into the new file `path`.  Raises BuildError; proxies are the environment's."""
-    found = download_if(url, path, {})
+def download(url: str, path: str, authorization: str = "") -> Download:
+    """GET `url` into the new file `path`.  Raises BuildError; proxies are the environment's.
+
+    `authorization` is a header for that server, and for none that it sends us to.
+    """
+    found = download_if(url, path, {}, authorization)
     assert found is not None
     return found
 
 
-def download_if(url: str, path: str, conditions: Mapping[str, str]) -> Download | None:
+def download_if(
+    url: str, path: str, conditions: Mapping[str, str], authorization: str = ""
+) -> Download | None:
     """The same with If-None-Match or If-Modified-Since; None when the server says 304."""
     # 60 ms, which most builds can do without.
     import http.client
@@ -76,6 +81,8 @@ def download_if(url: str, path: str, conditions: Mapping[str, str]) -> Download 
                 **conditions,
             },
         )
+        if authorization:
+            request.add_unredirected_header("Authorization", authorization)
         with opener.open(request, timeout=_TIMEOUT_S) as response, open(path, "xb") as file:
             length = response.headers.get("Content-Length") or ""
             modified = response.headers.get("Last-Modified") or ""

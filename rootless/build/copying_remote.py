@@ -11,6 +11,7 @@ from rootless.build.context_git import Repository
 from rootless.build.context_http import Download
 from rootless.build.copying import Fetched, Transfer, may_be_remote
 from rootless.build.option_forms import Secret
+from rootless.build.secrets import http_authorization
 from rootless.errors import BuildError, RlError
 from rootless.records import asdict, replace
 from rootless.store import atomic
@@ -83,14 +84,15 @@ def fetch(
             continue
         path = f"{directory}/fetched-{number}"
         if repository is None:
-            fetched[text] = _file(ctx, transfer, text, path)
+            allowed = http_authorization(ctx.environ, secrets, text)
+            fetched[text] = _file(ctx, transfer, text, path, allowed)
         else:
             fetched[text] = _repository(ctx, transfer, repository, path, secrets)
     return replace(transfer, fetched=fetched)
 
 
-def _file(ctx: "Context", transfer: Transfer, url: str, path: str) -> Fetched:
-    done = _Remembered(ctx, url).get(path, transfer.checksum)
+def _file(ctx: "Context", transfer: Transfer, url: str, path: str, authorization: str) -> Fetched:
+    done = _Remembered(ctx, url, authorization).get(path, transfer.checksum)
     if transfer.checksum:
         _verify(transfer.checksum, done.path, done.digest, url)
     return Fetched(path, done.name or _UNNAMED, mtime_ns=done.mtime_ns)
@@ -99,8 +101,9 @@ def _file(ctx: "Context", transfer: Transfer, url: str, path: str) -> Fetched:
 class _Remembered:
     """A file of the web in buildcache/http/, and what its server said of its version."""
 
-    def __init__(self, ctx: "Context", url: str) -> None:
+    def __init__(self, ctx: "Context", url: str, authorization: str) -> None:
         self._url = url
+        self._authorization = authorization
         self._directory = f"{ctx.paths.store}/buildcache/http"
         self._place = f"{self._directory}/{hashlib.sha256(os.fsencode(url)).hexdigest()}"
 
@@ -114,13 +117,13 @@ class _Remembered:
             if known.modified:
                 conditions["If-Modified-Since"] = known.modified
             fresh = f"{path}.new"
-            done = context_http.download_if(self._url, fresh, conditions)
+            done = context_http.download_if(self._url, fresh, conditions, self._authorization)
             if done is None:
                 return known
             os.replace(fresh, path)
             done = replace(done, path=path)
         else:
-            done = context_http.download(self._url, path)
+            done = context_http.download(self._url, path, self._authorization)
         self._save(done)
         return done
 

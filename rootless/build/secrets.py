@@ -1,7 +1,8 @@
 """Secrets of --secret: their bytes, and those with a meaning to the builder itself.
 
 GIT_AUTH_TOKEN and GIT_AUTH_HEADER are for private repositories over https, for one host alone with
-its name behind a dot: GIT_AUTH_TOKEN.github.com.  Source: docs.docker.com/build/building/secrets.
+its name behind a dot: GIT_AUTH_TOKEN.github.com.  HTTP_AUTH_TOKEN_<host> and
+HTTP_AUTH_HEADER_<host> are for files.  Source: docs.docker.com/build/building/secrets.
 """
 
 import base64
@@ -68,6 +69,20 @@ def git_environment(
         f"GIT_CONFIG_KEY_{place}": f"http.{base}.extraHeader",
         f"GIT_CONFIG_VALUE_{place}": f"Authorization: {header}",
     }
+
+
+def http_authorization(environ: Mapping[str, str], secrets: Sequence[Secret], url: str) -> str:
+    """The Authorization header that a secret gives for the host of `url`, or ""."""
+    given = {secret.id: secret for secret in secrets}
+    if not any(name.startswith("HTTP_AUTH_") for name in given):
+        return ""
+    parts = urlsplit(url)
+    for host in (parts.netloc.rpartition("@")[2], parts.hostname):
+        if f"HTTP_AUTH_HEADER_{host}" in given:
+            return _text(environ, given[f"HTTP_AUTH_HEADER_{host}"])
+        if f"HTTP_AUTH_TOKEN_{host}" in given:
+            return f"Bearer {_text(environ, given[f'HTTP_AUTH_TOKEN_{host}'])}"
+    return ""
 
 
 def _text(environ: Mapping[str, str], secret: Secret) -> str:

@@ -78,6 +78,14 @@ def web(project: Project) -> Iterator[str]:
                 if self.headers["Authorization"] not in (f"basic {token}", "Bearer abc"):
                     self.send_error(401)
                     return None
+            if self.path == "/private/moved":  # to another host, which must not see the secret
+                self.send_response(302)
+                self.send_header("Location", f"http://localhost:{self.server.server_port}/seen")
+                self.end_headers()
+                return None
+            if self.path == "/seen":
+                with open(f"{directory}/seen", "w") as file:
+                    file.write(f"saw {self.headers['Authorization']}")
             return super().send_head()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -174,6 +182,20 @@ def test_private_git_repository(project: Project, web: str, rl: Rl, secret: str)
     assert shown(rl, rl.out(*BUILD, *words, env=env)) == "private"
     image = rl.out(*BUILD, *words[:2], project.directory, env=env)
     assert project.inside(image, "cat /repo/a") == "private"
+
+
+def test_private_files(project: Project, web: str, rl: Rl) -> None:
+    project.write({"../web/private/c.tar": archive(FILES, "w"), "../web/private/f": "private"})
+    project.dockerfile(f"ADD {web}/private/f /f\nADD {web}/private/moved /seen\n")
+    host = web.partition("//")[2]
+    env: dict[str, str | None] = {"VALUE": "abc", "HEADER": "Bearer abc", "OTHER": "no"}
+    other = ["--secret", "id=HTTP_AUTH_TOKEN_example.org,env=OTHER"]
+    assert "the server answers 401" in project.fails("", *other, env=env)
+    for secret in (f"HTTP_AUTH_TOKEN_{host},env=VALUE", "HTTP_AUTH_HEADER_127.0.0.1,env=HEADER"):
+        words = [*other, "--secret", f"id={secret}"]
+        image = project.build("", "--no-cache", *words, env=env)
+        assert project.inside(image, "cat /f; cat /seen") == "privatesaw None"
+        assert shown(rl, rl.out(*BUILD, *words, f"{web}/private/c.tar", env=env))
 
 
 def test_stage_from_a_directory_and_names_with_a_tag(project: Project, tmp_path: object) -> None:
