@@ -8,6 +8,7 @@ import pytest
 from support.images import Image, digest, tar
 from support.registry import Registry
 
+from rootless.cli.actions import images as images_action
 from rootless.cli.actions import save, tag
 from rootless.context import Context
 from rootless.layer import image_load
@@ -48,6 +49,27 @@ def test_each_is_pushed_as_it_was_pulled(ctx: Context, registry: Registry) -> No
     for name, wanted in reversed(names.items()):
         assert pushed(ctx, name) == wanted
     assert check.check(ctx) == []
+
+
+def test_images_shows_each_tag_with_each_digest_of_its_repository(
+    ctx: Context, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As docker/cli does; and a repository of which there is a digest alone."""
+    names = both(ctx, registry)
+    gzip, _ = names
+    repository = gzip.rpartition(":")[0]
+    tag.main(ctx, {"source": gzip, "targets": ["other:1"]})
+    flags = dict.fromkeys(("reference", "no_trunc", "tree", "quiet", "all"), None)
+    form = "{{.Repository}} {{.Tag}} {{.Digest}}"
+    images_action.main(ctx, {**flags, "filter": [], "digests": True, "format": form})
+    shown = sorted(capsys.readouterr().out.split("\n")[:-1])
+    assert shown == sorted(
+        [f"{repository} {kind} {one}" for kind in ("gzip", "zstd") for one in names.values()]
+        + ["other 1 <none>"]
+    )
+    image_changes.untag(ctx.paths, str(images.resolve(ctx.paths, gzip)["id"]), list(names))
+    images_action.main(ctx, {**flags, "filter": [], "digests": False, "format": form[:24]})
+    assert sorted(capsys.readouterr().out.split("\n")[:-1]) == [f"{repository} <none>", "other 1"]
 
 
 def test_pulled_again_changes_nothing(ctx: Context, registry: Registry) -> None:

@@ -170,19 +170,22 @@ def _rows(record: "Record", now: float, *, cut: bool, with_digests: bool) -> "li
         "UniqueSize": "N/A",
         "VirtualSize": size,
     }
-    digests = {
-        familiar(repository): digest
-        for repository, _, digest in (d.partition("@") for d in record.get("repo_digests", ()))
-    }
+    digests: dict[str, list[str]] = {}
+    for one in record.get("repo_digests", ()):
+        repository, _, digest = str(one).partition("@")
+        digests.setdefault(familiar(repository), []).append(digest)
+    # As docker/cli's formatter: each tag with each digest of its repository; then repositories of
+    # which there is a digest alone (pulled by it, or the tag is another image's now).
     rows = []
-    for name in record["names"]:
-        repository, tag = repository_and_tag(familiar(name))
-        digest = digests.get(repository, _NONE) if with_digests else _NONE
-        rows.append({**common, "Repository": repository, "Tag": tag, "Digest": digest})
-    if not rows:
-        # Pulled by digest, or its name is another image's now.
-        for repository, digest in digests.items():
-            rows.append({**common, "Repository": repository, "Digest": digest})
+    tagged = [repository_and_tag(familiar(name)) for name in record["names"]]
+    for repository, tag in tagged:
+        shown = digests.get(repository) if with_digests else None
+        for digest in shown or [_NONE]:
+            rows.append({**common, "Repository": repository, "Tag": tag, "Digest": digest})
+    for repository, known in digests.items():
+        if repository not in {name for name, _ in tagged}:
+            for digest in known if with_digests else known[:1]:
+                rows.append({**common, "Repository": repository, "Digest": digest})
     return rows or [common]
 
 
