@@ -242,6 +242,28 @@ def test_frames_of_a_datagram_socket(lab: Lab) -> None:
     ours.close()
 
 
+def test_it_joins_the_user_namespace_of_a_guest_that_is_ours(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        lab.start("-R", f"80::{server.getsockname()[1]}", outside=True).started()
+        with lab.connect(lab.guest, GATEWAY4, 80) as client:
+            server.settimeout(10)
+            other, _ = server.accept()
+            with other:
+                other.sendall(b"hello")
+                assert client.recv(5, socket.MSG_WAITALL) == b"hello"
+
+
+def test_a_datagram_socket_needs_no_rights(lab: Lab) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with theirs:
+        number = theirs.fileno()
+        program = lab.start("-fd", str(number), netns=False, fds=(number,), outside=True)
+    assert "Slirpnetstack started" in program.err()
+    ours.settimeout(10)
+    assert ours.recv(2000)[12:22] == b"\x08\x06\0\1\x08\0\6\4\0\1", "who has 10.0.2.100?"
+    ours.close()
+
+
 def test_metrics(lab: Lab) -> None:
     program = lab.start("-m", "tcp://127.0.0.1:0")
     port = port_of(program.err(), f"[ ] #{program.process.pid} Running metrics on 127.0.0.1:")

@@ -16,7 +16,7 @@ import threading
 from typing import Any
 
 from rootless.linux import idmap, syscalls
-from rootless.linux.netlink import Netlink, write_sysctl
+from rootless.linux.netlink import Netlink
 from rootless.network import inside
 from rootless.network.standalone import device
 from support.traces import wait_until
@@ -38,7 +38,6 @@ def _address(netlink: Netlink, text: str, bits: int, index: int) -> None:
 
 
 def _set_up_host() -> None:
-    write_sysctl("net/ipv4/ip_unprivileged_port_start", "0")
     netlink = Netlink()
     netlink.link_up("lo")
     _address(netlink, HOST4, 24, 1)
@@ -128,10 +127,17 @@ class Lab:
         self._sockets.append(server)
         return server.getsockname()[1], seen
 
-    def start(self, *argv: str, netns: bool = True, fds: "tuple[int, ...]" = ()) -> "Program":
-        """rl-netstack in the host."""
+    def start(
+        self,
+        *argv: str,
+        netns: bool = True,
+        fds: "tuple[int, ...]" = (),
+        outside: bool = False,
+    ) -> "Program":
+        """rl-netstack in the host; or where we are, without any rights over the guest but those
+        of its owner."""
         words = [*argv, *(["-netns", f"/proc/{self.guest_pid}/ns/net"] if netns else [])]
-        program = Program(self.host_pid, words, fds)
+        program = Program(0 if outside else self.host_pid, words, fds)
         self._programs.append(program)
         return program
 
@@ -176,8 +182,9 @@ class Program:
     def __init__(self, host_pid: int, words: list[str], fds: "tuple[int, ...]") -> None:
         start = f"import sys; sys.path.insert(0, {ROOT!r}); sys.argv[0] = 'rl-netstack'\n"
         start += "from rootless.network.standalone.main import main; raise SystemExit(main())"
+        argv = [sys.executable, "-I", "-S", "-c", start, *words]
         self.process = subprocess.Popen(
-            _in_namespaces(host_pid, sys.executable, "-I", "-S", "-c", start, *words),
+            _in_namespaces(host_pid, *argv) if host_pid else argv,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=fds,
         )  # fmt: skip
         self.status: int | None = None
