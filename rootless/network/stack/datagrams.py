@@ -163,7 +163,6 @@ class Datagrams:
             return
         source, source_port, destination, port = flow.key
         try:
-            sock.setblocking(False)
             sock.bind((shown(destination), port))
             sock.connect((shown(source), source_port))
         except OSError:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rootless.network.ports import Port
     from rootless.network.stack.spare import Maker
 
+_KNOWN_MAX = 1024
 _NOBODY = ("127.0.0.1", 0)  # a client without an address that it could keep
 # What would be taken for somebody of the container's own.
 _HIDDEN = [prefix(one) for one in ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "fe80::/10")]
@@ -37,10 +38,20 @@ class Place:
         """`networks` are the container's: no client is shown as one of them."""
         self.addresses = addresses
         self._hidden = [*_HIDDEN, *(prefix(one) for one in networks)]
+        self._known: dict[str, bool] = {}  # which addresses can be shown
+
+    def _shows(self, address: str) -> bool:
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            bytes_ = packed(address)
+            known = self._known[address] = not any(one.has(bytes_) for one in self._hidden)
+        return known
 
     def bind(self, sock: "_socket.socket", peer: "tuple[str, int]") -> None:
         """Give `sock` the client's address and port, or the gateway's address."""
-        if not any(one.has(packed(peer[0])) for one in self._hidden):
+        if self._shows(peer[0]):
             try:
                 sock.bind(peer)
                 return
@@ -114,7 +125,6 @@ class Incoming:
         if inside is None:
             reset(client)
             return
-        inside.setblocking(False)
         try:
             self._place.bind(inside, peer)
             inside.connect((self._place.addresses[inside.family][0], port))

@@ -143,7 +143,6 @@ class Inflow:
             else:
                 self.fail(flow, errno.EMFILE)
             return
-        inside.setblocking(False)
         try:
             self._place.bind(inside, flow.source)
             inside.connect(goal)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PENDING_MAX = 4096
 _BURST = 64
 _SYN_MAX = 4096
+_NONBLOCKING = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK
 _LOOPBACK = 1  # the index of lo in every namespace
 _CONNECT_S = 150  # the kernel gives up after 127
 _ACCEPT_S = 15
@@ -133,8 +134,7 @@ class Outgoing:
     def _connect(self, pending: _Pending, target: "Target") -> None:
         family = _socket.AF_INET6 if ":" in target[0] else _socket.AF_INET
         try:
-            pending.sock = sock = _socket.socket(family, _socket.SOCK_STREAM)
-            sock.setblocking(False)
+            pending.sock = sock = _socket.socket(family, _NONBLOCKING)
             source = self._policy.source(family)
             if source:
                 sock.bind((source, 0))

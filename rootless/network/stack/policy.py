@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         def ended(self, token: object, first: int, error: int) -> None: ...
 
 
+_CLOSED_MAX = 1024
 _KNOWN_S = 10.0  # how long the host's addresses are taken for the same
 _DNS_PORT = 53
 
@@ -87,6 +88,7 @@ class Policy:
         self._resolvers = Resolvers()
         self._own: list[Prefix] = []
         self._own_until = 0.0
+        self._closed: dict[bytes, bool] = {}  # addresses that may not be reached
         self._gateways = {packed(gateway.GATEWAY4): "127.0.0.1", packed(gateway.GATEWAY6): "::1"}
         self._name_servers = {packed(gateway.DNS4), packed(gateway.DNS6)}
 
@@ -100,11 +102,18 @@ class Policy:
             if self._loopback:
                 return self._gateways[address], port
             return (self._host, port) if self._host else None
-        if any(one.has(address) for one in NEVER):
-            return None
-        if not self._local_networks and self._is_local(address):
-            return None
-        return shown(address), port
+        return None if self._is_closed(address) else (shown(address), port)
+
+    def _is_closed(self, address: bytes) -> bool:
+        if time.monotonic() >= self._own_until or len(self._closed) >= _CLOSED_MAX:
+            self._closed.clear()
+        closed = self._closed.get(address)
+        if closed is None:
+            closed = any(one.has(address) for one in NEVER)
+            if not closed and not self._local_networks:
+                closed = self._is_local(address)
+            self._closed[address] = closed
+        return closed
 
     def source(self, family: int) -> str:
         """The host's address that connections leave from, "" for whichever it takes."""

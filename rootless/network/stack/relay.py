@@ -272,7 +272,8 @@ def _pending_error(sock: "_socket.socket") -> int:
 def prepare(sock: "_socket.socket") -> None:
     """Options of every socket of a relay: the pieces are whole already, and a peer that has
     vanished is noticed."""
-    sock.setblocking(False)
+    if sock.gettimeout() != 0:
+        sock.setblocking(False)
     if sock.family == _socket.AF_UNIX:
         return
     sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)

@@ -3,6 +3,7 @@ fork."""
 
 import _socket
 import os
+import time
 
 from rootless.linux import channel as channels
 from rootless.network.stack.loop import IN, Loop
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Taker = Callable[[_socket.socket | None], None]
 
 _FIRST, _MOST = 8, 253
+_FAST_S, _SLOW_S = 1.0, 30.0  # between batches
 WAITING_MAX = 1024
 
 
@@ -54,7 +56,7 @@ def start_child(work: "Callable[[channels.Channel], None]") -> "tuple[int, chann
 
 
 class Spare:
-    """Sockets of one family and kind.
+    """Non-blocking sockets of one family and kind.
 
     They come in batches, each of them twice as large as the one before while they go fast.
     """
@@ -63,7 +65,8 @@ class Spare:
         self._loop = loop
         self._maker = maker
         self._family = family
-        self._kind = kind
+        self._kind = kind | _socket.SOCK_NONBLOCK
+        self._asked_at = 0.0
         self._ready: list[_socket.socket] = []
         self._waiting: list[Taker] = []
         self._batch = _FIRST
@@ -85,6 +88,12 @@ class Spare:
     def refill(self) -> None:
         """Have a batch made, unless one is on its way."""
         if self._asked is None:
+            now = time.monotonic()
+            if now - self._asked_at < _FAST_S:
+                self._batch = min(2 * self._batch, _MOST)
+            elif now - self._asked_at > _SLOW_S:
+                self._batch = max(self._batch // 2, _FIRST)
+            self._asked_at = now
             try:
                 self._asked = self._maker.ask_for_sockets(self._family, self._kind, self._batch)
             except OSError:
@@ -104,8 +113,6 @@ class Spare:
         if not fds:
             self._give_up()
             return
-        if self._waiting:
-            self._batch = min(2 * self._batch, _MOST)
         waiting, self._waiting = self._waiting, []
         for taker in waiting:
             self.take(taker)

@@ -156,7 +156,6 @@ class LocalTcp:
             else:
                 self._fail(client, end_text(*target), "too many open files")
             return
-        inside.setblocking(False)
         try:
             self._place.bind(inside, client.source)
             inside.connect(target)
