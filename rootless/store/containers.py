@@ -333,6 +333,8 @@ def add(
                 # Whatever the umask: upper/ is the root directory of the container.
                 os.chmod(f"{made}/{child}", 0o755)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            # Now: `rl exec` needs it, and later the disk may be full.
+            os.close(os.open(f"{made}/root.lock", flags, 0o600))
             lock = Lock(os.open(f"{made}/lock", flags, 0o600))
             fcntl.flock(lock.fd, fcntl.LOCK_EX)
         except OSError as e:
