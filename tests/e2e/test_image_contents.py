@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.images import Image, busybox_tar, tar
 from support.program import Rl
+from support.registry import Registry
 from support.traces import wait_until
 
 _DOCKERFILE = """FROM busybox
@@ -123,3 +125,21 @@ def test_the_tree_of_images_has_platforms_and_sizes(rl: Rl) -> None:
     machine = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True)
     assert f"└─ linux/{machine.stdout.strip()}" in lines[2]
     rl.fails("images", "--tree", "-q", code="RL-USAGE")
+
+
+def test_more_layers_than_overlayfs_stacks(
+    rl: Rl, registry: Registry, tmp_path: Path, no_leftovers: None
+) -> None:
+    """One small layer 501 times: what needs them stacked says so, a mount copies them."""
+    layers = [busybox_tar(), *[tar({"small": b"x"})] * 500]
+    reference = registry.push("many/layers", Image(layers, {"Cmd": ["true"]}))
+    rl.run("pull", "-q", reference)
+    assert "501 layers" in rl.fails(
+        "run", "--rm", "--network", "none", reference, code="RL-IMAGE-TOO-MANY-LAYERS"
+    )
+    (tmp_path / "Dockerfile").write_text(f"FROM {reference}\nRUN true\n")
+    done = rl.run("build", "-q", str(tmp_path), check=False)
+    assert "RL-IMAGE-TOO-MANY-LAYERS" in done.stderr
+    done = rl.run("image", "mount", reference, "cat", "small")
+    assert done.stdout == "x" and "501" in done.stderr
+    rl.run("rmi", reference)

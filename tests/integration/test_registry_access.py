@@ -263,6 +263,14 @@ def test_a_client_certificate_of_certs_d_is_shown_to_the_registry(
     assert pull(ctx, reference)["id"] == image.id
 
 
+def test_a_content_encoding_is_the_layers_own(ctx: Context, rogue: Rogue, image: Image) -> None:
+    """Object stores call a .tar.gz so; a blob is what its digest says, as it is sent."""
+    reference = rogue.serve("app", image)
+    blob = image.layer_blobs()[0][1]
+    rogue.on(blob_path(image), lambda r: r.reply(200, blob, {"Content-Encoding": "gzip"}))
+    assert pull(ctx, reference)["id"] == image.id
+
+
 def test_connections_are_used_again(ctx: Context, rogue: Rogue) -> None:
     image = Image([tar({f"file{n}": os.urandom(1000)}) for n in range(9)])
     pull(ctx, rogue.serve("app", image))

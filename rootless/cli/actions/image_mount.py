@@ -26,9 +26,15 @@ def main(ctx: Context, values: dict[str, Any]) -> int:
         place = f"{lease.path}/root"
         for name in ("root", "upper", "work", "links"):
             os.mkdir(f"{lease.path}/{name}", 0o700)
-        overlay = rootfs.storage_driver(ctx, "") == "overlay"
+        has_overlay = rootfs.storage_driver(ctx, "") == "overlay"
+        overlay = has_overlay and len(record["layers"]) <= mount.LAYERS_MAX
         if not overlay:
-            log.note("there is no overlay file system here: the image is copied for this command")
+            why = (
+                f"overlayfs takes {mount.LAYERS_MAX} layers, and there are {len(record['layers'])}"
+                if has_overlay
+                else "there is no overlay file system here"
+            )
+            log.note(f"{why}: the image is copied for this command")
             tops = [ctx.paths.layer_diff(one) for one in record["layers"]]
             layer_copies.flatten(ctx, tops, place)
         if not values["command"]:
