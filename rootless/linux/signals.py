@@ -32,6 +32,7 @@ def ignore(number: int) -> None:
 
 def block_all() -> None:
     """Hold back every signal that can be held back."""
+    # Not those that glibc keeps for itself (32, 33): Python would warn of them.
     _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
 
 

@@ -249,7 +249,9 @@ def _join(
         if cgroup:
             from rootless.runtime import limit_groups
 
-            limit_groups.from_dict(cgroup).join(os.getpid())
+            group = limit_groups.from_dict(cgroup)
+            group.join(os.getpid(), int(container.state["pid"]))
+            plan.rlimits = group.unheld(plan.rlimits)
         below = _enter(container, pidfd, plan)
         pid = _clone(container)
         if pid:

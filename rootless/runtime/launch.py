@@ -67,6 +67,8 @@ def launch(
         from rootless.runtime import trace_words as words
 
         plan.stage_trace = trace.branch()
+    if cgroup is not None:
+        plan.process.rlimits = cgroup.unheld(plan.process.rlimits)
     if network.user_namespace_fd >= 0:
         from rootless.runtime import nested
 

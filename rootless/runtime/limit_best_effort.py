@@ -13,7 +13,7 @@ from rootless.runtime.limit_groups import Cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rootless.runtime.launch import Started
     from rootless.runtime.streams import Pump
@@ -105,7 +105,14 @@ class BestEffort(Cgroup):
                 code="RL-LIMIT-BEST-EFFORT",
             ) from e
 
-    join = enter
+    def join(self, pid: int, init: int) -> None:
+        """As enter(); it matters not what the container's other processes are in."""
+        self.enter(pid)
+
+    def unheld(self, rlimits: "Sequence[tuple[str, int, int]]") -> "Sequence[tuple[str, int, int]]":
+        """Those that enter() does not set, or lower ones: a process may not raise them."""
+        held = {"RLIMIT_NPROC": self._processes, "RLIMIT_DATA": self._memory}
+        return [one for one in rlimits if not held.get(one[0]) or one[2] <= held[one[0]]]
 
     def watch(self, started: "Started", pump: "Pump") -> None:
         """Kill the container when the sum of its memory is over the limit."""

@@ -18,7 +18,7 @@ from rootless.linux import cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rootless.runtime.launch import Started
     from rootless.runtime.streams import Pump
@@ -86,20 +86,42 @@ class Cgroup:
 
     def enter(self, pid: int) -> None:
         """Put the container's first process in.  Raises LimitError."""
-        self.join(pid)
-
-    def join(self, pid: int) -> None:
-        """Put another process in.  Raises LimitError."""
         try:
             cgroup.Group(self.path).enter(pid)
         except KernelError as e:
-            raise LimitError(
-                f"the container could not enter its control group {self.path}: "
-                f"{os.strerror(e.errno)}",
-                remedy="start rl inside the delegated subtree: "
-                "systemd-run --user --scope -p Delegate=yes rl run …",
-                code="RL-LIMIT-ENTER",
-            ) from e
+            raise self._not_entered(e) from e
+
+    def join(self, pid: int, init: int) -> None:
+        """Put another process in, beside the container's `init`.  Raises LimitError."""
+        try:
+            cgroup.Group(f"{self.path}{self._division(init)}").enter(pid)
+        except KernelError as e:
+            raise self._not_entered(e) from e
+
+    def _division(self, init: int) -> str:
+        """Where below the group `init` is, "/init.scope", when the container has divided it.
+
+        A group has either processes or groups with controllers (systemd and podman move away).
+        """
+        if not cgroup.handed_out(self.path):
+            return ""
+        group = f"/{os.path.basename(self.outer)}/{INNER}"
+        for line in cgroup.read(f"/proc/{init}/cgroup").splitlines():
+            if line.startswith("0::"):
+                return line.partition(group)[2]
+        return ""
+
+    def _not_entered(self, e: KernelError) -> LimitError:
+        return LimitError(
+            f"the container could not enter its control group {self.path}: {os.strerror(e.errno)}",
+            remedy="start rl inside the delegated subtree: "
+            "systemd-run --user --scope -p Delegate=yes rl run …",
+            code="RL-LIMIT-ENTER",
+        )
+
+    def unheld(self, rlimits: "Sequence[tuple[str, int, int]]") -> "Sequence[tuple[str, int, int]]":
+        """Those of a process's resource limits, ("RLIMIT_NPROC", soft, hard), that are not ours."""
+        return rlimits
 
     def kill(self) -> None:
         """Kill everything in the group."""
@@ -217,16 +239,17 @@ class Scope(Cgroup):
                 code="RL-LIMIT-SCOPE",
             )
 
-    def join(self, pid: int) -> None:
+    def join(self, pid: int, init: int) -> None:
         """By systemd where we may not: it moves processes out of a login session's scope."""
         from rootless.runtime import scope
 
+        division = self._division(init)
         try:
-            cgroup.Group(self.path).enter(pid)
+            cgroup.Group(f"{self.path}{division}").enter(pid)
         except KernelError:
             try:
                 with scope.UserManager(self._address) as manager:
-                    manager.attach(self.name, INNER, pid)
+                    manager.attach(self.name, f"{INNER}{division}", pid)
             except (scope.BusError, ImportError) as e:
                 raise LimitError(
                     f"systemd could not put a process into {self.name}: {e}",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jeepney import Message  # type: ignore[import-untyped]  # has no annotations
 
 MANAGER = ("/org/freedesktop/systemd1", "org.freedesktop.systemd1")
-TIMEOUT_S = 5.0
+TIMEOUT_S = 25.0  # D-Bus's own
 
 
 class BusError(Exception):
@@ -95,7 +95,8 @@ class UserManager:
         )
 
         try:
-            self._connection = open_dbus_connection(address)
+            # Its own default of a second is too short where the machine is busy.
+            self._connection = open_dbus_connection(address, auth_timeout=TIMEOUT_S)
         # ValueError: jeepney's AuthenticationError, and addresses that are none.
         except (OSError, RuntimeError, ValueError, StopIteration) as e:
             raise BusError(f"the user's D-Bus ({address}) does not answer: {e}") from e

@@ -76,12 +76,7 @@ class Supervision:
                 f"one ID is mapped, because {idmap.reason}: files have one owner, and changes of "
                 "owner or user are pretended; `rl doctor --admin` says what to ask for"
             )
-        if cgroup is not None and cgroup.kind == "best-effort":
-            # It limits the stage itself, which may not raise them again.
-            held = {"RLIMIT_NPROC", "RLIMIT_DATA"}
-            rlimits = [one for one in config["process"]["rlimits"] if one["type"] not in held]
-            config = config | {"process": config["process"] | {"rlimits": rlimits}}
-        elif cgroup is not None:
+        if cgroup is not None and cgroup.kind != "best-effort":
             config = limits.with_own_groups(config)
         if _shares_pids(container):
             from rootless.runtime import host_pids

@@ -1,6 +1,7 @@
 """-m, --cpus, --pids-limit where no control group is delegated: an error with its remedy."""
 
 import os
+from pathlib import Path
 
 import pytest
 from support.program import Rl
@@ -52,3 +53,30 @@ def test_best_effort_stops_a_tree_whose_sum_is_over_the_limit(rl: Rl) -> None:
     state = rl.inspect(name)["State"]
     assert state["OOMKilled"] is True
     assert state["Error"].startswith("killed: over its memory limit of 24 MiB, peak ")
+
+
+@pytest.mark.skipif(delegated(), reason="the kernel holds it here")
+def test_best_effort_holds_what_is_executed_later(rl: Rl) -> None:
+    name = rl.start("--limits", "best-effort", "-m", "24m", "--pids-limit", "6")
+    script = (
+        "grep -E 'data|processes' /proc/self/limits; for i in 1 2 3 4 5 6 7; do sleep 100 & done"
+    )
+    done = rl.run("exec", name, "sh", "-c", script, check=False)
+    data, processes = (line.split()[3] for line in done.stdout.splitlines())
+    assert (data, processes) == (str(24 << 20), "6")
+    assert "can't fork" in done.stderr
+
+
+@pytest.mark.skipif(delegated(), reason="the kernel holds it here")
+def test_best_effort_holds_the_steps_of_a_build(rl: Rl, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox\nRUN grep -E 'data|processes' /proc/self/limits\n"
+        "RUN for i in 1 2 3 4 5 6 7; do sleep 100 & done\n"
+    )
+    failed = rl.run(
+        "build", "--limits=best-effort", "-m", "24m", "--pids-limit", "6", "--network=none",
+        "--progress=plain", str(tmp_path), status=1,
+    )  # fmt: skip
+    assert "Max processes             6 " in failed.stderr
+    assert f"Max data size             {24 << 20} " in failed.stderr
+    assert "can't fork" in failed.stderr

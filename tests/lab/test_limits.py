@@ -2,13 +2,16 @@
 
 import json
 import os
+import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 from support import traces
-from support.program import Rl
+from support.program import Rl, program
 
 NO_NET = ("--network", "none")
+HOST = os.environ["RL_LAB_HOST"]
 
 
 def group(rl: Rl, name: str) -> str:
@@ -53,6 +56,34 @@ def test_swap_is_part_of_the_limit(rl):
     assert rl.out("exec", name, "cat", "/sys/fs/cgroup/memory.max") == str(32 << 20)
 
 
+def test_memory_and_swap_together_are_given_and_no_more(rl):
+    """Half of what dd fills is swapped out; what is over both is death."""
+    command = ("run", "--rm", *NO_NET, "-m", "24m", "--memory-swap", "64m", "busybox", "dd")
+    numbers = ("if=/dev/zero", "of=/dev/null", "count=1")
+    done = rl.run(*command, *numbers, "bs=40M")
+    assert "Warning" not in done.stderr and "Note: " not in done.stderr
+    killed = rl.run(*command, *numbers, "bs=80M", status=137)
+    assert "killed: over its memory limit of 24 MiB, peak 24 MiB; raise -m" in killed.stderr
+
+
+def test_memory_is_raised_while_it_runs(rl):
+    name = rl.start("-m", "24m", "--memory-swap", "24m")
+    dd = ("exec", name, "dd", "if=/dev/zero", "of=/dev/null", "bs=32M", "count=1")
+    assert rl.run(*dd, check=False).returncode == 137
+    assert rl.running(name)  # exec's process was the largest
+    rl.run("update", "-m", "64m", "--memory-swap", "64m", "--memory-reservation", "16m", name)
+    rl.run(*dd)
+    assert value(rl, name, "memory.low") == str(16 << 20)
+    assert rl.inspect(name)["HostConfig"]["Memory"] == 64 << 20
+    line = rl.fails("update", "-m", "4m", name, code="RL-USAGE", status=125)
+    assert "6m" in line and value(rl, name, "memory.max") == str(64 << 20)
+
+
+def test_oom_score_is_adjusted(rl):
+    name = rl.start("--oom-score-adj", "700")
+    assert rl.out("exec", name, "cat", "/proc/1/oom_score_adj") == "700"
+
+
 # Processes.
 
 
@@ -90,7 +121,7 @@ def rate(directory: str, seconds: float) -> float:
     return (used_s(directory) - before) / (time.monotonic() - began)
 
 
-@pytest.mark.host("systemd")
+@pytest.mark.host("systemd", "qemu")
 @pytest.mark.parametrize(
     "flags", [["--cpus", "0.3"], ["--cpu-quota", "6000", "--cpu-period", "20000"]],
     ids=["cpus", "quota"],
@@ -117,18 +148,97 @@ def test_shares_divide_the_cpu(rl):
     assert used[1] / used[0] == pytest.approx(3, rel=0.2)
 
 
+@pytest.mark.host("qemu")
+def test_cpus_and_memory_nodes_are_those_that_were_named(rl):
+    """Two that spin have one of the host's two CPUs, and then the other one, and then both."""
+    spin = "while :; do :; done"
+    name = rl.start("--cpuset-cpus", "1", "--cpuset-mems", "0", command=f"{spin} & {spin}")
+    allowed = ("exec", name, "grep", "_allowed_list", "/proc/1/status")
+    assert rl.out(*allowed).split() == ["Cpus_allowed_list:", "1", "Mems_allowed_list:", "0"]
+    assert rate(group(rl, name), 10) == pytest.approx(1, rel=0.1)
+    rl.run("exec", name, "taskset", "1", "true", status=1)  # the first CPU is none of its
+    rl.run("update", "--cpuset-cpus", "0", name)
+    assert rl.out(*allowed).split()[1] == "0"
+    rl.run("update", "--cpuset-cpus", "0-1", name)
+    assert rate(group(rl, name), 5) > 1.2
+
+
 # Disks.
 
 
-@pytest.mark.host("systemd")
-def test_writing_to_a_disk_is_held_back(rl):
-    flags = ["--device-write-bps", "/dev/ubda:2mb", "--device-read-iops", "/dev/ubda:50"]
-    script = "dd if=/dev/zero of=/file bs=1M count=8 conv=fsync"
-    name = rl.start(*flags)
-    assert "wbps=2097152" in value(rl, name, "io.max") and "riops=50" in value(rl, name, "io.max")
+def root_disk() -> str:
+    """The device that the root file system is on."""
+    number = os.stat("/").st_dev
+    return os.path.realpath(f"/dev/block/{os.major(number)}:{os.minor(number)}")
+
+
+def seconds(action: Callable[[], object]) -> float:
     began = time.monotonic()
-    rl.run("exec", name, "sh", "-c", script, timeout=120)
-    assert time.monotonic() - began > 3
+    action()
+    return time.monotonic() - began
+
+
+@pytest.mark.host("systemd", "qemu")
+def test_writing_to_a_disk_is_held_back(rl):
+    name = rl.start("--device-write-bps", f"{root_disk()}:2mb")
+    assert "wbps=2097152" in value(rl, name, "io.max")
+    write = "dd if=/dev/zero of=/file bs=1M count=8 conv=fsync"
+    assert seconds(lambda: rl.run("exec", name, "sh", "-c", write, timeout=120)) > 3
+
+
+@pytest.mark.host("systemd", "qemu")
+def test_operations_and_reading_are_held_back(rl):
+    """Past the page cache: 40 operations of 4 KiB at 10 a second, then 4 MiB at 1 MiB a second."""
+    disk = root_disk()
+    name = rl.start("--device-write-iops", f"{disk}:10", "--device-read-bps", f"{disk}:1mb")
+    write = "dd if=/dev/zero of=/file bs=4k count=40 oflag=direct"
+    assert seconds(lambda: rl.run("exec", name, "sh", "-c", write, timeout=120)) > 3
+    rl.run("update", "--device-write-iops", f"{disk}:0", name)
+    fill = "dd if=/dev/zero of=/file bs=1M count=4 conv=fsync"
+    rl.run("exec", name, "sh", "-c", fill, timeout=120)
+    read = "dd if=/file of=/dev/null bs=256k iflag=direct"
+    assert seconds(lambda: rl.run("exec", name, "sh", "-c", read, timeout=120)) > 3
+    rl.run("update", "--device-read-bps", f"{disk}:0", "--device-read-iops", f"{disk}:10", name)
+    assert value(rl, name, "io.max").split(" ", 1)[1] == "rbps=max wbps=max riops=10 wiops=max"
+    read = "dd if=/file of=/dev/null bs=4k count=40 iflag=direct"
+    assert seconds(lambda: rl.run("exec", name, "sh", "-c", read, timeout=120)) > 3
+
+
+@pytest.mark.host("qemu")
+def test_weight_of_input_and_output_is_given_to_the_kernel(rl):
+    """Its scheduler BFQ is not on here: io.weight is that of the cost model."""
+    name = rl.start("--blkio-weight", "300")
+    assert value(rl, name, "io.weight") == "default 300"
+    rl.run("update", "--blkio-weight", "50", name)
+    assert value(rl, name, "io.weight") == "default 50"
+
+
+# Usage.
+
+
+@pytest.mark.host("qemu")
+def test_pressure_is_what_had_to_wait(rl):
+    """Spinning against a limit of a fifth of a CPU: something waits most of the time."""
+    name = rl.start("--cpus", "0.2", command="while :; do :; done")
+
+    def waits() -> float:
+        shown = rl.out("stats", "--no-stream", "--format", "{{.Pressure}}", name)
+        return float(shown.split("cpu ")[1].split("%")[0]) if "cpu " in shown else 0.0
+
+    traces.wait_until(lambda: waits() > 40, 20, "a CPU pressure of 40 %")
+
+
+def test_usage_is_that_of_the_group(rl):
+    name = rl.start("-m", "64m", "--pids-limit", "30", command="dd if=/dev/zero of=/file bs=1M "
+                    "count=4 conv=fsync; echo written; while :; do :; done")  # fmt: skip
+    rl.wait_log(name, "written", 60)
+    used = json.loads(rl.out("stats", "--no-stream", "--format", "json", name).splitlines()[0])
+    assert used["PIDs"] == "1" and used["MemUsage"].endswith("/ 64MiB")
+    assert float(used["MemPerc"].rstrip("%")) > 0
+    if HOST != "default-delegation":
+        assert used["Source"] == "cgroup"
+        assert float(used["CPUPerc"].rstrip("%")) > 20
+        assert used["BlockIO"].endswith("/ 4.19MB")
 
 
 # The group.
@@ -178,6 +288,62 @@ def test_scope_is_gone_with_a_supervisor_that_is_killed(rl):
         os.kill(json.load(file)["supervisor"]["pid"], 9)
     traces.wait_until(lambda: not os.path.exists(directory), 10, f"{directory} is gone")
     assert not rl.running(name)
+
+
+def test_group_is_below_ours_where_no_systemd_answers(rl, no_leftovers):
+    """As in a batch job: a subtree that is ours, and no bus."""
+    script = f"""
+    export DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere
+    rl() {{ {program()} "$@"; }}
+    rl run -d --name held --network none -m 48m --memory-swap 48m --pids-limit 8 busybox sleep 1000
+    rl inspect held --format '{{{{.State.Limits}}}} {{{{.State.CgroupPath}}}}'
+    rl exec held sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 100 & echo $i; done'
+    rl update --pids-limit 20 held >/dev/null
+    rl exec held dd if=/dev/zero of=/dev/null bs=64M count=1; echo $?
+    rl exec held cat /sys/fs/cgroup/pids.max
+    rl rm -f held >/dev/null
+    """
+    done = subprocess.run(
+        ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "bash", "-c", script],
+        env={**os.environ, **rl.env, "XDG_RUNTIME_DIR": "/run/user/1000",
+             "DBUS_SESSION_BUS_ADDRESS": "unix:path=/run/user/1000/bus"},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    kind, path = lines[1].split()
+    assert kind == "cgroupfs" and path.endswith(f"/rl-{lines[0][:12]}/container")
+    # Of 8, one is init, one exec's shell.
+    assert lines[2:] == ["1", "2", "3", "4", "5", "6", "137", "20"]
+    assert "can't fork" in done.stderr
+    assert not os.path.exists(os.path.dirname(path))
+
+
+def test_namespace_of_the_host_shows_the_path(rl):
+    name = rl.start("--pids-limit", "30", "--cgroupns", "host")
+    shown = rl.out("exec", name, "cat", "/proc/1/cgroup")
+    assert shown == "0::" + group(rl, name).removeprefix("/sys/fs/cgroup")
+
+
+@pytest.mark.host("default-delegation")
+def test_best_effort_is_weaker_and_says_so(rl):
+    """All that is asked for, for one controller is missing."""
+    flags = ("--limits=best-effort", "--cpus", "0.5", "--cpu-shares", "512", "-m", "48m",
+             "--pids-limit", "8")  # fmt: skip
+    name = rl.name()
+    done = rl.run("run", "-d", "--name", name, *NO_NET, *flags, "busybox", "sleep", "1000")
+    notes = [line for line in done.stderr.splitlines() if line.startswith("Note: ")]
+    assert [note.split()[1] for note in notes] == ["--memory:", "--pids-limit:", "--cpus:",
+                                                   "--cpu-shares:"]  # fmt: skip
+    assert rl.inspect(name)["State"]["Limits"] == "best-effort"
+    assert "(limits: best-effort)" in rl.out("ps")
+    assert rl.run(
+        "exec", name, "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", check=False
+    ).returncode
+    many = rl.run(
+        "exec", name, "sh", "-c", "for i in 1 2 3 4 5 6 7 8; do sleep 100 & done", check=False
+    )
+    assert "can't fork" in many.stderr
+    assert rl.out("exec", name, "nice") == "3"
 
 
 @pytest.mark.host("default-delegation")
