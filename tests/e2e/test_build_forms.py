@@ -18,10 +18,12 @@ def test_arguments_environment_and_expansion(project: Project) -> None:
         FROM --platform=$BUILDPLATFORM busybox AS first
         ARG GLOBAL
         ARG BUILDPLATFORM BUILDOS BUILDARCH TARGETPLATFORM TARGETOS TARGETARCH TARGETSTAGE
+        ARG BUILDVARIANT BUILDOSVERSION TARGETVARIANT TARGETOSVERSION
         ARG LOCAL=local-$GLOBAL
         ENV X=env
         RUN echo "$GLOBAL|$LOCAL|$TARGETSTAGE" >/args
         RUN [ $BUILDPLATFORM = $BUILDOS/$BUILDARCH ] && [ $TARGETPLATFORM = $TARGETOS/$TARGETARCH ]
+        RUN [ "$BUILDVARIANT$BUILDOSVERSION" = "$TARGETVARIANT$TARGETOSVERSION" ]
         ENV V=foo.tar.gz E="" P=/a/b/c/b
         ENV A=${V##*.} B=${V%%.*} C=${P//b/X} D=${P/b/X} F=${N-dash} G=${E-dash} H=${E:-colon}
         ENV I=${E+plus} J=${N+plus} K=${E?no} L=${V#f?o} M=${V%.*} O=${N:-${V:-x}} Q="${N:-a b}"
@@ -92,6 +94,7 @@ def test_mounts_with_all_their_options(project: Project) -> None:
             ls /c >/4; ! touch /c/x 2>/dev/null
         RUN --mount=type=cache,id={name}-m,target=/c,mode=0750,sharing=private \\
             stat -c %a:%u:%g /c >/5
+        RUN --mount=type=cache,id={name}-m,target=/c,sharing=shared stat -c %a /c >>/5
         RUN --mount=type=tmpfs,destination=/t,size=65536 \\
             ! head -c 100000 /dev/zero 2>/dev/null >/t/f; stat -c %s /t/f >/6
         RUN --mount=type=secret,id=word,dst=/w/ord,mode=0404,gid=0 stat -c %a /w/ord >/7
@@ -103,7 +106,7 @@ def test_mounts_with_all_their_options(project: Project) -> None:
     shown = project.script(text, "cat /[1-8]; ls -d /s /b /c /t /w /x", "--secret",
                            f"id=word,src={path}")  # fmt: skip
     assert shown.split() == [
-        "context", "stage", "stage", "stage", "e", "more", "750:0:0", "65536", "404", "4",
+        "context", "stage", "stage", "stage", "e", "more", "750:0:0", "750", "65536", "404", "4",
     ]  # fmt: skip
 
 
@@ -159,6 +162,13 @@ def test_networks_of_the_build(project: Project) -> None:
     project.dockerfile(f"RUN echo 2\n{name}\nRUN --network=host ls -l /proc/self/ns/net\n")
     shown = project.run("--network", "none").stderr
     assert shown.count(host) == 1, shown
+
+
+def test_rights_and_devices_of_a_step(project: Project) -> None:
+    project.build("RUN --security=sandbox --device=vendor.example/none true\n")
+    err = project.fails("RUN --security=insecure true\n", code="RL-NEEDS-ROOT")
+    assert "Dockerfile:2" in err
+    project.fails("RUN --device=vendor.example/none,required true\n", code="RL-NOT-YET")
 
 
 def test_build_arguments_for_the_builder(project: Project) -> None:
@@ -349,7 +359,13 @@ def test_what_an_exported_archive_says(
         other.run("load", "-i", path)
         assert other.out("run", "--rm", "--network", "none", "exported:1") == "exported"
     layout = f"{tmp_path}/layout"
-    project.run("-o", f"type=oci,tar=false,dest={layout}")
+    project.run("-o", f"type=oci,tar=false,dest={layout},rewrite-timestamp=true")
+    project.run("-o", f"type=docker,tar=false,dest={layout}-docker")
+    assert os.path.exists(f"{layout}-docker/manifest.json")
+    kept = project.rl.name("kept")
+    project.run("-o", f"type=image,name={kept},unpack=true,store=true,push=false")
+    assert project.inside(kept, "cat /f") == "exported"
+    project.rl.run("rmi", kept)
     done = subprocess.run(
         ["skopeo", "inspect", f"oci:{layout}"], capture_output=True, text=True, check=False
     )

@@ -204,6 +204,22 @@ def test_packing_and_annotations_of_an_output(
     assert ("docker" in manifest["mediaType"]) == docker
 
 
+def test_layers_of_the_base_are_packed_anew_if_asked(
+    project: Project, tmp_path: object, busybox_reference: str, rl: Rl
+) -> None:
+    project.dockerfile(f"FROM {busybox_reference}\nRUN echo a >/a\n")
+
+    def kinds(options: str) -> list[str]:
+        layout = f"{tmp_path}/{options}"
+        project.run("-o", f"type=oci,tar=false,dest={layout},compression=zstd,{options}")
+        layers = _layout_manifest(layout)["layers"]
+        return [layer["mediaType"].rpartition("+")[2] for layer in layers]
+
+    assert kinds("force-compression=false") == ["gzip", "zstd"]
+    assert kinds("force-compression=true") == ["zstd", "zstd"]
+    rl.run("rmi", "-f", busybox_reference)
+
+
 def test_annotations_are_pushed(project: Project, registry: Registry, rl: Rl) -> None:
     name = f"{registry.host}/annotated/{rl.name()}"
     project.dockerfile("ENV A=1\n").run("-t", name)
