@@ -151,7 +151,7 @@ def offer(ctx: "Context", place: str) -> Remote | None:
         config = client.small_blob(document.config, f"config of {place}")
     try:
         found = json.loads(config)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise imports.failed(f"{place} is damaged: its config is no JSON") from e
     value = found.get(KEY) if isinstance(found, dict) else None
     return None if value is None else Remote(named, value, document.layers)

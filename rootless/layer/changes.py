@@ -108,7 +108,7 @@ def _json_words(text: str) -> list[str] | None:
         return None
     try:
         words = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(words, list) and all(isinstance(word, str) for word in words):
         return words

@@ -83,7 +83,7 @@ def read_file(file: str) -> dict[str, object] | None:
             config = json.loads(stream.read())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise _failed(f"cannot read {file}: {e}", f"repair or remove {file}") from e
     if not isinstance(config, dict):
         raise _failed(f"cannot read {file}: it holds no object", f"repair or remove {file}")
@@ -171,7 +171,7 @@ def _from_helper(ctx: Context, program: str, domain: str) -> Credentials | None:
     try:
         entry = json.loads(answer)
         user, secret = entry["Username"], entry["Secret"]
-    except (ValueError, KeyError, TypeError) as e:
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise _failed(f"{program} gave no credentials that make sense", "try it by hand") from e
     if not isinstance(user, str) or not isinstance(secret, str):
         raise _failed(f"{program} gave no credentials that make sense", "try it by hand")

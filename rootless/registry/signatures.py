@@ -7,7 +7,6 @@ Source: sigstore/cosign, specs/SIGNATURE_SPEC.md; who must sign: containers-poli
 """
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -115,7 +114,7 @@ def _keys(requirement: policy.Requirement) -> list[Any]:
     for text in requirement.keys:
         try:
             data = base64.b64decode(text, validate=True)
-        except binascii.Error as e:
+        except ValueError as e:  # binascii.Error, or no ASCII
             raise _bad_key("keyData", "it is not base64") from e
         found.append(_key(data, "keyData"))
     return found
@@ -164,7 +163,7 @@ def _fetch(client: "Client", digests: Iterable[str]) -> Iterator[_Signed]:
             text = documents.string_map(layer, "annotations", where).get(_SIGNATURE, "")
             try:
                 signature = base64.b64decode(text, validate=True)
-            except binascii.Error:
+            except ValueError:  # binascii.Error, or no ASCII
                 continue
             yield _Signed(client.small_blob(descriptor, where), signature)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import signing
 from support.images import OCI_MANIFEST, Image, digest
 from support.mutants import mutants
 from support.rogue import Request, Rogue
@@ -15,7 +16,7 @@ from rootless.context import Context
 from rootless.errors import RlError
 from rootless.oci import reference
 from rootless.oci.descriptor import Descriptor
-from rootless.registry import search, transport, upload
+from rootless.registry import search, signatures, transport, upload
 from rootless.registry.client import Client
 from rootless.registry.pull import list_tags, pull
 
@@ -156,3 +157,24 @@ def test_a_list_of_tags_without_an_end_ends(ctx: Context, rogue: Rogue) -> None:
 
     rogue.on("/v2/app/tags/list", page)
     assert not told(lambda: list_tags(ctx, f"{rogue.host}/app"))
+
+
+def test_spoilt_signatures(ctx: Context, rogue: Rogue) -> None:
+    """The manifest that they are attached by, and what was signed."""
+    wanted = digest(IMAGE.manifest())
+    payload = signing.statement(f"{rogue.host}/app", wanted)
+    layer = {
+        "mediaType": signing.PAYLOAD,
+        "digest": digest(payload),
+        "size": len(payload),
+        "annotations": {signing.ANNOTATION: "YQ=="},
+    }
+    attached = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [layer]}
+    rogue.on("/v2/app/blobs/", lambda r: r.reply(200, payload))
+    body = b""
+    rogue.on("/v2/app/manifests/", lambda r: r.reply(200, body))
+    with Client(ctx, reference.parse(f"{rogue.host}/app")) as client:
+        for _, body in mutants(json.dumps(attached).encode()):  # noqa: B007 - the answer has it
+            told(lambda: list(signatures._fetch(client, [wanted])))
+    for _, data in mutants(payload):
+        assert all(isinstance(one, str) for one in signatures._statement(data))

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.mutants import mutants
 from support.stores import make_context
 
 from rootless.context import Context
-from rootless.errors import RegistryError
+from rootless.errors import RegistryError, RlError
 from rootless.oci import reference
 from rootless.registry import config, credentials
 from rootless.registry.auth import Challenge, challenges, merged
@@ -126,12 +127,30 @@ def test_password_is_not_shown_by_accident() -> None:
     assert "secret" not in repr(Credentials("ann", "secret", "secret"))
 
 
-@pytest.mark.parametrize("value", ["{", "[]", {"auths": {"h.io": {"auth": "!"}}}])
+@pytest.mark.parametrize(
+    "value", ["{", "[]", "[" * 100_000, "9" * 5000, {"auths": {"h.io": {"auth": "!"}}}]
+)
 def test_damaged_file_is_an_error_that_names_it(ctx: Context, value: object) -> None:
     docker_config(ctx, value)
     with pytest.raises(RegistryError, match=r"config\.json") as caught:
         credentials.find(ctx, "h.io")
     assert caught.value.code == "RL-REGISTRY-CREDENTIALS"
+
+
+def test_each_field_of_the_file_spoilt_is_read_or_told(ctx: Context) -> None:
+    entry = {"auth": "YTpi", "identitytoken": "x", "registrytoken": "y", "username": "u"}
+    config = {
+        "auths": {"h.io": {**entry, "password": "p"}, "https://index.docker.io/v1/": entry},
+        "credHelpers": {"h.io": "not-there"},
+        "credsStore": "not-there",
+    }
+    for name, data in mutants(json.dumps(config).encode()):
+        docker_config(ctx, data.decode())
+        for domain in ("h.io", "docker.io"):
+            try:
+                credentials.find(ctx, domain, "a/b")
+            except RlError as e:
+                assert "\n" not in e.one_line(), name
 
 
 def test_helper_program_is_asked_for_the_server(tmp_path: Path) -> None:
