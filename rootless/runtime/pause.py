@@ -23,8 +23,11 @@ _STOPPED = ("T", "t", "Z", "X")
 _PATIENCE_S = 10.0
 
 
-def pause(ctx: "Context", container: "Container") -> str:
-    """Pause; "cgroup" or "signals", whichever did it.  Raises ContainerError."""
+def pause(ctx: "Context", container: "Container", *, held: bool = False) -> str:
+    """Pause; "cgroup" or "signals", whichever did it.  Raises ContainerError.
+
+    `held`: a command does so for its own time, and holds the lock of the container's layers.
+    """
     os.close(container.need_running("pause"))
     if pause_mark.is_paused(container):
         raise ContainerError(
@@ -34,7 +37,7 @@ def pause(ctx: "Context", container: "Container") -> str:
         )
     init = int(container.state["pid"])
     already = [one.pid for one in pidtree.members(init) if one.state in ("T", "t")]
-    pause_mark.write(container, already)
+    pause_mark.write(container, already, held=held)
     frozen = _freeze(container, frozen=True)
     if not frozen:
         _stop(init)

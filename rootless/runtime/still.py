@@ -1,7 +1,7 @@
 """Holding a container still while what it has written is read: for snapshots, forks and commits.
 
-One command at a time, by a lock of the container's layers; a change of them that was cut off is
-finished by the next one.  A running container is paused
+One command at a time, by a lock of the container's layers; what was cut off is finished by the
+next one.  A running container is paused
 meanwhile; a watcher, a child in a session of its own, lets it go on when the command is killed.
 """
 
@@ -38,6 +38,8 @@ def layers_lock(ctx: "Context", container: "Container") -> "Iterator[None]":
         container.read_state()  # it may have ended, or been started, meanwhile
         if os.path.exists(container.pending_path):
             _finish(ctx, container)
+        if pause_mark.is_held(container):  # and its watcher was killed, too
+            _let_go(ctx, container)
         yield
 
 
@@ -63,7 +65,7 @@ def paused(ctx: "Context", container: "Container") -> "Iterator[None]":
     # First: a kill or Ctrl-C at any later moment leaves nothing paused.
     watcher, held = _watch(ctx, container)
     try:
-        pause.pause(ctx, container)
+        pause.pause(ctx, container, held=True)
         yield
     finally:
         _let_go(ctx, container)
