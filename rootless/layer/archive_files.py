@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from rootless.errors import BadDocument
 from rootless.layer import compression
+from rootless.log import printable
 from rootless.oci import digest as digests
 from rootless.oci.documents import DOCUMENT_MAX
 from rootless.records import dataclass
@@ -77,7 +78,7 @@ class Files:
         found = self.find(name)
         if found is None:
             raise BadDocument(
-                f"{self.what}: {name} is missing",
+                f"{self.what}: {printable(name[:200])} is missing",
                 remedy="the archive is not whole: save it again",
             )
         return found
@@ -87,7 +88,8 @@ class Files:
         found = self.file(name)
         if found.size > DOCUMENT_MAX:
             raise BadDocument(
-                f"{self.what}: {name} has {found.size} bytes, too many for a document"
+                f"{self.what}: {printable(name[:200])} has {found.size} bytes, too many for a "
+                "document"
             )
         with found.open() as file:
             return file.read(DOCUMENT_MAX)

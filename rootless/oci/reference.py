@@ -119,8 +119,8 @@ def parse(text: str) -> Reference:
     shown = path if path in text else path.removeprefix(OFFICIAL)
     if path != path.lower():
         raise BadReference(
-            f"invalid reference format: repository name ({path}) must be lowercase",
-            remedy=f"try {text.replace(shown, shown.lower(), 1)}",
+            f"invalid reference format: repository name ({_cut(path)}) must be lowercase",
+            remedy=f"try {_cut(text.replace(shown, shown.lower(), 1))}",
         )
     if not _is_domain(domain):
         raise _bad(text, f"{domain!r} is not a registry's host name")
@@ -225,9 +225,13 @@ def _check_tag(tag: str, text: str) -> None:
         raise _bad(text, f"{tag!r} is not a tag")
 
 
+def _cut(text: str) -> str:
+    """For a message: an archive or a registry may have names of any length."""
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
 def _bad(text: str, why: str) -> BadReference:
-    shown = text if len(text) <= 100 else text[:100] + "…"
     return BadReference(
-        f"invalid reference format: {shown!r}: {why}",
+        f"invalid reference format: {_cut(text)!r}: {_cut(why)}",
         remedy="write it as [REGISTRY/]NAME[:TAG][@sha256:DIGEST]",
     )

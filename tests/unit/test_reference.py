@@ -182,3 +182,10 @@ def test_what_is_shown_can_be_given_again(text: str) -> None:
     assert parse(found.canonical()) == found.tagged()
     assert parse(found.familiar()) == found.tagged()
     assert hash(found) == hash(Reference(found.domain, found.path, found.tag, found.digest))
+
+
+@pytest.mark.parametrize("text", ["/" * 5000, "A" * 5000, "a:" + "b" * 5000, "h.io/" + "X/" * 3000])
+def test_a_long_name_is_cut_in_the_error(text: str) -> None:
+    with pytest.raises(BadReference) as caught:
+        parse(text)
+    assert len(caught.value.one_line()) < 1000
