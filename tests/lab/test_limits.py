@@ -10,6 +10,8 @@ import pytest
 from support import traces
 from support.program import Rl, program
 
+pytestmark = pytest.mark.host("systemd", "default-delegation")
+
 NO_NET = ("--network", "none")
 HOST = os.environ["RL_LAB_HOST"]
 

@@ -134,6 +134,8 @@ class Making:
 
 
 def _failure(why: str) -> NetworkError:
+    if "nftables" in why:
+        why = f"this kernel has no nftables with tproxy for us ({why})"
     return NetworkError(
         f"netstack cannot connect the container: {why or 'its set-up ended without a word'}",
         remedy="where there is /dev/net/tun, rl setup slirp4netns fetches another way; else use "
