@@ -23,6 +23,7 @@ from rootless.build.dockerfile.scope import (
 from rootless.build.dockerfile.stages import SCRATCH, Dockerfile, Stage, references
 from rootless.build.state import ImageState, run_created_by, transfer_created_by
 from rootless.errors import BuildError
+from rootless.linux.mount import LAYERS_MAX
 from rootless.oci import platform as platforms
 from rootless.oci.platform import Platform
 from rootless.records import dataclass, field
@@ -122,6 +123,15 @@ class StagePlan:
     @property
     def label(self) -> str:
         return self.stage.label
+
+    @property
+    def layers(self) -> int:
+        """How many there are so far at least: WORKDIR makes one only where there is none."""
+        base = self.base
+        below = 0
+        if base is not None:
+            below = base.layers if isinstance(base, StagePlan) else len(base.layers)
+        return below + sum(not isinstance(step.instruction, to.Workdir) for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +291,7 @@ class Planner:
         self, planned: StagePlan, run: to.Run, environment: tuple[tuple[str, str], ...]
     ) -> None:
         check_run(run, planned.state.workdir)
+        check_layers(planned.layers)
         arguments, script = run.command.arguments(planned.state.shell)
         if not arguments:
             raise BuildError("RUN has no command", code="RL-BUILD-ARGUMENTS")
@@ -341,6 +352,16 @@ class Planner:
                 count = f"{first + step.place + 1}/{total}"
                 where = f"{planned.label} {count}" if several else count
                 step.name = f"[{where}] {shown(step.instruction)}"
+
+
+def check_layers(count: int) -> None:
+    """Raise BuildError for more layers below a RUN than overlayfs takes."""
+    if count > LAYERS_MAX:
+        raise BuildError(
+            f"{count} layers are below this step, and overlayfs takes {LAYERS_MAX}",
+            remedy="put several commands into one RUN",
+            code="RL-IMAGE-TOO-MANY-LAYERS",
+        )
 
 
 def shown(instruction: to.Instruction) -> str:

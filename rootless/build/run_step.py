@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rootless.build import copied_root, fuse_root
 from rootless.build.dockerfile.mounts import Mount
+from rootless.build.plan import check_layers
 from rootless.build.run_process import HOSTNAME, Execution, Sandbox
 from rootless.build.step_mounts import StepMounts
-from rootless.errors import BuildError
-from rootless.linux import mount, rlimit
+from rootless.linux import rlimit
 from rootless.network import driver as drivers
 from rootless.records import dataclass, field, replace
 from rootless.runtime import limits, network_files, rootfs, seccomp, spec, stage
@@ -63,7 +63,7 @@ def run(
     128 + N is for a signal.  `directory` has been prepared (commit.prepare).  With `terminal` it
     has one of its own, which ours shows.  Raises RlError when the command could not be started.
     """
-    _check_layers(asked.lower)
+    check_layers(len(asked.lower))
     run_options = _run_options(options, asked)
     box = Sandbox(directory, run_options.hostname)
     run_options.tty = terminal
@@ -115,15 +115,6 @@ def _config(ctx: "Context", box: Sandbox, run_options: RunOptions, network: str)
     config["rl"]["rung"]["storage"] = rootfs.storage_driver(ctx, "")
     config["rl"]["resources"] = limits.resources(run_options)
     return config
-
-
-def _check_layers(lower: Sequence[str]) -> None:
-    if len(lower) > mount.LAYERS_MAX:
-        raise BuildError(
-            f"{len(lower)} layers are below this step, and overlayfs takes {mount.LAYERS_MAX}",
-            remedy="put several commands into one RUN",
-            code="RL-IMAGE-TOO-MANY-LAYERS",
-        )
 
 
 def shell(ctx: "Context", options: "BuildOptions", asked: Run, directory: str) -> None:

@@ -177,6 +177,15 @@ def test_mistakes_name_their_line(text: str, line: int, words: str) -> None:
     assert e.value.location[1] == line
 
 
+def test_more_layers_than_a_run_can_have_below() -> None:
+    most = "FROM b AS a\n" + "COPY x /\nWORKDIR /y\n" * 490 + "FROM a\n" + "COPY x /\n" * 9
+    assert plan(f"{most}RUN a\n").target.layers == 501
+    with pytest.raises(BuildError) as caught:
+        plan(f"{most}COPY x /\nRUN a\n")
+    assert caught.value.code == "RL-IMAGE-TOO-MANY-LAYERS"
+    assert caught.value.location == ("Dockerfile", 993, 993)
+
+
 def test_target_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(BuildError, match="biuld"):
         plan("FROM a AS build\n", target="biuld")
