@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rootless.network.driver import Watcher
     from rootless.network.ports import Port
     from rootless.network.stack.network import Network
+    from rootless.network.stack.policy import Policy
 
 OPTIONS = ("allow_host_loopback", "allow_local_networks", "mtu")
 MTU_MIN = 1280  # IPv6's: RFC 8200, 5
@@ -95,7 +96,6 @@ class Netstack(driver.Driver):
             self._other.serve(watcher)
             return
         from rootless.network.stack.network import Network
-        from rootless.network.stack.policy import Policy
 
         assert self._made is not None
         host = ""
@@ -103,11 +103,16 @@ class Netstack(driver.Driver):
             from rootless.network.pasta import host_address
 
             host = host_address()
-        policy = Policy(
-            loopback=bool(self._options["allow_host_loopback"]),
-            local_networks=bool(self._options["allow_local_networks"]),
-            host=host,
-        )
+
+        def policy() -> "Policy":
+            from rootless.network.stack.policy import Policy
+
+            return Policy(
+                loopback=bool(self._options["allow_host_loopback"]),
+                local_networks=bool(self._options["allow_local_networks"]),
+                host=host,
+            )
+
         made, self._made = self._made, None
         listeners, self._listeners = self._listeners, []
         network = Network(made, policy, listeners, watcher.call_after)
