@@ -68,6 +68,7 @@ TABLE: "dict[str, Row]" = {
             '--storage-driver': ('storage_driver', 2),
             '--network': ('network', 3),
             '--net': ('network', 3),
+            '--egress': ('egress', 3),
             '--network-alias': ('network_alias', 3),
             '--net-alias': ('network_alias', 3),
             '--ip': ('ip', 2),
@@ -189,6 +190,7 @@ TABLE: "dict[str, Row]" = {
             'secret': [],
             'storage_driver': None,
             'network': [],
+            'egress': [],
             'network_alias': [],
             'ip': None,
             'ip6': None,
@@ -334,6 +336,7 @@ TABLE: "dict[str, Row]" = {
             '--since': ('since', 2),
             '--until': ('until', 2),
             '--details': ('details', 0),
+            '--network': ('network', 0),
         },
         (
             ('container', 0),
@@ -345,6 +348,7 @@ TABLE: "dict[str, Row]" = {
             'since': None,
             'until': None,
             'details': False,
+            'network': False,
         },
     ),
     'create': (
@@ -404,6 +408,7 @@ TABLE: "dict[str, Row]" = {
             '--storage-driver': ('storage_driver', 2),
             '--network': ('network', 3),
             '--net': ('network', 3),
+            '--egress': ('egress', 3),
             '--network-alias': ('network_alias', 3),
             '--net-alias': ('network_alias', 3),
             '--ip': ('ip', 2),
@@ -522,6 +527,7 @@ TABLE: "dict[str, Row]" = {
             'secret': [],
             'storage_driver': None,
             'network': [],
+            'egress': [],
             'network_alias': [],
             'ip': None,
             'ip6': None,
@@ -1842,6 +1848,7 @@ TABLE: "dict[str, Row]" = {
             '--no-ipv4': ('ipv4', 1),
             '--ipv6': ('ipv6', 0),
             '--disable-dns': ('disable_dns', 0),
+            '--egress': ('egress', 3),
             '--label': ('label', 3),
             '--opt': ('opt', 3),
             '-o': ('opt', 3),
@@ -1862,6 +1869,7 @@ TABLE: "dict[str, Row]" = {
             'ipv4': True,
             'ipv6': False,
             'disable_dns': False,
+            'egress': [],
             'label': [],
             'opt': [],
             'ipam_driver': 'default',
@@ -1953,6 +1961,19 @@ TABLE: "dict[str, Row]" = {
         ),
         {
             'force': False,
+        },
+    ),
+    'network log': (
+        'network_log',
+        True,
+        {
+            '--format': ('format', 2),
+        },
+        (
+            ('container', 0),
+        ),
+        {
+            'format': None,
         },
     ),
     'network prune': (
@@ -2475,6 +2496,7 @@ GROUPS: "dict[str, dict[str, tuple[str, dict[str, str]]]]" = {
         'disconnect': ('network disconnect', {}),
         'inspect': ('network inspect', {}),
         'list': ('network ls', {}),
+        'log': ('network log', {}),
         'ls': ('network ls', {}),
         'prune': ('network prune', {}),
         'remove': ('network rm', {}),

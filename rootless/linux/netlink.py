@@ -61,14 +61,19 @@ def attributes(data: bytes) -> "dict[int, bytes]":
 class Netlink:
     """A netlink socket of the network namespace that it is made in."""
 
-    def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
-        self._sock = _socket.socket(
+    def __init__(self, protocol: int = NETLINK_ROUTE, sock: "_socket.socket | None" = None) -> None:
+        """`sock` is one of another namespace, that another process has made: detach()."""
+        self._sock = sock or _socket.socket(
             _socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, protocol
         )
         self._sequence = 0
 
     def close(self) -> None:
         self._sock.close()
+
+    def detach(self) -> "_socket.socket":
+        """The socket itself, to be given to another process."""
+        return self._sock
 
     def message(self, kind: int, flags: int, body: bytes) -> bytes:
         """One message with the next sequence number."""

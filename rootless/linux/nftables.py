@@ -13,7 +13,8 @@ from rootless.linux.netlink import text as _text
 
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE = 0, 2, 3, 6
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET = 0, 2, 3, 6, 9
+_NEWSETELEM, _DELSETELEM = 12, 14
 _APPEND = 0x800  # NLM_F_APPEND
 _NFPROTO_INET = 1
 PREROUTING, FORWARD, POSTROUTING = 0, 2, 4
@@ -25,7 +26,10 @@ _CT_STATE = 0
 ESTABLISHED_OR_RELATED = 2 | 4
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _ICMPX_UNREACHABLE, _ADMIN_PROHIBITED, _TCP_RESET = 2, 3, 1
-DROP, ACCEPT = 0, 1
+DROP, ACCEPT, JUMP, GOTO, RETURN = 0, 1, -3, -4, -5
+_EQUAL, _NOT_EQUAL, _AT_MOST, _AT_LEAST = 0, 1, 3, 5
+_SET_TIMEOUT = 0x10
+_ADDRESS4_TYPE, _ADDRESS6_TYPE = 7, 8  # what nft(8) calls them; the kernel keeps the number
 
 
 def meta_is(key: int, value: bytes) -> bytes:
@@ -65,6 +69,37 @@ def goes_to(address: bytes, bits: int) -> bytes:
     return _address_is(address, bits, {4: 16, 16: 24})
 
 
+def goes_to_one_of(name: str, family: int) -> bytes:
+    """Go on if the packet's destination is in the set `name`, of IPv4 (4) or IPv6 (6)."""
+    size, offset = (4, 16) if family == 4 else (16, 24)
+    known = meta_is(_META_NFPROTO, bytes([2 if family == 4 else 10]))
+    lookup = _text(1, name) + _attribute(2, _be32(_REGISTER))
+    return known + _load(_NETWORK_HEADER, offset, size) + _expression("lookup", lookup)
+
+
+def port_is(first: int, last: int) -> bytes:
+    """Go on if the destination's port, of TCP or UDP, is one of these."""
+    found = _load(_TRANSPORT_HEADER, 2, 2)
+    if first == last:
+        return found + _compare(struct.pack("!H", first))
+    return (
+        found
+        + _compare(struct.pack("!H", first), _AT_LEAST)
+        + _compare(struct.pack("!H", last), _AT_MOST)
+    )
+
+
+def log(group: int, prefix: str, size: int) -> bytes:
+    """Copy the first `size` bytes of the packet to who listens on that group: nfnetlink_log."""
+    return _expression(
+        "log",
+        _attribute(1, struct.pack("!H", group))
+        + _text(2, prefix)
+        + _attribute(3, _be32(size))
+        + _attribute(4, struct.pack("!H", 1)),
+    )
+
+
 def _address_is(address: bytes, bits: int, places: "dict[int, int]") -> bytes:
     size = len(address)
     mask = ((1 << 8 * size) - (1 << 8 * size - bits)).to_bytes(size, "big")
@@ -76,13 +111,17 @@ def _address_is(address: bytes, bits: int, places: "dict[int, int]") -> bytes:
 
 
 def _payload_is(base: int, offset: int, mask: bytes, value: bytes) -> bytes:
+    return _load(base, offset, len(mask)) + _masked(mask) + _compare(value)
+
+
+def _load(base: int, offset: int, size: int) -> bytes:
     load = (
         _attribute(1, _be32(_REGISTER))
         + _attribute(2, _be32(base))
         + _attribute(3, _be32(offset))
-        + _attribute(4, _be32(len(mask)))
+        + _attribute(4, _be32(size))
     )
-    return _expression("payload", load) + _masked(mask) + _compare(value)
+    return _expression("payload", load)
 
 
 def _masked(mask: bytes) -> bytes:
@@ -100,7 +139,7 @@ def connection_is(states: int) -> bytes:
     """Go on if the packet's connection is in one of the `states` (bits of nf_conntrack)."""
     load = _attribute(1, _be32(_REGISTER)) + _attribute(2, _be32(_CT_STATE))
     mask = struct.pack("=I", states)
-    return _expression("ct", load) + _masked(mask) + _compare(bytes(4), equal=False)
+    return _expression("ct", load) + _masked(mask) + _compare(bytes(4), _NOT_EQUAL)
 
 
 def reject() -> bytes:
@@ -129,9 +168,10 @@ def to_socket(port: int) -> bytes:
     )
 
 
-def verdict(code: int) -> bytes:
-    """DROP or ACCEPT."""
-    data = _nested(2, _nested(2, _attribute(1, _be32(code))))
+def verdict(code: int, chain: str = "") -> bytes:
+    """DROP, ACCEPT, RETURN, or JUMP and GOTO to a chain."""
+    where = _text(2, chain) if chain else b""
+    data = _nested(2, _nested(2, _attribute(1, _be32(code)) + where))
     return _expression("immediate", _attribute(1, _be32(_VERDICT)) + data)
 
 
@@ -164,31 +204,88 @@ def load(table: str, rules: "list[bytes]") -> None:
     replace(table, [Chain("in", rules, kind="filter", hook=PREROUTING, priority=MANGLE)])
 
 
-def replace(table: str, chains: "list[Chain]") -> None:
-    """Let `table` have these chains and no others, all at once.  Raises KernelError: ENOENT or
-    EOPNOTSUPP where the kernel has not what a rule needs."""
+def replace(
+    table: str, chains: "list[Chain]", sets: "dict[str, dict[bytes, int]] | None" = None
+) -> None:
+    """Let `table` have these chains and sets and no others, all at once.
+
+    `sets` are of addresses, each with the milliseconds that it stays; a name ends in 4 or 6 for
+    the family.  Raises KernelError: ENOENT or EOPNOTSUPP where the kernel has not what a rule
+    needs.
+    """
     netlink = Netlink(NETLINK_NETFILTER)
+    sets = sets or {}
     # Removed and made: one that was not there would be no table to be removed.
     requests = [(_NEWTABLE, _text(1, table)), (_DELTABLE, _text(1, table)),
                 (_NEWTABLE, _text(1, table))]  # fmt: skip
+    for number, name in enumerate(sets, 1):
+        requests.append((_NEWSET, _set(table, name, number)))
+        if sets[name]:
+            requests.append((_NEWSETELEM, _elements(table, name, sets[name])))
     requests += [(_NEWCHAIN, _chain(table, chain)) for chain in chains]
     for chain in chains:
         for rule in chain.rules:
             body = _text(1, table) + _text(2, chain.name) + _nested(4, rule)
             requests.append((_NEWRULE, body))
+    try:
+        _send(netlink, requests)
+    finally:
+        netlink.close()
+
+
+def add_elements(
+    netlink: Netlink,
+    table: str,
+    name: str,
+    elements: "dict[bytes, int]",
+    renewed: "list[bytes]",
+) -> None:
+    """Add addresses to a set of a table that is there; those of them that are `renewed` are in it
+    with another time.  Raises KernelError."""
+    requests = [(_NEWSETELEM, _elements(table, name, elements))]
+    if renewed:
+        gone = _elements(table, name, dict.fromkeys(renewed, 0))
+        requests.insert(0, (_DELSETELEM, gone))
+    _send(netlink, requests)
+
+
+def _send(netlink: Netlink, requests: "list[tuple[int, bytes]]") -> None:
+    """All of them or none."""
     batch = netlink.message(_BATCH_BEGIN, 0, struct.pack("!BBH", 0, 0, _SUBSYSTEM))
     for kind, body in requests:
-        flags = NLM_F_ACK if kind == _DELTABLE else NLM_F_CREATE | NLM_F_ACK
+        deletes = kind in (_DELTABLE, _DELSETELEM)
+        flags = NLM_F_ACK if deletes else NLM_F_CREATE | NLM_F_ACK
         batch += netlink.message(
             _SUBSYSTEM << 8 | kind,
             flags | (_APPEND if kind == _NEWRULE else 0),
             struct.pack("!BBH", _NFPROTO_INET, 0, 0) + body,
         )
     batch += netlink.message(_BATCH_END, 0, struct.pack("!BBH", 0, 0, _SUBSYSTEM))
-    try:
-        netlink.send(batch, len(requests), "nftables")
-    finally:
-        netlink.close()
+    netlink.send(batch, len(requests), "nftables")
+
+
+def _set(table: str, name: str, number: int) -> bytes:
+    kind, size = (_ADDRESS4_TYPE, 4) if name.endswith("4") else (_ADDRESS6_TYPE, 16)
+    return (
+        _text(1, table)
+        + _text(2, name)
+        + _attribute(3, _be32(_SET_TIMEOUT))
+        + _attribute(4, _be32(kind))
+        + _attribute(5, _be32(size))
+        + _attribute(10, _be32(number))
+    )
+
+
+def _elements(table: str, name: str, elements: "dict[bytes, int]") -> bytes:
+    inner = [
+        _nested(
+            1,
+            _nested(1, _attribute(1, address)),
+            _attribute(4, struct.pack("!Q", left_ms)) if left_ms else b"",
+        )
+        for address, left_ms in elements.items()
+    ]
+    return _text(1, table) + _text(2, name) + _nested(3, *inner)
 
 
 def _chain(table: str, chain: Chain) -> bytes:
@@ -203,8 +300,8 @@ def _expression(name: str, data: bytes) -> bytes:
     return _nested(1, _text(1, name), _nested(2, data))
 
 
-def _compare(value: bytes, *, equal: bool = True) -> bytes:
-    data = _attribute(1, _be32(_REGISTER)) + _attribute(2, _be32(int(not equal)))
+def _compare(value: bytes, operation: int = _EQUAL) -> bytes:
+    data = _attribute(1, _be32(_REGISTER)) + _attribute(2, _be32(operation))
     return _expression("cmp", data + _nested(3, _attribute(1, value)))
 
 

@@ -314,6 +314,7 @@ def _document(
         "labels": extension["labels"],
         "network": extension["network"]["driver"],
         "networks": options.networks,
+        "egress": options.egress,
         "ports": published,
         "mounts": extension["mounts"],
         "mounted_images": [one["image"] for one in options.mounts if one["type"] == "image"],

@@ -45,6 +45,7 @@ class RunOptions:
     volumes_from          [[container, "ro" or "rw"], ...]
     network, network_options   "", "host", "none", "netstack", "slirp4netns", "pasta"; "": the best;
                           "bridge" for those with names:
+    egress                what may leave: network/bridge/egress.py; {} for all
     networks              name -> {"aliases", "ip", "ip6", "mac"}; options_network.parse_networks
     add_hosts             [[name, IP or "host-gateway"], ...]
     dns, dns_search, dns_options   lists
@@ -105,6 +106,7 @@ class RunOptions:
         "dns_options",
         "dns_search",
         "domainname",
+        "egress",
         "entrypoint",
         "env",
         "env_merge",
@@ -207,6 +209,7 @@ class RunOptions:
     network: str
     network_options: list[str]
     networks: dict[str, dict[str, object]]
+    egress: "dict[str, Any]"
     add_hosts: list[list[str]]
     dns: list[str]
     dns_search: list[str]
@@ -338,6 +341,14 @@ def _check_conflicts(fields: "dict[str, Any]") -> None:
     check_sysctls(fields["sysctls"], network=mode, ipc=fields["ipc"], uts=fields["uts"])
     if mode.startswith(("container:", "ns:")):
         _check_joined(fields, mode)
+    if fields["egress"] and (
+        fields["privileged"] or {"ALL", "CAP_NET_ADMIN"} & set(fields["cap_add"])
+    ):
+        raise UsageError(
+            "--egress cannot be held against a container with CAP_NET_ADMIN, which may take "
+            "another's address",
+            remedy="give the policy to a network of its own: rl network create --egress",
+        )
     if mode in ("host", "none") and (fields["ports"] or fields["publish_all"]):
         fields["ports"], fields["publish_all"] = [], False
         fields["warnings"].append(f"published ports are discarded when using {mode} network mode")

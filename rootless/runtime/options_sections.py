@@ -174,6 +174,18 @@ def network(fields: "dict[str, Any]", values: "Mapping[str, object]", cwd: str) 
         texts(values, "network"), texts(values, "network_alias"), text(values, "ip"),
         text(values, "ip6"), text(values, "mac_address"),
     )  # fmt: skip
+    fields["egress"] = {}
+    if texts(values, "egress"):
+        from rootless.network.bridge import egress
+
+        fields["egress"] = egress.parse(texts(values, "egress"))
+        if not mode:  # what leaves is looked at where a bridge leads out
+            mode, options, networks = options_network.parse_networks(["bridge"], [], "", "", "")
+        elif not networks:
+            raise UsageError(
+                f"cannot have --egress with --network {mode}: rl does not see what leaves there",
+                remedy="leave --network out, or name a network: rl network create",
+            )
     fields["network"], fields["network_options"], fields["networks"] = mode, options, networks
     fields["ports"] = parse_publish(texts(values, "publish"), texts(values, "publish_private"), cwd)
     fields["port_fallback"] = flag(values, "port_fallback")

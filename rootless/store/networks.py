@@ -2,6 +2,7 @@
 
     {"name", "id": 64 hex, "created": RFC 3339, "driver": "bridge", "internal": bool,
      "ipv4": bool, "ipv6": bool, "dns": bool, "labels": {}, "options": {as given},
+     "egress": as in network/bridge/egress.py,
      "subnets": [{"subnet": "10.89.0.0/24", "gateway": "10.89.0.1", "ip_range": "", "aux": {}}]}
 
 A container on some has {"networks": {name: {"aliases", "ip", "ip6", "mac"}}} in container.json.

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -372,3 +374,58 @@ def test_the_network_of_another_container_and_of_a_namespace(rl: Rl, network: Ma
     assert "10.9.9.9/32" in out
     os.kill(int(pid), signal.SIGKILL)
     made.communicate()
+
+
+@pytest.mark.needs("slirp4netns")
+def test_egress_by_address_and_port(rl: Rl, network: Make) -> None:
+    found = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()
+    host = next(one for one in found if ":" not in one)
+    with socket.create_server((host, 0)) as service:
+        port = service.getsockname()[1]
+        threading.Thread(target=_greet, args=(service,), daemon=True).start()
+        asked = f"nc -w 5 {host} {port} </dev/null"
+        outcomes = {
+            "all": True, "none": False, "lan-off": False, f"allow={host}:{port}": True,
+            f"allow={host}:{port + 1}": False, f"allow=udp://{host}:{port}": False,
+            f"allow=tcp://{host}/24:{port - 1}-{port + 1},other.test": True, "log": True,
+        }  # fmt: skip
+        neighbour = start(rl, "bridge")
+        for policy, expected in outcomes.items():
+            name = start(rl, options=("--egress", policy))
+            began = time.monotonic()
+            done = rl.run("exec", name, "sh", "-c", asked, check=False)
+            assert (done.stdout == "hello\n") is expected, (policy, done.stderr)
+            if not expected:
+                assert "refused" in done.stderr and time.monotonic() - began < 4, policy
+                line = wait_until(lambda one=name: rl.out("network", "log", one))  # type: ignore[misc]
+                assert f" refused tcp {host}:{port}" in str(line)
+            # Those of its own network it reaches in any case.
+            assert reaches(rl, name, neighbour), policy
+            if policy == "log":
+                wait_until(
+                    lambda one=name: f"passed tcp {host}:{port}" in rl.out("logs", "--network", one)
+                )  # type: ignore[misc]
+            rl.run("rm", "-f", name)
+        # A policy of the network holds for all on it, and the container's own is beside it.
+        shut = network("--egress", "none")
+        name = start(rl, shut, options=("--egress", "all"))
+        assert rl.run("exec", name, "sh", "-c", asked, check=False).stdout == ""
+        # An address that nobody has been given does not leave.
+        privileged = start(rl, shut, options=("--cap-add", "NET_ADMIN"))
+        taken = "ip address flush eth0; ip address add 10.88.7.7/16 dev eth0; "
+        done = rl.run("exec", privileged, "sh", "-c", taken + asked, check=False)
+        assert done.stdout == ""
+    refused = ("run", "--rm", "--egress", "none")
+    rl.fails(*refused, "--network", "host", "busybox", "true", code="RL-USAGE")
+    rl.fails(*refused, "--cap-add", "NET_ADMIN", "busybox", "true", code="RL-USAGE")
+    rl.fails(*refused, "--privileged", "busybox", "true", code="RL-USAGE")
+
+
+def _greet(service: socket.socket) -> None:
+    while True:
+        try:
+            client, _ = service.accept()
+        except OSError:
+            return
+        client.sendall(b"hello\n")
+        client.close()

@@ -6,7 +6,7 @@ import time
 from rootless import log
 from rootless.cli.actions import several
 from rootless.cli.output import cannot_write
-from rootless.errors import ContainerError
+from rootless.errors import ContainerError, UsageError
 from rootless.runtime import logs
 from rootless.store import containers
 
@@ -26,6 +26,8 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 def main(ctx: "Context", values: "dict[str, object]") -> int:
     """Print what a container has written."""
     container = several.find(ctx, str(values["container"]))
+    if values.get("network"):
+        return _network_log(container, values)
     stamped, details = bool(values.get("timestamps")), bool(values.get("details"))
     for entry in _entries(ctx, container, values):
         text = f"{entry.time} " * stamped + entry.text
@@ -37,6 +39,20 @@ def main(ctx: "Context", values: "dict[str, object]") -> int:
             raise
         except OSError as e:
             raise cannot_write(e) from e
+    return 0
+
+
+def _network_log(container: "Container", values: "dict[str, object]") -> int:
+    """What --egress has refused or written down."""
+    from rootless.cli.actions import network_log
+
+    for option in ("follow", "tail", "since", "until", "timestamps", "details"):
+        if values.get(option) not in (None, "", "all", False):
+            raise UsageError(
+                f"--{option} and --network do not go together",
+                remedy="leave one of them out; rl network log is the same",
+            )
+    network_log.show(container)
     return 0
 
 

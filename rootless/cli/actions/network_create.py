@@ -3,7 +3,7 @@
 from rootless.cli.output import write
 from rootless.context import Context
 from rootless.errors import UsageError
-from rootless.network.bridge import definition
+from rootless.network.bridge import definition, egress
 from rootless.runtime.options_environment import labels, read_file
 from rootless.runtime.options_text import texts
 from rootless.store import layout
@@ -37,6 +37,7 @@ def main(ctx: Context, values: dict[str, object]) -> int:
         labels=labels(texts(values, "label"), [], read_file),
         options=texts(values, "opt"),
     )
+    asked["egress"] = egress.parse(texts(values, "egress"))
     layout.prepare(ctx.paths)
     made = definition.create(ctx.paths, asked, ignore=bool(values["ignore"]))
     write(f"{made['id']}\n")

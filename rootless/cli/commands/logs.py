@@ -34,6 +34,9 @@ def logs(
     details: Annotated[
         bool, option("--details", help="Show the extra attributes of the log driver.")
     ] = False,
+    network: Annotated[
+        bool, option("--network", help="What --egress has refused or written down instead.")
+    ] = False,
 ) -> int:
     """Show what a container has written."""
     return call(ctx)

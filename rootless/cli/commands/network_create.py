@@ -47,6 +47,14 @@ def network_create(
     disable_dns: Annotated[
         bool, option("--disable-dns", help="No names: the host's resolvers are asked.")
     ] = False,
+    egress: Annotated[
+        list[str] | None,
+        option(
+            "--egress",
+            help="What its containers may reach outside: none, all, allow=RULE,..., lan-off, log.",
+            metavar="POLICY",
+        ),
+    ] = None,
     label: Annotated[
         list[str] | None,
         option("--label", help="A label; repeatable.", metavar="KEY[=VALUE]"),

@@ -85,6 +85,7 @@ def run(
     storage_driver: files.StorageDriver = None,
     # Network
     network: network.Network = None,
+    egress: network.Egress = None,
     network_alias: network.NetworkAlias = None,
     ip: network.Ip = None,
     ip6: network.Ip6 = None,

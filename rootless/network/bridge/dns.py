@@ -35,15 +35,23 @@ _A, _PTR, _AAAA, _OPT, _ANY = 1, 12, 28, 41, 255
 
 
 class Server:
-    """All sockets of the networks' name server.  `is_outside(member)` tells whether a member may
-    ask about names that are not ours."""
+    """All sockets of the networks' name server.
+
+    `may_ask(member, name)` tells whether a member may ask about a name that is not ours;
+    `answered(member, name, answer)` is called before it gets an answer to that.
+    """
 
     def __init__(
-        self, watch: "Watch", names: Names, is_outside: "Callable[[Member], bool]"
+        self,
+        watch: "Watch",
+        names: Names,
+        may_ask: "Callable[[Member, str], bool]",
+        answered: "Callable[[Member, str, bytes], None]",
     ) -> None:
         self._watch = watch
         self._names = names
-        self._is_outside = is_outside
+        self._may_ask = may_ask
+        self.answered = answered
         self._resolvers = Resolvers()
         self._sockets: dict[str, list[_socket.socket]] = {}
         self._by_fd: dict[int, _socket.socket] = {}
@@ -102,46 +110,47 @@ class Server:
         if known is not None:
             reply(data[:2] + known)
             return
-        answer, kept = self._own(asker, data)
+        answer, kept, name = self._own(asker, data)
         if answer is not None:
             if kept and len(self._cache) < CACHE_MAX:
                 self._cache[key] = answer[2:]
             reply(answer)
-        elif not self._is_outside(asker):
+        elif not self._may_ask(asker, name):
             reply(_bare(data, _NO_NAME))
         elif len(self._waiting) >= WAITING_MAX:
             reply(_bare(data, _SERVER_FAILURE))
         else:
-            Asked(self, asker, data, reply, stream=stream)
+            Asked(self, asker, name, data, reply, stream=stream)
 
-    def _own(self, asker: Member, data: bytes) -> "tuple[bytes | None, bool]":
-        """The answer if the question is about our networks, and whether it is the next one's."""
+    def _own(self, asker: Member, data: bytes) -> "tuple[bytes | None, bool, str]":
+        """The answer if the question is about our networks, whether it is the next one's, too,
+        and the name that is asked for."""
         import dnslib  # type: ignore[import-untyped]  # 40 ms: not before somebody asks
 
         if data[2] & 0x78:
-            return _bare(data, _NOT_IMPLEMENTED), False
+            return _bare(data, _NOT_IMPLEMENTED), False, ""
         try:
             request = dnslib.DNSRecord.parse(data)
         except Exception:
             # dnslib raises more than its DNSError for what strangers send.
-            return _bare(data, _FORMAT_ERROR), False
+            return _bare(data, _FORMAT_ERROR), False, ""
         if len(request.questions) != 1:
-            return _bare(data, _FORMAT_ERROR), False
+            return _bare(data, _FORMAT_ERROR), False, ""
         name = str(request.q.qname).rstrip(".").lower()
         response = request.reply(ra=1, aa=1)
         address = _reversed(name)
         if address is not None:
             found = self._names.reverse(asker, address)
             if found is None:
-                return None, False
+                return None, False, name
             if request.q.qtype in (_PTR, _ANY):
                 response.add_answer(
                     dnslib.RR(request.q.qname, _PTR, ttl=TTL_S, rdata=dnslib.PTR(found))
                 )
-            return bytes(response.pack()), True
+            return bytes(response.pack()), True, name
         endpoints = self._names.forward(asker, name)
         if endpoints is None:
-            return None, False
+            return None, False, name
         for endpoint in endpoints:
             for kind, value, make in (
                 (_A, endpoint["ip"], dnslib.A), (_AAAA, endpoint["ip6"], dnslib.AAAA),
@@ -150,7 +159,7 @@ class Server:
                     response.add_answer(
                         dnslib.RR(request.q.qname, kind, ttl=TTL_S, rdata=make(value))
                     )
-        return bytes(response.pack()), len(endpoints) == 1
+        return bytes(response.pack()), len(endpoints) == 1, name
 
     # Names of others.
 
@@ -199,12 +208,15 @@ class Asked:
         self,
         server: Server,
         asker: Member,
+        name: str,
         data: bytes,
         reply: "Callable[[bytes], None]",
         *,
         stream: bool,
     ) -> None:
         self._server = server
+        self._asker = asker
+        self._name = name
         self._data = data
         self._reply = reply
         self._stream = stream
@@ -266,7 +278,7 @@ class Asked:
                 self._next()
             return
         if _answers(self._data, answer):
-            self._finish(_fitting(self._data, answer))
+            self._finish(answer)
 
     def _on_connected(self, _argument: int) -> None:
         assert self._sock is not None
@@ -300,8 +312,9 @@ class Asked:
 
     def _finish(self, answer: bytes) -> None:
         self._forget()
+        self._server.answered(self._asker, self._name, answer)
         self._server._waiting.discard(self)
-        self._reply(answer)
+        self._reply(answer if self._stream else _fitting(self._data, answer))
 
     def _forget(self) -> None:
         if self._sock is not None:

@@ -63,6 +63,7 @@ class Bridge(driver.Driver):
             "name": self._container.name,
             "hostname": self._container.config["hostname"],
             "dns": self._dns,
+            "egress": self._container.config.get("egress") or {},
             "endpoints": endpoints.told(found),
         }
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.context import Context
+    from rootless.network.bridge.guard import Guard
 
     Document = dict[str, Any]
 
@@ -203,11 +204,12 @@ def _outside(netlink: Netlink) -> str:
 
 
 class Rules:
-    """What the rules depend on: each network's bridge."""
+    """What the rules depend on: each network's bridge, and the egress policies."""
 
-    __slots__ = ("bridges",)
+    __slots__ = ("bridges", "guard")
 
-    def __init__(self, bridges: "Sequence[tuple[str, Document, Any]]") -> None:
+    def __init__(self, bridges: "Sequence[tuple[str, Document, Any]]", guard: "Guard") -> None:
+        self.guard = guard
         self.bridges = bridges  # (device, network, rootless.network.bridge.settings.Settings)
 
     def load(self) -> None:
@@ -217,6 +219,9 @@ class Rules:
         index = {device: netlink.link_index(device) for device, _, _ in self.bridges}
         forward = [nftables.connection_is(nftables.ESTABLISHED_OR_RELATED) + accept]
         leaving = []
+        by_id = {network["id"]: index[device] for device, network, _ in self.bridges}
+        jumps, chains = self.guard.chains(by_id)
+        forward += jumps
         outside = nftables.goes_out_by(_outside(netlink))
         for device, network, settings in self.bridges:
             came = nftables.came_in_by(index[device])
@@ -241,5 +246,7 @@ class Rules:
                                priority=nftables.FILTER, policy=nftables.DROP),
                 nftables.Chain("leaving", leaving, kind="nat", hook=nftables.POSTROUTING,
                                priority=nftables.SOURCE_NAT),
+                *chains,
             ],
+            self.guard.sets(),
         )  # fmt: skip

@@ -17,7 +17,7 @@ from rootless.errors import RlError, StoreError
 from rootless.linux import channel as channels
 from rootless.linux import process, signals
 from rootless.network import driver as drivers
-from rootless.network.bridge import endpoints, leases, settings
+from rootless.network.bridge import endpoints, guard, leases, settings
 from rootless.network.bridge import gateway as gateways
 from rootless.network.bridge.dns import Server
 from rootless.network.bridge.names import Member, Names
@@ -98,7 +98,8 @@ class Helper:
         self._gateway = gateways.Gateway(ctx, held)
         self.watch = Watch()
         self._names = Names()
-        self._dns = Server(self.watch, self._names, self._reaches_outside)
+        self._guard = guard.Guard(self.watch, self._names, ctx.paths)
+        self._dns = Server(self.watch, self._names, self._may_ask, self._guard.answered)
         self._networks: dict[str, _Network] = {}
         self._outside: drivers.Driver | None = None
         self._outside_pidfd = -1
@@ -149,8 +150,12 @@ class Helper:
 
     def _join(self, channel: channels.Channel, body: "Document") -> None:
         member = Member(body)
-        self._prepare(member)
         self._names.add(member)
+        try:
+            self._prepare(member)
+        except RlError:
+            self._names.remove(member.container)
+            raise
         channel.send(
             "joined",
             {
@@ -171,12 +176,13 @@ class Helper:
         former = member.endpoints
         member.name = str(body["name"])
         member.endpoints = dict(body["endpoints"])
+        self._names.add(member)
         try:
             self._prepare(member)
         except RlError:
             member.endpoints = former
+            self._names.add(member)
             raise
-        self._names.add(member)
         self._forget_unused()
 
     def _let_go(self, fd: int) -> None:
@@ -200,15 +206,16 @@ class Helper:
                 if document["id"] != network_id:
                     networks.find(self._ctx.paths, network_id)  # removed, and made anew
                 new.append(_Network(document))
-        if not new:
+        if not new and not self._guard.wanted:
             return
         if not all(one.document["internal"] for one in new):
             self._connect()
         there = [*self._networks.values(), *new]
         rules = self._rules(there)
+        guards = self._guard.wanted and not self._guard.ready
 
         def work() -> "list[_socket.socket]":
-            sockets = []
+            sockets = guard.sockets() if guards else []
             for one in new:
                 gateways.add_bridge(one.device, one.document, one.settings.mtu)
                 if one.document["dns"]:
@@ -218,6 +225,8 @@ class Helper:
             return sockets
 
         made = [_socket.socket(fileno=fd) for fd in self._gateway.run(work)]
+        if guards:
+            self._guard.use(made.pop(0), made.pop(0))
         for one in new:
             self._networks[one.document["id"]] = one
             if one.document["dns"]:
@@ -226,13 +235,17 @@ class Helper:
                 del made[:count]
 
     def _rules(self, there: "Sequence[_Network]") -> gateways.Rules:
-        return gateways.Rules([(one.device, one.document, one.settings) for one in there])
+        self._guard.set_networks(
+            {one.document["id"]: one.document.get("egress") or {} for one in there}
+        )
+        found = [(one.device, one.document, one.settings) for one in there]
+        return gateways.Rules(found, self._guard)
 
     def _forget_unused(self) -> None:
         """Remove the bridges that nobody is on any more."""
         used = {one for member in self._names.everyone() for one in member.endpoints}
         unused = [one for key, one in self._networks.items() if key not in used]
-        if not unused or not used:
+        if not used or not (unused or self._guard.wanted):
             return  # the last ones go with the namespace
         for one in unused:
             del self._networks[one.document["id"]]
@@ -250,13 +263,15 @@ class Helper:
         except RlError:
             pass  # a bridge without containers harms nobody
 
-    def _reaches_outside(self, member: Member) -> bool:
-        """Whether one of its networks is not internal."""
-        return any(
+    def _may_ask(self, member: Member, name: str) -> bool:
+        """Whether a member may look up a name that is not ours: one of its networks is not
+        internal, and no policy is against it."""
+        outside = any(
             not self._networks[one].document["internal"]
             for one in member.endpoints
             if one in self._networks
         )
+        return outside and self._guard.may_ask(member, name)
 
     # The way out.
 

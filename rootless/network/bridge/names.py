@@ -15,16 +15,21 @@ _SHORT_ID = 12
 
 
 class Member:
-    """A container that runs: `endpoints` has, by network ID, {"network": its name, "ip", "ip6",
-    "aliases"}; `dns` the servers that it asks for names that are not ours, none for the host's."""
+    """A container that runs.
 
-    __slots__ = ("container", "dns", "endpoints", "hostname", "name")
+    `endpoints` has, by network ID, {"network": its name, "ip", "ip6", "aliases"}; `egress` is its
+    policy (egress.py), {} without one; `dns` the servers that it asks for names that are not ours,
+    none for the host's.
+    """
+
+    __slots__ = ("container", "dns", "egress", "endpoints", "hostname", "name")
 
     def __init__(self, told: "Document") -> None:
         self.container = str(told["container"])
         self.name = str(told["name"])
         self.hostname = str(told["hostname"])
         self.dns: list[str] = list(told["dns"])
+        self.egress: Document = dict(told["egress"])
         self.endpoints: dict[str, Document] = dict(told["endpoints"])
 
     def addresses(self) -> "list[str]":

@@ -20,6 +20,16 @@ Network = Annotated[
     ),
 ]
 
+Egress = Annotated[
+    list[str] | None,
+    option(
+        "--egress",
+        help="What it may reach outside: none, all, allow=RULE,..., lan-off; log writes it down.",
+        section=SECTION,
+        metavar="POLICY",
+    ),
+]
+
 NetworkAlias = Annotated[
     list[str] | None,
     option(
