@@ -1,11 +1,12 @@
-"""Images whose manifest or config has one spoilt field: pulled, listed and shown, or refused."""
+"""Images of which one document has one spoilt field: pulled, loaded and shown, or refused."""
 
+import io
 import json
 import os
 from typing import Any
 
 import pytest
-from support.images import OCI_INDEX, OCI_MANIFEST, Image, digest
+from support.images import OCI_INDEX, OCI_MANIFEST, Image, digest, tar
 from support.mutants import mutants
 from support.rogue import Rogue
 
@@ -14,6 +15,7 @@ from rootless.cli.actions import images as images_action
 from rootless.cli.inspect_image import describe as describe_image
 from rootless.context import Context
 from rootless.errors import RlError
+from rootless.layer import image_load
 from rootless.oci import platform as platforms
 from rootless.registry.pull import pull
 from rootless.store import images
@@ -28,7 +30,7 @@ LISTED = dict.fromkeys(
 SHOWN = dict.fromkeys(("human", "no_trunc", "format", "quiet", "platform"), None)
 
 
-STEP = 5  # tests/unit/test_bad_documents.py reads them all; here each field comes twice or so
+STEP = 7  # tests/unit/test_bad_documents.py reads them all; here each field comes twice or so
 
 
 def every(data: bytes) -> list[tuple[str, bytes]]:
@@ -110,3 +112,37 @@ def test_a_config_with_one_spoilt_field(
     assert images.list_images(ctx.paths)
     assert images_action.main(ctx, {**LISTED, "filter": [], "all": True}) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_an_archive_with_one_spoilt_field(ctx: Context) -> None:
+    """Its two tables of contents; what is loaded is the image, or nothing is."""
+    manifest, config = IMAGE.manifest(), IMAGE.config_blob()
+    entry = {
+        "mediaType": OCI_MANIFEST,
+        "digest": digest(manifest),
+        "size": len(manifest),
+        "annotations": {"org.opencontainers.image.ref.name": "docker.io/library/spoilt:1"},
+    }
+    config_file = f"blobs/sha256/{digest(config)[7:]}"
+    tables: dict[str, object] = {
+        "index.json": {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]},
+        "manifest.json": [{"Config": config_file, "RepoTags": ["spoilt:2"], "Layers": []}],
+    }
+    files: dict[str, bytes | str | None] = {
+        f"blobs/sha256/{digest(manifest)[7:]}": manifest,
+        config_file: config,
+    }
+    loaded = 0
+    for table, content in tables.items():
+        for name, data in every(json.dumps(content).encode()):
+            archive = tar({**files, table: data})
+            try:
+                found = image_load.load(ctx, io.BytesIO(archive), what="the archive")
+            except RlError as e:
+                assert "\n" not in e.one_line(), name
+                assert len(e.one_line()) < 1000, name
+            else:
+                loaded += 1
+                assert {one.record["id"] for one in found} == {IMAGE.id}, name
+            assert os.listdir(ctx.paths.tmp) == [], name
+    assert loaded
