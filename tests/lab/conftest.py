@@ -13,6 +13,10 @@ def pytest_ignore_collect() -> bool | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    known = set(os.listdir(f"{config.rootpath}/scripts/labhosts")) - {"base", "guest"}
+    for item in items:
+        marker = item.get_closest_marker("host")
+        assert not marker or known.issuperset(marker.args), f"{item.nodeid}: no such lab host"
     others = [
         item
         for item in items
