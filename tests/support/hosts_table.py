@@ -13,7 +13,7 @@ from typing import Any
 
 HEAD = ("host", "what it is", "what `rl` takes there", "`rl`", "podman")
 BEGIN, END = "<!-- made by scripts/lab run all -->\n", "<!-- end -->\n"
-LONGEST = 250  # characters of an outcome: podman says the path of each function
+LONGEST = 400  # characters of an outcome: podman says the path of each function
 # Shorter than doctor's names.
 RUNGS = {
     "newuidmap and newgidmap over subordinate IDs": "all IDs",
