@@ -10,6 +10,7 @@ import time
 from rootless.errors import ContainerError, KernelError
 from rootless.linux import pidtree, process
 from rootless.store import events, pause_mark
+from rootless.store.locks import Locked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,13 @@ def is_still(container: "Container") -> bool:
 
 
 def refuse(container: "Container", purpose: str) -> None:
-    """Raises ContainerError when the container is paused: RL-CONTAINER-PAUSED."""
+    """Raises ContainerError when the container is paused: RL-CONTAINER-PAUSED.
+
+    Where a command has paused it for its own time, that is waited for.
+    """
+    if pause_mark.is_held(container):
+        with Locked(container.layers_lock_path):
+            pass
     if pause_mark.is_paused(container):
         raise ContainerError(
             f"cannot {purpose} {container.name}: the container is paused",

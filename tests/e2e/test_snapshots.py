@@ -161,6 +161,18 @@ def test_a_container_that_would_notice(rl: Rl, holder: str) -> None:
     os.unlink(f"{rl.root}/tmp/f")
 
 
+def test_commands_go_on_between_snapshots(rl: Rl) -> None:
+    """None is refused because the container is paused just now, or writes to the wrong layer."""
+    container = rl.start(command="trap exit TERM; while :; do echo >/root/own; sleep 0.01; done")
+    working = []
+    for number in range(8):
+        working += [rl.popen("exec", container, "sh", "-c", f"echo {number} >>/root/f"),
+                    rl.popen("snapshot", container)]  # fmt: skip
+    outputs = [one.communicate(timeout=60) for one in working]
+    assert [one.returncode for one in working] == [0] * 16, outputs
+    assert sorted(rl.out("exec", container, "cat", "/root/f").split()) == list("01234567")
+
+
 def test_several_at_once_each_have_their_own(rl: Rl) -> None:
     container = rl.start(command="touch /root/f; trap exit TERM; sleep 1000 & wait")
     commands = [["snapshot", container]] * 3 + [["fork", container], ["commit", container]] * 2
