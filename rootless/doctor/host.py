@@ -28,7 +28,6 @@ PROGRAMS = (
     ("fuse-overlayfs", "fuse-overlayfs", "root file systems on kernels before 5.11"),
     ("squashfuse_ll", "squashfuse", "images of shared stores"),
     ("sqfstar", "squashfs-tools", "rl image publish"),
-    ("nft", "nftables", "networks with names, later"),
     ("catatonit", "catatonit", "run --init; tini will do"),
     ("mmdebstrap", "mmdebstrap", "rl bootstrap debian"),
 )

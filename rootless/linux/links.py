@@ -3,7 +3,6 @@
 include/uapi/linux/if_link.h.  What all networks need is in rootless.linux.netlink.
 """
 
-import _socket
 import errno
 import struct
 
@@ -118,11 +117,3 @@ def drop_default_route(netlink: "Netlink", family: int) -> None:
     except KernelError as e:
         if e.errno not in (errno.ESRCH, errno.ENOENT):
             raise
-
-
-def mac_of(address: str) -> bytes:
-    """The hardware address of who has this IP address: the same again when it comes back, so that
-    what its neighbours know of it goes on holding.  Locally administered, as Docker's."""
-    if ":" in address:
-        return b"\x02\x42" + _socket.inet_pton(_socket.AF_INET6, address)[-4:]
-    return b"\x02\x42" + _socket.inet_aton(address)

@@ -8,7 +8,6 @@ import _socket
 from rootless.errors import NetworkError
 from rootless.network import driver
 from rootless.network.bridge import client, endpoints, plug
-from rootless.network.forward import Forwarder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from rootless.context import Context
     from rootless.network.driver import Watcher
+    from rootless.network.forward import Forwarder
     from rootless.network.ports import Port
     from rootless.store.containers import Container
 
@@ -80,6 +80,8 @@ class Bridge(driver.Driver):
     def start(self, pid: int) -> None:
         assert self._lease is not None
         if self.ports:
+            from rootless.network.forward import Forwarder
+
             self._forwarder = Forwarder(self.ports, pid)
         found = list(self.endpoints.values())
         self._child = plug.plug(self._lease.user_fd, self._lease.network_fd, pid, found)

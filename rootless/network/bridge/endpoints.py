@@ -9,11 +9,11 @@
 says that its default route leads there.  In the runtime directory, as long as it runs.
 """
 
+import _socket
 import os
 
 from rootless import ids
 from rootless.errors import UsageError
-from rootless.linux.links import mac_of
 from rootless.network.bridge import leases, settings
 from rootless.store import atomic, networks
 from rootless.store.locks import Locked
@@ -33,6 +33,14 @@ _LINK_BYTES = 5  # "v" and 10 digits: names of devices have 15
 def device_name(network: "Document") -> str:
     """The bridge's, in the networks' namespace."""
     return f"rl{network['id'][:10]}"
+
+
+def mac_of(address: str) -> bytes:
+    """The hardware address of who has this IP address: the same again when it comes back, so that
+    what its neighbours know of it goes on holding.  Locally administered, as Docker's."""
+    if ":" in address:
+        return b"\x02\x42" + _socket.inet_pton(_socket.AF_INET6, address)[-4:]
+    return b"\x02\x42" + _socket.inet_aton(address)
 
 
 def read(paths: "Paths", container_id: str) -> "Document":

@@ -15,6 +15,7 @@ from rootless.linux import idmap as idmaps
 from rootless.linux import links, nftables, syscalls
 from rootless.linux.namespaces import become_root
 from rootless.linux.netlink import Netlink, write_sysctl
+from rootless.network.bridge import endpoints
 from rootless.network.stack.addresses import packed
 from rootless.store import mapping
 
@@ -165,7 +166,7 @@ def add_bridge(name: str, network: "Document", mtu: int) -> None:
     """In the namespaces: the bridge of a network, with the gateways' addresses."""
     netlink = Netlink()
     first = network["subnets"][0]["gateway"]
-    if not links.add_bridge(netlink, name, links.mac_of(first), mtu):
+    if not links.add_bridge(netlink, name, endpoints.mac_of(first), mtu):
         return
     write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0")
     index = netlink.link_index(name)
