@@ -3,13 +3,16 @@
 import json
 import os
 import re
+import signal
 import socket
 import struct
+import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
-from support.guest import GATEWAY4, GUEST6, HOST4, HOST6, Lab, echoes, seen_soon
+from support.guest import GATEWAY4, GUEST6, HOST4, HOST6, ROOT, Lab, echoes, seen_soon
+from support.traces import wait_until
 
 from rootless.network.stack import packets
 
@@ -182,6 +185,42 @@ def test_signals_end_it_with_a_line(lab: Lab) -> None:
     program.process.send_signal(2)
     assert program.err() == f"[-] #{program.process.pid} Slirpnetstack closing"
     assert program.wait() == 0
+
+
+def test_its_parent_is_told_when_it_is_ready(lab: Lab) -> None:
+    told: list[int] = []
+    former = signal.signal(signal.SIGWINCH, lambda number, _frame: told.append(number))
+    try:
+        lab.start().started()
+        wait_until(lambda: bool(told), 10, "SIGWINCH")
+    finally:
+        signal.signal(signal.SIGWINCH, former)
+
+
+def test_it_ends_with_its_parent_when_asked_to(lab: Lab) -> None:
+    code = (
+        "import os, subprocess, sys\n"
+        f"sys.path.insert(0, {ROOT!r})\n"
+        "run = 'import sys; sys.path.insert(0, ' + repr(sys.path[0]) + ')\\n'\n"
+        "run += 'from rootless.network.standalone.main import main; raise SystemExit(main())'\n"
+        "child = subprocess.Popen([sys.executable, '-I', '-S', '-c', run, '-exit-with-parent',"
+        f" '-netns', '/proc/{lab.guest_pid}/ns/net'], stderr=subprocess.PIPE)\n"
+        "while b'started' not in child.stderr.readline(): pass\n"
+        "print(child.pid, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    wait_until(lambda: _has_ended(int(done.stdout)), 10, "it ends")
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def test_pings_to_anybody_are_answered_here(lab: Lab, tmp_path: object) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FIRST, _MOST = 8, 253
 _FAST_S, _SLOW_S = 1.0, 30.0  # between batches
-WAITING_MAX = 1024
+WAITING_MAX = 1 << 14  # each is a client with a descriptor: their limit is the real one
 
 
 def ask_child(make: "Callable[[], list[_socket.socket]]") -> "tuple[int, channels.Channel]":
