@@ -10,6 +10,7 @@ ROWS = {
     "start-stop": ("start and stop -t 0", 0.5),
     "many-one-by-one": (f"run -d of {MANY}, one by one", 0.5),
     "many-at-once": (f"run -d of {MANY} at once", 0.6),
+    "run-network": ("run --rm on a network with a name", 0.5),
     "output": (f"run, {OUTPUT_MIB} MiB of lines, logged", 1.0),
 }
 
@@ -20,6 +21,7 @@ def time_row(tool: Any, row: str) -> float:
         "start-stop": _start_stop,
         "many-one-by-one": _one_by_one,
         "many-at-once": _at_once,
+        "run-network": _on_network,
         "output": _output,
     }[row](tool)
 
@@ -64,6 +66,17 @@ def _at_once(tool: Any) -> float:
     if failed:
         raise RuntimeError(f"{tool.name}: {failed[0]} failed")
     return took
+
+
+def _on_network(tool: Any) -> float:
+    """With another container on it, so that its bridge is there."""
+    tool.run("network", "create", "bench-net")
+    try:
+        tool.run("run", "-d", "--name", "life", "--network", "bench-net", "bench", "sleep", "1000")
+        return float(tool.time("run", "--rm", "--network", "bench-net", "bench", "true"))
+    finally:
+        tool.remove("life")
+        tool.run("network", "rm", "bench-net")
 
 
 def _output(tool: Any) -> float:

@@ -113,6 +113,12 @@ def test_a_restart_with_another_address_is_found(rl: Rl, network: Make) -> None:
     assert after != before
     assert lookup(rl, asker, server) == [after]
     assert lookup(rl, asker, taker) == [before]
+    # A network made anew in the place of one that has just been left.
+    for _ in range(2):
+        again = rl.name("net")
+        rl.run("network", "create", "--subnet", "10.215.0.0/24", again)
+        rl.run("run", "--rm", "--network", again, "busybox", "true")
+        rl.run("network", "rm", again)
     rl.run("rename", server, f"{server}-new")
     assert lookup(rl, asker, f"{server}-new") == [after]
     assert lookup(rl, asker, server) == []

@@ -208,6 +208,9 @@ class Helper:
                 new.append(_Network(document))
         if not new and not self._guard.wanted:
             return
+        if new:
+            # One that was removed a moment ago may have had the addresses of a new one.
+            self._forget_unused()
         if not all(one.document["internal"] for one in new):
             self._connect()
         there = [*self._networks.values(), *new]
@@ -246,7 +249,7 @@ class Helper:
         used = {one for member in self._names.everyone() for one in member.endpoints}
         unused = [one for key, one in self._networks.items() if key not in used]
         if not used or not (unused or self._guard.wanted):
-            return  # the last ones go with the namespace
+            return  # the last ones stay for who comes next, or go with the namespace
         for one in unused:
             del self._networks[one.document["id"]]
             self._dns.remove(one.document["id"])
