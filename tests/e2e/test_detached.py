@@ -238,11 +238,10 @@ def test_init_of_the_container_killed_from_outside(rl: Rl) -> None:
 
 def test_detached_container_outlives_its_session(rl: Rl) -> None:
     terminal = rl.pty("run", "-d", "--network", "none", "busybox", "sleep", "100")
-    container = terminal.expect(r"[0-9a-f]{64}")
+    container = terminal.expect(r"[0-9a-f]{64}").strip()
     assert terminal.wait() == 0
     terminal.close()
-    time.sleep(0.2)
-    assert rl.running(container.strip())
+    assert rl.out("exec", container, "echo", "up") == "up" and rl.running(container)
 
 
 def test_many_containers_at_once(rl: Rl) -> None:

@@ -152,7 +152,8 @@ def test_a_full_disk_costs_lines_and_never_the_container(small_rl: tuple[Rl, str
     script = (
         "echo first; while [ ! -e /dev/shm/fill ]; do sleep 0.05; done; "
         "cat /dev/zero >/filling; touch /dev/shm/full; "
-        "while [ ! -e /dev/shm/go ]; do head -c 9999 /dev/zero | tr '\\0' x; echo; sleep 0.05; "
+        "while [ ! -e /dev/shm/go ]; do head -c 9999 /dev/zero | tr '\\0' x; echo; "
+        "echo >>/dev/shm/lines; sleep 0.02; "
         "done; echo last; sleep 1000"
     )
     name = rl.start(command=script)
@@ -161,7 +162,8 @@ def test_a_full_disk_costs_lines_and_never_the_container(small_rl: tuple[Rl, str
     rl.run(*inside, "touch /dev/shm/fill")
     wait_until(lambda: rl.run(*inside, "test -e /dev/shm/full", check=False).returncode == 0,
                what="the container's word")  # fmt: skip
-    time.sleep(0.3)  # some lines are lost
+    # More than the pipes hold, so that some are lost.
+    wait_until(lambda: int(rl.out(*inside, "wc -l </dev/shm/lines")) > 20, what="many lines")
     rl.run(*inside, "rm /filling; touch /dev/shm/go")
     log = rl.wait_log(name, "last")
     rows = log.splitlines() + rl.run("logs", name).stderr.splitlines()

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import stat
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from support.images import Image, tar
 from support.program import Rl
 from support.registry import PASSWORD, USER, Registry
+from support.traces import wait_until
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_login_on_a_terminal_asks(rl: Rl, private_registry: Registry, config: Pa
     terminal.expect("Username")
     terminal.send("ann\n")
     terminal.expect("Password")
-    time.sleep(0.2)  # getpass turns the echo off after it has asked
+    wait_until(lambda: not terminal.echoes(), what="no echo")
     terminal.send("secret\n")
     terminal.expect("Login Succeeded")
     assert terminal.wait() == 0

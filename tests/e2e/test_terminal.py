@@ -1,9 +1,22 @@
 """`-it`: a terminal with resize, job control, Ctrl-C, and detaching."""
 
 import os
-import time
 
 from support.program import Rl, program
+from support.traces import wait_until
+
+
+def in_foreground(rl: Rl, name: str, line: str) -> bool:
+    """Whether a child of the shell with this command line has the terminal: proc_pid_stat(5)."""
+    shell = rl.inspect(name)["State"]["Pid"]
+    with open(f"/proc/{shell}/task/{shell}/children") as file:
+        children = file.read().split()
+    for pid in children:
+        with open(f"/proc/{pid}/cmdline") as file, open(f"/proc/{pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+            if file.read().replace("\0", " ").strip() == line:
+                return fields[2] == fields[5]  # its group, and the terminal's
+    return False
 
 
 def test_shell_on_a_terminal(rl: Rl, no_leftovers: None) -> None:
@@ -31,11 +44,12 @@ def test_window_size_and_resize(rl: Rl) -> None:
 
 
 def test_ctrl_c_interrupts_the_program_and_not_the_container(rl: Rl) -> None:
-    terminal = rl.pty("run", "--rm", "-it", "busybox", "sh")
+    name = rl.name()
+    terminal = rl.pty("run", "--rm", "-it", "--name", name, "busybox", "sh")
     terminal.expect(r"[#$] ")
     terminal.send("echo up; sleep 100\n")
     terminal.expect("up\r\n")
-    time.sleep(0.3)  # until the shell waits for it: before that, it is typing ahead
+    wait_until(lambda: in_foreground(rl, name, "sleep 100"))  # before that, it is typing ahead
     terminal.send("\x03")
     terminal.expect(r"[#$] ")
     terminal.send("echo status $?; exit 4\n")
@@ -45,11 +59,12 @@ def test_ctrl_c_interrupts_the_program_and_not_the_container(rl: Rl) -> None:
 
 
 def test_job_control(rl: Rl) -> None:
-    terminal = rl.pty("run", "--rm", "-it", "busybox", "sh")
+    name = rl.name()
+    terminal = rl.pty("run", "--rm", "-it", "--name", name, "busybox", "sh")
     terminal.expect(r"[#$] ")
     terminal.send("echo up; sleep 100\n")
     terminal.expect("up\r\n")
-    time.sleep(0.3)
+    wait_until(lambda: in_foreground(rl, name, "sleep 100"))
     terminal.send("\x1a")
     terminal.expect("Stopped")
     terminal.expect(r"[#$] ")

@@ -94,6 +94,10 @@ class Terminal:
         """The terminal's attributes as tcgetattr(3) gives them."""
         return list(termios.tcgetattr(self._slave))
 
+    def echoes(self) -> bool:
+        """Whether what is typed is shown."""
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
+
     def close(self) -> None:
         """End the program if it still runs, and close the terminal."""
         if self.child.poll() is None:
