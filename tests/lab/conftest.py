@@ -22,5 +22,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if (marker := item.get_closest_marker("host")) and HOST not in marker.args
     ]
+    reboots = [item for item in items if item.get_closest_marker("reboot") and item not in others]
+    rest = [item for item in items if item not in others and item not in reboots]
+    if os.path.exists(os.path.expanduser("~/reboot/boot-id")):  # this is the second boot
+        others, rest = others + rest, []
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if item not in others]
+    items[:] = rest + reboots
