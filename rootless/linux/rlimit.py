@@ -66,6 +66,12 @@ def within(value: int, ceiling: int) -> bool:
     return value != UNLIMITED and value <= ceiling
 
 
+def lowered(name: str, soft: int, hard: int) -> tuple[int, int]:
+    """(soft, hard), no higher than the hard limit of this process: nobody can raise that."""
+    ceiling = get(name)[1] & INFINITY
+    return min(soft & INFINITY, ceiling), min(hard & INFINITY, ceiling)
+
+
 def defaults(host: "dict[str, tuple[int, int]]") -> dict[str, tuple[int, int]]:
     """The default ulimits of a container: nofile and nproc as high as the host lets us.
 

@@ -6,7 +6,7 @@ runtime-spec 1.1 config.md (mounts), config-linux.md (namespaces, masked and rea
 import os
 
 from rootless.errors import UsageError
-from rootless.linux import mount, process, syscalls
+from rootless.linux import mount, process, rlimit, syscalls
 from rootless.runtime import stage
 from rootless.runtime.execute import ProcessPlan
 from rootless.store.atomic import read_json
@@ -166,7 +166,11 @@ def process_plan(
         user=user,
         groups=groups,
         capabilities=document["capabilities"],
-        rlimits=[(one["type"], one["soft"], one["hard"]) for one in document["rlimits"]],
+        # Of the session in which it was made; this one may have lower limits.
+        rlimits=[
+            (one["type"], *rlimit.lowered(one["type"], one["soft"], one["hard"]))
+            for one in document["rlimits"]
+        ],
         no_new_privileges=document["noNewPrivileges"],
         seccomp=program,
         terminal=document["terminal"],

@@ -135,6 +135,12 @@ class Supervision:
         self._pidfile = extension.get("pidfile", "")
         if self._pidfile:
             _check_pidfile(self._pidfile)
+        ulimits = container.config.get("options", {}).get("ulimits")
+        if ulimits:
+            from rootless.linux import rlimit
+            from rootless.runtime import options_limits  # rarely needed
+
+            options_limits.check_ulimits(ulimits, rlimit.host_limits())
         self._log = log_writer.make(container, extension.get("log") or {})
         published = ports.claim(ports.from_dicts(container.config["ports"]))
         self._udp = ports.bind_udp(published)

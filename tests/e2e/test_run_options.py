@@ -1,6 +1,7 @@
 """Options of run that Docker or podman have beside the usual ones."""
 
 import os
+import resource
 import subprocess
 
 import pytest
@@ -98,3 +99,25 @@ def test_few_descriptors_are_a_clear_error(rl: Rl, no_leftovers: None) -> None:
     done = subprocess.run(line, env=rl.environment(), capture_output=True, text=True, timeout=30)
     assert done.returncode == 125
     assert "[RL-HOST-FILES]" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_limits_of_another_session(rl: Rl) -> None:
+    """What was made with high limits starts where they are lower, as after a boot."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1
+
+    def lower() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    show = "ulimit -Hn; ulimit -Sn; sleep 1000"
+    names = [
+        rl.out("create", "--network", "none", *options, "busybox", "sh", "-c", show)
+        for options in ([], ["--ulimit", f"nofile={hard + 1}"], ["--ulimit", f"nofile=99:{hard}"])
+    ]
+    error = rl.fails("start", names[1], status=1, code="RL-ULIMIT", preexec_fn=lower)
+    assert f"your own hard limit is {hard}" in error
+    assert rl.inspect(names[1])["State"]["Error"]
+    rl.run("start", names[0], names[2], preexec_fn=lower)
+    rl.wait_log(names[0], f"{min(hard, 1 << 20)}\n{min(hard, 1 << 20)}\n")
+    rl.wait_log(names[2], f"{hard}\n99\n")
+    rl.run("start", names[1])
+    assert rl.out("exec", names[1], "sh", "-c", "ulimit -Hn", preexec_fn=lower) == str(hard)
