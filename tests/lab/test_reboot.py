@@ -57,7 +57,7 @@ def test_what_restart_promises_runs_after_a_boot(rl: Rl, request: pytest.Fixture
             pytest.fail("other tests have failed: the host does not boot again", pytrace=False)
         pytest.exit("the host is to boot again", returncode=REBOOT)
     assert STATE.read_text() != process.boot_id()
-    wait_until(lambda: states(rl) == POLICIES, 60, "what was promised, and no more")
+    wait_until(lambda: states(rl) == POLICIES, 30, "what was promised, and no more")
     for name, runs in POLICIES.items():
         rl.wait_log(name, "up\nup\n" if runs else "up\n")
         assert rl.inspect(name)["State"]["Status"] == ("running" if runs else "exited")
