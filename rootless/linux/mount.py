@@ -186,7 +186,7 @@ class Bind:
         try:
             mount_fd = self._open(flags)
         except KernelError as e:
-            raise self._covered(e) from e
+            raise self._understood(e) from e
         if self.attributes:
             recursive = self.recursive_read_only
             syscalls.mount_setattr(mount_fd, set_=self.attributes, recursive=recursive)
@@ -203,13 +203,6 @@ class Bind:
         below = Root(self.source)
         try:
             source_fd = below.open(self.subpath)
-        except KernelError as e:
-            raise ContainerError(
-                f"cannot mount {self.source}/{self.subpath} on {self.target}: "
-                f"{os.strerror(e.errno)}",
-                remedy="make the directory first",
-                code="RL-MOUNT-SOURCE",
-            ) from e
         finally:
             os.close(below.fd)
         try:
@@ -217,16 +210,21 @@ class Bind:
         finally:
             os.close(source_fd)
 
-    def _covered(self, failure: KernelError) -> KernelError | ContainerError:
+    def _understood(self, failure: KernelError) -> ContainerError:
         """EINVAL without submounts: the kernel does not uncover, for a user namespace, what is
         mounted below a place of the host (mount_namespaces(7), locked mounts)."""
-        if self.submounts or failure.errno != errno.EINVAL:
-            return failure
+        if failure.errno == errno.EINVAL and not self.submounts:
+            return ContainerError(
+                f"cannot mount {self.source} without what is mounted below it: only root may see "
+                "what is under that",
+                remedy="leave bind-recursive=disabled (or :bind) out",
+                code="RL-NEEDS-ROOT",
+            )
+        source = f"{self.source}/{self.subpath}" if self.subpath else self.source
         return ContainerError(
-            f"cannot mount {self.source} without what is mounted below it: only root may see what "
-            "is under that",
-            remedy="leave bind-recursive=disabled (or :bind) out",
-            code="RL-NEEDS-ROOT",
+            f"cannot mount {source} on {self.target}: {os.strerror(failure.errno)}",
+            remedy="check the path, or make it first",
+            code="RL-MOUNT-SOURCE",
         )
 
 

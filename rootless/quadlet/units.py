@@ -195,6 +195,8 @@ def of_autostart(program: Program) -> str:
         ("Delegate", "yes"),
         ("TimeoutStartSec", str(START_S)),
         ("ExecStart", program.line(["system", "autostart", "start"])),
+        # One that could not be started: systemd would end the others with a unit that failed.
+        ("SuccessExitStatus", "1"),
         ("ExecStop", f"-{program.line(['system', 'autostart', 'stop'])}"),
     ]
     return text(

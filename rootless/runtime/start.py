@@ -274,5 +274,7 @@ def start_or_record(
     try:
         return start()
     except RlError as e:
-        container.write_state(status="created", exit_code=e.exit_status, error=e.what)
+        # One that has run stays what it was: the next boot tries again.
+        status = "exited" if container.state.get("started_at") else "created"
+        container.write_state(status=status, exit_code=e.exit_status, error=e.what)
         raise

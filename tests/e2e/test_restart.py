@@ -1,6 +1,7 @@
 """attach, restart and rename."""
 
 import subprocess
+from pathlib import Path
 
 from support.program import Rl, program
 
@@ -78,6 +79,21 @@ def test_start_attaches_to_what_runs_already(rl: Rl) -> None:
     rl.fails("start", "-a", in_foreground, status=1, code="RL-CONTAINER-FOREGROUND")
     rl.run("kill", in_foreground)
     process.wait(timeout=30)
+
+
+def test_a_start_that_fails_leaves_what_was(rl: Rl, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    name = rl.start("-v", f"{source}:/x")
+    rl.run("stop", "-t", "0", name)
+    source.rmdir()
+    error = rl.fails("start", name, status=1, code="RL-MOUNT-SOURCE")
+    assert f"cannot mount {source} on /x: No such file" in error
+    state = rl.inspect(name)["State"]
+    assert state["Status"] == "exited" and str(source) in state["Error"]
+    source.mkdir()
+    rl.run("start", name)
+    assert rl.running(name) and not rl.inspect(name)["State"]["Error"]
 
 
 def test_rename(rl: Rl) -> None:

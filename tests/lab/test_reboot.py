@@ -16,7 +16,8 @@ from rootless.linux import process
 HOME = Path("~").expanduser()
 STATE = HOME / "reboot" / "boot-id"  # of the first boot
 REBOOT = 75  # as scripts/lab has it
-POLICIES = {"always": True, "unless-stopped": True, "no": False, "stopped": False}
+POLICIES = {"broken": False, "always": True, "unless-stopped": True, "no": False, "stopped": False}
+GONE = STATE.parent / "gone"
 
 
 @pytest.fixture
@@ -35,6 +36,8 @@ def states(rl: Rl) -> dict[str, bool]:
 def start_outside(rl: Rl, name: str, policy: str) -> None:
     """Not in the group of the tests' service, with which it would be stopped: nobody stops it."""
     words = ["run", "-d", "--network", "none", "--name", name, "--restart", policy, "busybox", "sh"]
+    if name == "broken":
+        words[1:1] = ["-v", f"{GONE}:/gone"]
     scope = ["systemd-run", "--user", "--scope", "-q", program(), *words]
     subprocess.run([*scope, "-c", "echo up; exec sleep 1000"], env=rl.environment(), check=True)
 
@@ -43,15 +46,18 @@ def start_outside(rl: Rl, name: str, policy: str) -> None:
 @pytest.mark.reboot
 def test_what_restart_promises_runs_after_a_boot(rl: Rl, request: pytest.FixtureRequest) -> None:
     if not STATE.exists():
+        GONE.mkdir()
         rl.run("bootstrap", "busybox", "-t", "busybox:latest", timeout=170)
         for name in POLICIES:
-            policy = "unless-stopped" if name == "stopped" else name
-            start_outside(rl, name, policy)
+            start_outside(
+                rl, name, {"stopped": "unless-stopped", "broken": "always"}.get(name, name)
+            )
         rl.run("stop", "-t0", "stopped")
         # There is linger here: nothing is missing.
         rl.run("system", "autostart", "enable")
         assert "linger       yes" in rl.out("system", "autostart")
-        assert states(rl) == POLICIES | {"no": True}
+        assert states(rl) == POLICIES | {"no": True, "broken": True}
+        GONE.rmdir()
         STATE.write_text(process.boot_id())
         if request.session.testsfailed:
             pytest.fail("other tests have failed: the host does not boot again", pytrace=False)
@@ -60,7 +66,9 @@ def test_what_restart_promises_runs_after_a_boot(rl: Rl, request: pytest.Fixture
     wait_until(lambda: states(rl) == POLICIES, 30, "what was promised, and no more")
     for name, runs in POLICIES.items():
         rl.wait_log(name, "up\nup\n" if runs else "up\n")
-        assert rl.inspect(name)["State"]["Status"] == ("running" if runs else "exited")
+    # One that cannot start keeps none of the others down.
+    broken = rl.inspect("broken")["State"]
+    assert broken["Status"] == "exited" and f"cannot mount {GONE}" in broken["Error"]
     unit = subprocess.run(
         ["systemctl", "--user", "is-active", "rl-autostart"], capture_output=True, text=True
     )
