@@ -14,6 +14,8 @@ from support import traces
 from support.program import Rl
 from support.traces import wait_until
 
+from rootless.network.pasta import host_address
+
 Make = Callable[..., str]
 
 
@@ -255,7 +257,7 @@ def test_published_ports_show_their_clients(
     port = free_port()
     server = start(rl, one, two, command="mkdir w; echo ok >w/index.html; httpd -f -v -h w 2>&1",
                    options=("-p", f"{port}:80"))  # fmt: skip
-    address = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[0]
+    address = host_address()
     for host in ("127.0.0.1", address):
         done = subprocess.run(
             ["curl", "-s", "--noproxy", "*", f"http://{host}:{port}/"], capture_output=True
@@ -384,8 +386,7 @@ def test_the_network_of_another_container_and_of_a_namespace(rl: Rl, network: Ma
 
 @pytest.mark.needs("slirp4netns")
 def test_egress_by_address_and_port(rl: Rl, network: Make) -> None:
-    found = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()
-    host = next(one for one in found if ":" not in one)
+    host = host_address()
     with socket.create_server((host, 0)) as service:
         port = service.getsockname()[1]
         threading.Thread(target=_greet, args=(service,), daemon=True).start()
