@@ -127,8 +127,9 @@ readable_for() {
 # copy_checkout FROM TO: the tree without what is made from it.
 copy_checkout() {
     mkdir -p "$2"
-    tar -C "$1" --exclude=./.git --exclude=./.venv --exclude='./.*_cache' \
-        --exclude=__pycache__ -cf - . | tar -C "$2" --no-same-owner -xf -
+    # tar ends with 1 when something was written to a directory meanwhile, as bytecode is.
+    { tar -C "$1" --exclude=./.git --exclude=./.venv --exclude='./.*_cache' \
+        --exclude=__pycache__ -cf - . || [ $? = 1 ]; } | tar -C "$2" --no-same-owner -xf -
     chmod -R u+rwX,go+rX,go-w "$2"
 }
 

@@ -70,19 +70,20 @@ class Cgroup:
     def set(self, name: str, value: str | None) -> None:
         """Set one limit, or take it away (None).  Raises KernelError."""
         value = _NO_LIMIT.get(name, "max") if value is None else value
-        if not os.path.exists(f"{self.path}/{name}"):
-            if name == "memory.swap.max":  # no swap accounting
-                if value != "max":
-                    self.notes.append(
-                        "this kernel does not count swap: --memory limits memory only"
-                    )
-                return
-            if name == "io.weight" and os.path.exists(f"{self.path}/io.bfq.weight"):
-                name = "io.bfq.weight"  # without the iocost controller
+        if name == "memory.swap.max" and not os.path.exists(f"{self.path}/{name}"):
+            if value != "max":
+                self.notes.append("this kernel does not count swap: --memory limits memory only")
+            return
+        names = [name]
+        if name == "io.weight":
+            # The cost model's and BFQ's: which one counts is the disk's, systemd sets both as well.
+            both = (name, "io.bfq.weight")
+            names = [one for one in both if os.path.exists(f"{self.path}/{one}")] or names
         groups = [self.outer] if name in WEIGHTS or self.guarded else []
         for directory in [*groups, self.path]:
-            for line in value.splitlines() or [value]:  # the file takes a device at a time
-                cgroup.Group(directory).set(name, line or "\n")
+            for one in names:
+                for line in value.splitlines() or [value]:  # the file takes a device at a time
+                    cgroup.Group(directory).set(one, line or "\n")
 
     def enter(self, pid: int) -> None:
         """Put the container's first process in.  Raises LimitError."""
