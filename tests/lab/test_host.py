@@ -7,11 +7,31 @@ import pytest
 from rootless.linux import cgroup
 
 
+# Where their recipe has SESSION=none or container.
+WITHOUT_SESSION = ("no-session", "nested")
+
+
 def test_session_is_an_ordinary_users():
     assert os.getuid() == 1000
-    assert os.path.exists("/run/user/1000/bus")
+    there = os.environ["RL_LAB_HOST"] not in WITHOUT_SESSION
+    assert os.path.exists("/run/user/1000/bus") == there
     with open("/proc/1/comm") as file:
-        assert file.read() == "systemd\n"
+        assert (file.read() == "systemd\n") == (os.environ["RL_LAB_HOST"] != "nested")
+
+
+@pytest.mark.host("no-session")
+def test_control_groups_are_read_only():
+    with open("/proc/self/mounts") as file:
+        options = [line.split()[3] for line in file if line.split()[1] == "/sys/fs/cgroup"]
+    assert options[-1].startswith("ro,")
+
+
+@pytest.mark.host("nested")
+def test_container_hides_what_those_of_ci_runners_hide():
+    assert not os.path.exists("/dev/net/tun") and not os.path.exists("/dev/fuse")
+    with open("/proc/self/mounts") as file:
+        below = [line.split()[1] for line in file if line.split()[1].startswith("/proc/")]
+    assert "/proc/sys" in below
 
 
 @pytest.mark.host("systemd")

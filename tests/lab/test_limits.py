@@ -10,7 +10,7 @@ import pytest
 from support import traces
 from support.program import Rl, program
 
-pytestmark = pytest.mark.host("systemd", "default-delegation")
+pytestmark = pytest.mark.host("systemd", "default-delegation", "qemu")
 
 NO_NET = ("--network", "none")
 HOST = os.environ["RL_LAB_HOST"]
