@@ -6,7 +6,6 @@ import pytest
 
 from rootless.linux import cgroup
 
-
 # Where their recipe has SESSION=none or container.
 WITHOUT_SESSION = ("no-session", "nested")
 

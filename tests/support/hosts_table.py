@@ -50,6 +50,7 @@ def _outcome(text: str | None) -> str:
         (r"\b[0-9a-f]{12,64}\b", "ID"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"storage-run-\d+/\S*|podman-?\d{3,}|\b\d{6,}\b", "N"),
+        (r"write /usr/\S+: no space", "write FILE: no space"),
         (r'^time="[^"]*" ', ""),
     ):
         line = re.sub(pattern, replacement, line)
