@@ -57,12 +57,7 @@ class Context:
 
     def user_name(self) -> str:
         """The login name of the caller, or the UID where the host knows none."""
-        import pwd
-
-        try:
-            return pwd.getpwuid(self.uid).pw_name
-        except KeyError:
-            return str(self.uid)
+        return login_name(self.uid)
 
     def helper(self, relative: str) -> str:
         """Absolute path of a file of helpers/, from the wheel or from a checkout."""
@@ -71,3 +66,13 @@ class Context:
         if os.path.exists(installed):
             return installed
         return f"{os.path.dirname(package)}/helpers/{relative}"
+
+
+def login_name(uid: int) -> str:
+    """The login name of `uid`, or the number where the host knows none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -21,7 +21,7 @@ class Paths:
     ) -> None:
         self.store = store
         self.runtime = runtime
-        self.shared = shared
+        self.shared = tuple(one for one in shared if one != store)
         self.published = published
 
     @property

@@ -310,7 +310,8 @@ class Target:
 
     def _take_attributes(self, source: str, real: str) -> None:
         """What overlayfs copies up with a directory; its time is kept as it was."""
-        source_fd = os.open(source, _DIRECTORY)
+        # A layer may be a link to one of another store.
+        source_fd = os.open(source, _DIRECTORY & ~os.O_NOFOLLOW)
         try:
             status = os.fstat(source_fd)
             owner = owner_of(source_fd, status)

@@ -60,7 +60,7 @@ def _settle(place: str, relative: str, names: Sequence[str], lower: Sequence[str
 def _is_directory_below(relative: str, lower: Sequence[str]) -> bool:
     for layer in lower:
         try:
-            status = os.lstat(f"{layer}{relative}")
+            status = os.lstat(f"{layer}{relative or '/'}")
         except NotADirectoryError:
             return False
         except OSError:

@@ -71,7 +71,8 @@ def merge(
         try:
             os.mkdir(target, 0o755)
             target_fd = os.open(target, _DIRECTORY)
-            sources = [os.open(layer, _DIRECTORY) for layer in layers]
+            # A layer may be a link to one of another store.
+            sources = [os.open(layer, _DIRECTORY & ~os.O_NOFOLLOW) for layer in layers]
             _Merge(target_fd, moving, owner).merge(sources, target_fd, "")
         except OSError as e:
             raise storage_failure(e, what) from e

@@ -56,7 +56,8 @@ IMAGES: dict[str, tuple[str, str]] = {
         "says which directory or file is gone, or is not what was published: each file is "
         "verified against its digest when it is first used, and again when it has changed. Ask "
         "the store's owner to mount it, or to publish the image again, which repairs it; or pull "
-        "the image into your own store.",
+        "the image into your own store. An ordinary store can be read by its own user alone, with "
+        "the subordinate IDs that it was written with: for all others there is rl image publish.",
     ),
     "RL-IMAGE-NOT-FOUND": (
         "No such image",

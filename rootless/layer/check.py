@@ -98,7 +98,7 @@ def repair(ctx: "Context", problem: Problem) -> str:
 def _why_damaged(ctx: "Context", diff_id: str, blob: str) -> str:
     """ "" for a sound layer."""
     meta = layers.read_meta(ctx.paths, diff_id)
-    place = ctx.paths.layer_diff(diff_id)
+    place = os.path.realpath(ctx.paths.layer_diff(diff_id))  # a linked one, where it lies
     if "tar_size" in meta:
         return "" if pack.diff_id_of(ctx, place)[0] == diff_id else "its files have changed"
     if not blob:

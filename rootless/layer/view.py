@@ -107,7 +107,9 @@ class View:
         Raises BuildError if it is gone or became a link, and OSError as open(2) does.
         """
         if self.layered:
-            return os.open(node.places[0], flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # A layer may be a link to one of another store; what is in it is never followed.
+            flags |= os.O_NOFOLLOW if node.path else 0
+            return os.open(node.places[0], flags | os.O_CLOEXEC)
         root_fd = os.open(self.directories[0], os.O_PATH | os.O_CLOEXEC)
         try:
             return syscalls.openat2(root_fd, node.path or ".", flags, resolve=_BENEATH)

@@ -7,7 +7,7 @@ system has them, else bytes; never without saying so.
 
 import os
 
-from rootless.linux import copytree, namespaces
+from rootless.linux import copytree
 from rootless.store import atomic, mapping, shared, shared_mounts
 
 TYPE_CHECKING = False
@@ -98,7 +98,7 @@ def _shifted(ctx: "Context", layer: str, made: str, uid: int, gid: int) -> None:
             if not os.path.isdir(place):  # else another command was faster
                 raise
 
-    namespaces.run_in_user_namespace(mapping.default_map(ctx), ctx.environ, work)
+    shared_mounts.run_in_worker(ctx, [f"{layer}/diff"], work)
 
 
 def original_id(there: int, kept: int) -> int:

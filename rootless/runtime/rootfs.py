@@ -229,7 +229,7 @@ def root_plan(
 def layer_mounts(directories: "list[str]", idmap: "IdMap") -> "list[tuple[str, str]]":
     """shared.mounts(), whose module is imported only where a layer is a shared store's."""
     for directory in directories:
-        if os.path.islink(f"{os.path.dirname(directory)}/image"):
+        if os.path.islink(f"{os.path.dirname(directory)}/image") or os.path.islink(directory):
             from rootless.store import shared
 
             return shared.mounts(directories, idmap)

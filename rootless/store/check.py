@@ -86,7 +86,7 @@ def _check_record(paths: "Paths", record: dict[str, object]) -> list[Problem]:
     missing = [
         f"layer {str(one)[7:19]}"
         for one in dict.fromkeys(_list(record.get("layers")))
-        if not layers.exists(paths, str(one)) or not os.path.isdir(paths.layer_diff(str(one)))
+        if not layers.exists(paths, str(one)) or not _has_diff(paths, str(one))
     ]
     if not os.path.exists(paths.blob(image_id)):
         missing.append("config")
@@ -97,6 +97,11 @@ def _check_record(paths: "Paths", record: dict[str, object]) -> list[Problem]:
         what = f"image {image_id[7:19]}: {', '.join(missing)} missing"
         found.append(Problem("image", image_id, what))
     return found
+
+
+def _has_diff(paths: "Paths", diff_id: str) -> bool:
+    """Whether the layer has its directory, or the link of an adopted one: shared.check_layer()."""
+    return os.path.isdir(paths.layer_diff(diff_id)) or shared.is_adopted(paths, diff_id)
 
 
 def _check_layers(paths: "Paths", *, content: bool) -> list[Problem]:
@@ -116,7 +121,7 @@ def _check_layers(paths: "Paths", *, content: bool) -> list[Problem]:
             found.append(
                 Problem("layer", diff_id, f"layer {name[:12]}: meta.json is another layer's")
             )
-        elif not os.path.isdir(paths.layer_diff(diff_id)):
+        elif not _has_diff(paths, diff_id):
             found.append(Problem("layer", diff_id, f"layer {name[:12]}: it has no diff/"))
         wrong = shared.check_layer(paths, diff_id, content=content)
         if wrong:

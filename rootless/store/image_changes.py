@@ -184,6 +184,8 @@ def collect_counted(ctx: Context) -> int:
 
 def sizes(paths: Paths) -> dict[str, int]:
     """The bytes of each blob and unpacked layer; a layer's blob has another digest than it."""
+    from rootless.store import shared
+
     found: dict[str, int] = {}
     for name in _listdir(paths.blobs):
         try:
@@ -192,8 +194,8 @@ def sizes(paths: Paths) -> dict[str, int]:
         except FileNotFoundError:
             continue  # collected by somebody else
     for layer in layers.list_layers(paths):
-        if os.path.islink(paths.layer_image(layer)):
-            continue  # a shared store's: nothing of it is here
+        if shared.is_adopted(paths, layer):
+            continue  # another store's: nothing of it is here
         try:
             found[layer] = found.get(layer, 0) + layers.size(paths, layer)
         except StoreError:

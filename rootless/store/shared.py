@@ -3,14 +3,16 @@
 Such a store is laid out as one's own, with a squashfs file per layer in place of a directory.  An
 image of it is adopted when it is first used: its record comes into one's own store, without a
 name, its blobs as symbolic links, and of each layer an empty directory to mount the file on.  So
-nothing is copied, and all that works on images works on these.
+nothing is copied, and all that works on images works on these.  An ordinary store of the same user
+will do as well: its layers are linked (linked_layers.py).
 """
 
 import os
 
 from rootless.errors import ImageError, StoreError
 from rootless.paths import Paths
-from rootless.store import atomic, images, layers, layout
+from rootless.store import atomic, images, layers, layout, linked_layers
+from rootless.store.linked_layers import gone
 from rootless.store.locks import Locked
 
 TYPE_CHECKING = False
@@ -48,10 +50,21 @@ def list_images(paths: Paths) -> "list[Record]":
 def opened(directory: str) -> Paths:
     """The paths of the shared store `directory`.
 
-    Raises StoreError RL-SHARED-STORE when it is away or no store, RL-STORE-NEWER.
+    Raises StoreError RL-SHARED-STORE when it is away, no store, or not open to the caller,
+    RL-STORE-NEWER.
     """
     theirs = Paths(directory, "", published=True)
-    if layout.version(theirs) is None:
+    try:
+        version = layout.version(theirs)
+    except StoreError as e:
+        if e.code != "RL-STORE-UNREADABLE":
+            raise
+        raise StoreError(
+            f"the store {directory} in RL_IMAGE_STORES or image-stores cannot be read by you",
+            remedy="its owner can publish images for all: rl image publish DIR IMAGE…",
+            code="RL-SHARED-STORE",
+        ) from e
+    if version is None:
         raise StoreError(
             f"the shared image store {directory} is not there",
             remedy="mount it, or take it out of RL_IMAGE_STORES or image-stores in config.toml",
@@ -68,7 +81,7 @@ def _adopt(paths: Paths, theirs: Paths, record: "Record") -> "Record":
         with atomic.TemporaryDirectory(paths) as temporary:
             for diff_id in diff_ids:
                 if not _is_usable(paths, diff_id):
-                    _stage_layer(theirs, diff_id, f"{temporary}/{_hex(diff_id)}")
+                    _stage_layer(paths, theirs, diff_id, f"{temporary}/{_hex(diff_id)}")
             own = _link(paths, theirs, record, temporary)
     # What it is called there, for those who show it.
     return {**own, "names": record.get("names", [])}
@@ -88,7 +101,7 @@ def _link(paths: Paths, theirs: Paths, record: "Record", temporary: str) -> "Rec
             staged = f"{temporary}/{_hex(diff_id)}"
             if not os.path.isdir(staged):
                 continue
-            if os.path.islink(paths.layer_image(diff_id)):
+            if is_adopted(paths, diff_id):
                 # The store that it was of has moved or been published anew.
                 os.rename(paths.layer(diff_id), f"{staged}.old")
             layers.commit(paths, staged, atomic.read_json(f"{staged}/meta.json"))
@@ -96,14 +109,17 @@ def _link(paths: Paths, theirs: Paths, record: "Record", temporary: str) -> "Rec
         return image_changes.add_locked(paths, own, "")
 
 
-def _stage_layer(theirs: Paths, diff_id: str, staged: str) -> None:
+def _stage_layer(paths: Paths, theirs: Paths, diff_id: str, staged: str) -> None:
     """The directory of an adopted layer, its files verified."""
+    theirs = _origin(theirs, diff_id)
     try:
         published = layers.read_meta(theirs, diff_id)
     except StoreError as e:
-        raise _gone(theirs.layer(diff_id)) from e
+        raise gone(theirs.layer(diff_id)) from e
     described = published.get("files")
-    assert isinstance(described, dict)
+    if not isinstance(described, dict):
+        linked_layers.stage(paths, theirs, diff_id, staged)
+        return
     os.mkdir(staged, 0o700)
     files = {}
     for name, promised in described.items():
@@ -121,21 +137,41 @@ def _stage_layer(theirs: Paths, diff_id: str, staged: str) -> None:
     atomic.write_json(f"{staged}/meta.json", meta)
 
 
+def _origin(theirs: Paths, diff_id: str) -> Paths:
+    """The store that the layer lies in: `theirs` may have adopted it itself."""
+    for path in (theirs.layer_image(diff_id), theirs.layer_diff(diff_id)):
+        if os.path.islink(path):
+            layer = os.path.dirname(os.path.realpath(path))
+            return Paths(os.path.dirname(os.path.dirname(layer)), "", published=True)
+    return theirs
+
+
+def is_adopted(paths: Paths, diff_id: str) -> bool:
+    """Whether the layer's files are another store's, of either kind."""
+    return os.path.islink(paths.layer_image(diff_id)) or linked_layers.is_linked(
+        paths.layer_diff(diff_id)
+    )
+
+
 def is_shared(directory: str) -> bool:
-    """Whether the layer with this directory (layers/<hex>/diff) is a shared store's."""
+    """Whether the layer with this directory (layers/<hex>/diff) is to be mounted of a file of a
+    shared store."""
     return os.path.islink(f"{os.path.dirname(directory)}/{WITH_OWNERS}")
 
 
 def mounts(directories: "list[str]", idmap: "IdMap") -> "list[tuple[str, str]]":
     """What must be mounted before these directories of layers can be read under `idmap`.
 
-    (directory, squashfs file) of those that are a shared store's.  Raises StoreError
-    RL-SHARED-STORE when a file is gone, or is not what it was when it was verified.
+    (directory, squashfs file) of those that are a shared store's; those that are links are
+    verified.  Raises StoreError RL-SHARED-STORE when a file or directory is gone, is not what it
+    was when it was verified, or is of another mapping.
     """
     found = {}
     for directory in directories:
         if is_shared(directory):
             found[directory] = _archive(os.path.dirname(directory), idmap)
+        elif linked_layers.is_linked(directory):
+            linked_layers.verify(directory, idmap)
     return list(found.items())
 
 
@@ -155,7 +191,7 @@ def _archive(layer: str, idmap: "IdMap") -> str:
     try:
         status = os.stat(path)
     except OSError as e:
-        raise _gone(path) from e
+        raise gone(path) from e
     if (status.st_size, status.st_mtime_ns) != (file["size"], file["mtime_ns"]):
         # Copied, perhaps, or published again: the content counts.
         file["sha256"] = _promised(path)
@@ -165,10 +201,16 @@ def _archive(layer: str, idmap: "IdMap") -> str:
 
 
 def check_layer(paths: Paths, diff_id: str, *, content: bool) -> str:
-    """What is wrong with an adopted layer's file; "" for nothing, and for other layers."""
-    if not os.path.islink(paths.layer_image(diff_id)):
+    """What is wrong with an adopted layer's file; "" for nothing, and for other layers.
+
+    The content of a linked one is looked at like that of one's own: layer/check.py.
+    """
+    if not is_adopted(paths, diff_id):
         return ""
     try:
+        if not is_shared(paths.layer_diff(diff_id)):
+            linked_layers.verify(paths.layer_diff(diff_id))
+            return ""
         known = layers.read_meta(paths, diff_id)["shared"]
         assert isinstance(known, dict)
         for name, file in known["files"].items():
@@ -180,7 +222,7 @@ def check_layer(paths: Paths, diff_id: str, *, content: bool) -> str:
     except StoreError as e:
         return e.what
     except OSError as e:
-        return _gone(str(e.filename)).what
+        return gone(str(e.filename)).what
     return ""
 
 
@@ -192,7 +234,7 @@ def _promised(path: str) -> str:
         assert isinstance(described, dict)
         return str(described[name]["sha256"])
     except (OSError, KeyError, TypeError, StoreError) as e:
-        raise _gone(path) from e
+        raise gone(path) from e
 
 
 def refuse_change(paths: Paths, text: str) -> None:
@@ -215,18 +257,10 @@ def _verified(path: str, sha256: str) -> "dict[str, object]":
             status = os.fstat(file.fileno())
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as e:
-        raise _gone(path) from e
+        raise gone(path) from e
     if found != sha256:
         raise _damaged(path)
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-
-
-def _gone(path: str) -> StoreError:
-    return StoreError(
-        f"the shared image store has lost {path}, or it cannot be read",
-        remedy="ask its owner to mount or publish it again; or rl rmi -f the image and pull it",
-        code="RL-SHARED-STORE",
-    )
 
 
 def _damaged(path: str) -> StoreError:
@@ -238,11 +272,13 @@ def _damaged(path: str) -> StoreError:
 
 
 def _is_usable(paths: Paths, diff_id: str) -> bool:
-    """Whether the layer is there: unpacked, or as a link to a file that is there too."""
+    """Whether the layer is there: unpacked, or as a link to what is there too."""
     if not layers.exists(paths, diff_id):
         return False
     image = paths.layer_image(diff_id)
-    return os.path.exists(image) or not os.path.islink(image)
+    return os.path.exists(image) or (
+        not os.path.islink(image) and os.path.isdir(paths.layer_diff(diff_id))
+    )
 
 
 def _hex(diff_id: str) -> str:
