@@ -110,7 +110,7 @@ def test_templates_have_instances(rl: Rl, files: Callable[..., str]) -> None:
             "RL-USAGE",
             "has no option --cpu (did",
         ),
-        ("[Container]\nImage=busybox\nPodmanArgs=--ip 3\n", "RL-NOT-YET", "cannot take --ip"),
+        ("[Container]\nImage=busybox\nPodmanArgs=--ip 3\n", "RL-USAGE", "--ip needs a network"),
         ("[Container]\nImage=x.image\n", "RL-QUADLET-REFERENCE", ":2: Image= names x.image"),
         ("[Container]\nImage=busybox\n[Unit]\nWants=bad.container", "RL-QUADLET-CYCLE", "bad.c"),
     ],
