@@ -475,7 +475,7 @@ def test_local_udprpc_forgets_a_flow_with_its_answer(lab: Lab) -> None:
 def test_a_guest_that_refuses_resets_the_client(lab: Lab) -> None:
     program = lab.start("-L", "0:10.0.2.100:9").started()
     port = port_of(program.out(), "[+] local-fwd Local listen")
-    with lab.connect(lab.host, "127.0.0.1", port) as sock, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), lab.connect(lab.host, "127.0.0.1", port) as sock:
         sock.recv(1)
     assert program.out().endswith("local-fwd error: l=0/0 r=[connection refused]/0")
 
